@@ -1,0 +1,160 @@
+/**
+ * The one table of error codes. A code is at once the `type` of a Temporal failure, the `code` of an HTTP error body and
+ * the prefix of a row's `error` ("Code: sentence"). docs/errors.md is generated from this table (`npm run docs:errors`).
+ */
+interface ErrorDefinition {
+  /** HTTP status when the error reaches a client; null where it only ever ends a row or a workflow. */
+  readonly status: number | null;
+  /** True where trying again, unchanged, may succeed: Temporal retries it. */
+  readonly retryable: boolean;
+  /** What it means and what to do, for docs/errors.md. */
+  readonly meaning: string;
+}
+
+const define = <T extends Record<string, ErrorDefinition>>(table: T): Readonly<T> => Object.freeze(table);
+
+export const ERRORS = define({
+  // What was asked for can't be taken.
+  InvalidIni: {
+    status: 409,
+    retryable: false,
+    meaning: 'The INI can’t be read. Mend the line that the sentence names.',
+  },
+  IniTooLarge: { status: 422, retryable: false, meaning: 'The INI is longer than 524,288 characters.' },
+  InvalidDecky: {
+    status: 409,
+    retryable: false,
+    meaning:
+      'A decky of the INI asks for something impossible (name, amount, service, archetype, nmap_os, service configuration).',
+  },
+  InvalidAddress: {
+    status: 409,
+    retryable: false,
+    meaning: 'An address is no address, lies outside the subnet, is reserved, or is wanted twice.',
+  },
+  PoolExhausted: { status: 409, retryable: false, meaning: 'The subnet has no free address left.' },
+  NetworkConflict: {
+    status: 409,
+    retryable: false,
+    meaning:
+      'The network can’t be detected, an interface does not exist, or the fleet already lives on another network.',
+  },
+  DeckyExists: {
+    status: 409,
+    retryable: false,
+    meaning: 'A decky of that name exists. Use another name, or replace_fleet.',
+  },
+  AddressInUse: { status: 409, retryable: false, meaning: 'An existing decky has that address.' },
+  DeckyBusy: {
+    status: 409,
+    retryable: false,
+    meaning: 'An operation on that decky is still open. Wait for the named lifecycle row to end.',
+  },
+  DeploymentLimit: { status: 409, retryable: false, meaning: 'The fleet would be larger than the deployment limit.' },
+  IdempotencyKeyReused: { status: 422, retryable: false, meaning: 'The Idempotency-Key was used with another body.' },
+  InvalidRequest: {
+    status: 400,
+    retryable: false,
+    meaning: 'The request does not have the shape that the endpoint wants.',
+  },
+  InvalidParameters: { status: 422, retryable: false, meaning: 'A value of the request is out of range.' },
+  NotFound: { status: 404, retryable: false, meaning: 'There is no such thing.' },
+  Unauthenticated: {
+    status: 401,
+    retryable: false,
+    meaning: 'No token, or one that is invalid, expired or revoked. Log in.',
+  },
+  Forbidden: { status: 403, retryable: false, meaning: 'The user’s role does not allow it.' },
+  Unavailable: {
+    status: 503,
+    retryable: true,
+    meaning: 'Temporal, PostgreSQL or every worker is out of reach. Nothing was done; try again.',
+  },
+  Withdrawn: {
+    status: 503,
+    retryable: true,
+    meaning: 'The request was withdrawn because no worker accepted it in time. Nothing was done; try again.',
+  },
+  // What the container engine says.
+  ImageUnavailable: { status: null, retryable: false, meaning: 'An image can be neither found nor pulled.' },
+  BuildFailed: {
+    status: null,
+    retryable: false,
+    meaning: 'An image could not be built. The sentence carries the last lines of the build.',
+  },
+  NameTaken: {
+    status: null,
+    retryable: false,
+    meaning: 'A container, network or name belongs to somebody else; Deckhand changes only what carries its own label.',
+  },
+  AddressTaken: { status: null, retryable: false, meaning: 'The engine refuses the address: something else has it.' },
+  ContainerExited: {
+    status: null,
+    retryable: false,
+    meaning: 'A container did not stay up. The sentence carries its exit code and last lines.',
+  },
+  HealthyDeadline: {
+    status: null,
+    retryable: false,
+    meaning: 'The containers did not run min_healthy_time without a break within healthy_deadline.',
+  },
+  ProgressDeadline: {
+    status: null,
+    retryable: false,
+    meaning: 'Nothing moved for progress_deadline. The sentence says what was being done.',
+  },
+  EngineRefused: { status: null, retryable: false, meaning: 'The container engine refuses the request for good.' },
+  EngineUnreachable: {
+    status: null,
+    retryable: true,
+    meaning: 'The container engine does not answer. It is tried again until progress_deadline.',
+  },
+  EngineBusy: {
+    status: null,
+    retryable: true,
+    meaning: 'The container engine failed in a way that may pass. It is tried again, with growing pauses.',
+  },
+  // How an operation ends without an answer of the engine.
+  Cancelled: { status: null, retryable: false, meaning: 'The workflow was cancelled before the decky was done.' },
+  WorkflowLost: {
+    status: null,
+    retryable: false,
+    meaning:
+      'The workflow that owned the row ended without ending it (terminated or failed). The sentence says what was seen on the engine.',
+  },
+  HostLost: { status: null, retryable: false, meaning: 'The host gave no sign of life for host_lost_after.' },
+  Internal: { status: 500, retryable: true, meaning: 'Not foreseen: a bug. Report it with the request id.' },
+});
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** Longest `error` of a row, in characters (wire.md 5.1: callers cut to 2000). */
+export const ERROR_TEXT_LIMIT = 2000;
+
+/** The one error class of the house: a code of the table, and a sentence that says what was wrong, where, and what to do. */
+export class DeckhandError extends Error {
+  override readonly name = 'DeckhandError';
+  readonly code: ErrorCode;
+  constructor(code: ErrorCode, sentence: string, options?: ErrorOptions) {
+    super(sentence, options);
+    this.code = code;
+  }
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+}
+
+export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ERRORS, text);
+
+/** Guard that holds across module copies: the class by its name and a code of the table. */
+export const isDeckhandError = (error: unknown): error is DeckhandError =>
+  error instanceof Error && error.name === 'DeckhandError' && isErrorCode((error as DeckhandError).code);
+
+/** A row's `error`: `Code: sentence`, cut to {@link ERROR_TEXT_LIMIT} with the end kept, since evidence stands last. */
+export function errorText(code: ErrorCode, sentence: string): string {
+  const text = `${code}: ${sentence}`;
+  if (text.length <= ERROR_TEXT_LIMIT) return text;
+  const head = Math.floor(ERROR_TEXT_LIMIT * 0.6);
+  const cut = ' … ';
+  return text.slice(0, head) + cut + text.slice(text.length - (ERROR_TEXT_LIMIT - head - cut.length));
+}
