@@ -65,6 +65,27 @@ export const ERRORS = define({
     meaning: 'No token, or one that is invalid, expired or revoked. Log in.',
   },
   Forbidden: { status: 403, retryable: false, meaning: 'The user’s role does not allow it.' },
+  PasswordChangeRequired: {
+    status: 403,
+    retryable: false,
+    meaning: 'The user has to change the password first (POST /api/v1/auth/change-password), then log in again.',
+  },
+  UserExists: { status: 409, retryable: false, meaning: 'A user of that name exists. Use another name.' },
+  MethodNotAllowed: {
+    status: 405,
+    retryable: false,
+    meaning: 'The path has no such method; the Allow header names those that it has.',
+  },
+  UnsupportedMediaType: {
+    status: 415,
+    retryable: false,
+    meaning: 'A body has to be JSON: send Content-Type: application/json.',
+  },
+  TooManyAttempts: {
+    status: 429,
+    retryable: true,
+    meaning: 'Too many wrong passwords. Wait for as long as Retry-After says.',
+  },
   Unavailable: {
     status: 503,
     retryable: true,

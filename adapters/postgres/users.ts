@@ -1,0 +1,96 @@
+/** Users of the operators' API: roles, password hashes, and from when on their tokens count. */
+import { randomUUID } from 'node:crypto';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { isUniqueViolation, type Queryable, type Sql } from './connect.ts';
+
+export const ROLE = Object.freeze({ admin: 'admin', viewer: 'viewer' });
+export type Role = (typeof ROLE)[keyof typeof ROLE];
+
+export interface User {
+  readonly uuid: string;
+  readonly username: string;
+  readonly role: Role;
+  readonly must_change_password: boolean;
+}
+
+export interface UserRecord extends User {
+  /** argon2id, PHC string. */
+  readonly password_hash: string;
+  /** Epoch seconds; tokens issued earlier do not count. */
+  readonly tokens_valid_from: number;
+}
+
+export interface NewUser {
+  readonly username: string;
+  readonly password_hash: string;
+  readonly role: Role;
+  readonly must_change_password: boolean;
+}
+
+export interface Users {
+  byUsername(username: string): Promise<UserRecord | null>;
+  /** The owner of a token, unless that token (`jti`) was revoked or the user is gone. */
+  ofToken(uuid: string, jti: string): Promise<UserRecord | null>;
+  /** In the order in which they were created. */
+  list(): Promise<User[]>;
+  /** Throws UserExists. */
+  create(user: NewUser): Promise<User>;
+  /** Makes the user where there are no users at all; false when there are some. */
+  createFirst(user: NewUser): Promise<boolean>;
+  /** Every token issued so far, also within this very second, stops counting. False when there is no such user. */
+  setPassword(uuid: string, passwordHash: string, mustChange: boolean): Promise<boolean>;
+  remove(uuid: string): Promise<boolean>;
+}
+
+/** For the lock that keeps two programs from both creating a first admin. */
+const FIRST_USER_LOCK = 7_236_002;
+
+export function createUsers(sql: Sql): Users {
+  const record = sql`uuid, username, role, must_change_password, password_hash, tokens_valid_from::float8`;
+  return {
+    async byUsername(username) {
+      const [row] = await sql<UserRecord[]>`select ${record} from users where username = ${username}`;
+      return row ?? null;
+    },
+    async ofToken(uuid, jti) {
+      const [row] = await sql<UserRecord[]>`
+        select ${record} from users
+        where uuid = ${uuid} and not exists (select from revoked_tokens where jti = ${jti})`;
+      return row ?? null;
+    },
+    list: () => sql<User[]>`select uuid, username, role, must_change_password from users order by created_at, username`,
+    async create(user) {
+      try {
+        return await insert(sql, user);
+      } catch (error) {
+        if (!isUniqueViolation(error)) throw error;
+        throw new DeckhandError('UserExists', 'Username already exists', { cause: error });
+      }
+    },
+    createFirst: (user) =>
+      sql.begin(async (tx) => {
+        await tx`select pg_advisory_xact_lock(${FIRST_USER_LOCK})`;
+        const [some] = await tx`select 1 from users limit 1`;
+        if (some === undefined) await insert(tx, user);
+        return some === undefined;
+      }),
+    async setPassword(uuid, passwordHash, mustChange) {
+      const now = Math.floor(Date.now() / 1000);
+      const result = await sql`
+        update users set password_hash = ${passwordHash}, must_change_password = ${mustChange},
+          tokens_valid_from = greatest(tokens_valid_from, ${now}) + 1
+        where uuid = ${uuid}`;
+      return result.count === 1;
+    },
+    remove: async (uuid) => (await sql`delete from users where uuid = ${uuid}`).count === 1,
+  };
+}
+
+async function insert(sql: Queryable, user: NewUser): Promise<User> {
+  const [row] = await sql<User[]>`
+    insert into users (uuid, username, password_hash, role, must_change_password)
+    values (${randomUUID()}, ${user.username}, ${user.password_hash}, ${user.role}, ${user.must_change_password})
+    returning uuid, username, role, must_change_password`;
+  if (row === undefined) throw new DeckhandError('Internal', `No row came back for the new user ${user.username}`);
+  return row;
+}
