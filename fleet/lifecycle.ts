@@ -12,7 +12,7 @@ export const STATUS = Object.freeze({
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
 const NEXT: Readonly<Record<Status, readonly Status[]>> = Object.freeze({
-  pending: [STATUS.running, STATUS.succeeded, STATUS.failed],
+  pending: [STATUS.running, STATUS.failed],
   running: [STATUS.succeeded, STATUS.failed],
   succeeded: [],
   failed: [],
@@ -39,6 +39,8 @@ export interface Transition {
   readonly deckyName: string;
   readonly status: Exclude<Status, 'pending'>;
   readonly error?: string;
+  /** What was seen of the decky when the row ended; absent: what the status says. */
+  readonly seen?: DeckyState;
 }
 
 /** A row as it goes over the wire (wire.md 1.8); times are ISO-8601 UTC with microseconds. */

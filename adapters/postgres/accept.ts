@@ -1,0 +1,119 @@
+/**
+ * Acceptance: one transaction that plans against the fleet as it is now and writes fleet rows, lifecycle rows and tickets.
+ * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
+ */
+import { randomUUID } from 'node:crypto';
+import type { DesiredDecky } from '../../fleet/config.ts';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import type { Operation } from '../../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
+import { LIMITS } from '../../fleet/limits.ts';
+import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
+import { planDeploy } from '../../fleet/plan-deploy.ts';
+import { localWorkflowId } from '../../fleet/workflow-ids.ts';
+import type { Queryable, Sql } from './connect.ts';
+import { isUniqueViolation } from './connect.ts';
+import type { Refusal, StoredRequest } from './deployments.ts';
+import { closeRequest, lockRequest } from './deployments.ts';
+import { readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
+import { openTicket } from './tickets.ts';
+
+export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
+
+/** Accepts or refuses a stored request. Safe to repeat: what was decided once stays decided, with the same ids. */
+export async function acceptRequest(sql: Sql, id: string, options: { defaultLimit: number }): Promise<AcceptOutcome> {
+  try {
+    return await sql.begin((tx) => acceptInTransaction(tx, id, options.defaultLimit));
+  } catch (error) {
+    const refusal = refusalOf(error);
+    if (!refusal) throw error;
+    await closeRequest(sql, id, 'refused', refusal);
+    return { accepted: false, ...refusal };
+  }
+}
+
+function refusalOf(error: unknown): Refusal | null {
+  if (isUniqueViolation(error))
+    return {
+      code: 'DeckyBusy',
+      detail: 'Another operation on one of these deckies was accepted at the same moment; try again when it has ended.',
+    };
+  return isDeckhandError(error) && !error.retryable ? { code: error.code, detail: error.message } : null;
+}
+
+async function acceptInTransaction(tx: Queryable, id: string, defaultLimit: number): Promise<AcceptOutcome> {
+  const request = await lockRequest(tx, id);
+  if (!request) return { accepted: false, code: 'NotFound', detail: `There is no request ${id}.` };
+  if (request.state === 'accepted') return { accepted: true };
+  if (request.state === 'refused' && request.refusal) return { accepted: false, ...request.refusal };
+  if (request.state !== 'received')
+    return {
+      accepted: false,
+      code: 'Withdrawn',
+      detail: 'The request was withdrawn before a worker took it. Nothing was done.',
+    };
+  // One planner at a time: what it reads is what it changes (gaps B1, B2).
+  await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
+  const snapshot = await readSnapshot(tx, defaultLimit);
+  if (request.kind === 'teardown') await acceptTeardown(tx, request);
+  else
+    await acceptDeploy(
+      tx,
+      request,
+      planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, id),
+    );
+  return { accepted: true };
+}
+
+async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployPlan): Promise<void> {
+  await writeNetwork(tx, plan.network);
+  await upsertDesired(tx, plan.deckies);
+  const removed = plan.removed.map((member) => ({ desired: member.desired, operation: OPERATION.teardown }));
+  const wanted = plan.deckies.map((desired) => ({ desired, operation: OPERATION.deploy }));
+  await insertRows(tx, request, [...removed, ...wanted]);
+  await openTicket(tx, { hostUuid: LOCAL_HOST, operationId: request.id, workflowId: request.workflowId });
+  await tx`update deployments set state = 'accepted', mode = ${plan.mode}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
+}
+
+/** Removals stand first, so that an address or a name is free before the creation that needs it. */
+async function insertRows(
+  tx: Queryable,
+  request: StoredRequest,
+  work: readonly { desired: DesiredDecky; operation: Operation }[],
+): Promise<void> {
+  const rows = work.map(({ desired, operation }, position) => ({
+    id: randomUUID(),
+    decky_name: desired.config.name,
+    host_uuid: desired.config.host_uuid,
+    operation,
+    deployment_id: request.id,
+    workflow_id: localWorkflowId(request.id, Math.floor(position / LIMITS.localChunk) + 1),
+    position,
+  }));
+  // Bounded so that a statement stays below PostgreSQL's 65,535 parameters.
+  for (let at = 0; at < rows.length; at += 1000) await tx`insert into decky_lifecycle ${tx(rows.slice(at, at + 1000))}`;
+}
+
+async function acceptTeardown(tx: Queryable, request: StoredRequest): Promise<void> {
+  const { decky_name: name } = request.request as { decky_name: string };
+  const [member] = await tx<{ host_uuid: string; open: string | null; operation: Operation | null }[]>`
+    select f.host_uuid, l.id as open, l.operation from fleet_deckies f
+    left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
+  if (!member) throw new DeckhandError('NotFound', `Decky ${name} not found`);
+  if (member.open)
+    throw new DeckhandError(
+      'DeckyBusy',
+      `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
+    );
+  await tx`insert into decky_lifecycle ${tx({
+    id: request.id,
+    decky_name: name,
+    host_uuid: member.host_uuid === LOCAL_HOST ? null : member.host_uuid,
+    operation: OPERATION.teardown,
+    deployment_id: request.id,
+    workflow_id: request.workflowId,
+    position: 0,
+  })}`;
+  await openTicket(tx, { hostUuid: member.host_uuid, operationId: request.id, workflowId: request.workflowId });
+  await tx`update deployments set state = 'accepted', decided_at = now() where id = ${request.id}`;
+}

@@ -1,0 +1,218 @@
+/**
+ * Requests: stored before anything starts, and the judge of what became of them. `received → accepted | refused |
+ * withdrawn`, by conditional updates only (docs/states/request.md).
+ */
+import type { ErrorCode } from '../../fleet/errors.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import type { Operation, Status } from '../../fleet/lifecycle.ts';
+import type { RolloutOptions } from '../../fleet/limits.ts';
+import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
+import type { Queryable, Sql } from './connect.ts';
+import { isUniqueViolation, reachable } from './connect.ts';
+
+export const REQUEST_STATE = Object.freeze({
+  received: 'received',
+  accepted: 'accepted',
+  refused: 'refused',
+  withdrawn: 'withdrawn',
+});
+export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export interface StoredRequest {
+  readonly id: string;
+  readonly kind: 'deploy' | 'teardown';
+  readonly workflowId: string;
+  readonly state: RequestState;
+  readonly username: string;
+  readonly request: DeployRequest | { readonly decky_name: string };
+  readonly options: RolloutOptions;
+  readonly network: NetworkContext | null;
+  readonly mode: string | null;
+  readonly warnings: readonly string[];
+  readonly refusal: Refusal | null;
+  /** True once every row of it has ended and the workflow said so. */
+  readonly ended: boolean;
+}
+
+export interface NewRequest
+  extends Pick<StoredRequest, 'id' | 'kind' | 'workflowId' | 'username' | 'request' | 'options' | 'network'> {
+  readonly idempotency: { readonly route: string; readonly key: string; readonly body_hash: string } | null;
+}
+
+const COLUMNS = (sql: Queryable) => sql`
+  id, kind, workflow_id as "workflowId", state, username, request, options, network, mode, warnings, refusal, ended_at is not null as ended`;
+
+const asJson = (sql: Queryable, value: unknown) => sql.json(JSON.parse(JSON.stringify(value ?? null)));
+
+/** Stores a request. With a key that is in use for the same body the earlier request's id comes back; for another body, IdempotencyKeyReused. */
+export async function storeRequest(sql: Sql, request: NewRequest): Promise<{ id: string; repeated: boolean }> {
+  const { idempotency } = request;
+  try {
+    await sql.begin(async (tx) => {
+      await tx`insert into deployments (id, kind, workflow_id, username, request, options, network) values (
+        ${request.id}, ${request.kind}, ${request.workflowId}, ${request.username},
+        ${asJson(tx, request.request)}, ${asJson(tx, request.options)}, ${asJson(tx, request.network)})`;
+      if (!idempotency) return;
+      await tx`delete from idempotency_keys where username = ${request.username} and route = ${idempotency.route} and key = ${idempotency.key}
+        and created_at < now() - interval '24 hours'`;
+      await tx`insert into idempotency_keys (username, route, key, body_hash, deployment_id)
+        values (${request.username}, ${idempotency.route}, ${idempotency.key}, ${idempotency.body_hash}, ${request.id})`;
+    });
+    return { id: request.id, repeated: false };
+  } catch (error) {
+    if (!idempotency || !isUniqueViolation(error)) throw error;
+    return { id: await earlierRequest(sql, request.username, idempotency), repeated: true };
+  }
+}
+
+async function earlierRequest(
+  sql: Queryable,
+  username: string,
+  key: NonNullable<NewRequest['idempotency']>,
+): Promise<string> {
+  const [row] = await sql<{ body_hash: string; deployment_id: string }[]>`
+    select body_hash, deployment_id from idempotency_keys where username = ${username} and route = ${key.route} and key = ${key.key}`;
+  if (!row)
+    throw new DeckhandError('Unavailable', 'The Idempotency-Key was freed just now by another request; try again.');
+  if (row.body_hash !== key.body_hash)
+    throw new DeckhandError(
+      'IdempotencyKeyReused',
+      `The Idempotency-Key ${JSON.stringify(key.key)} was used with another body; use a new key.`,
+    );
+  return row.deployment_id;
+}
+
+export async function loadRequest(sql: Queryable, id: string): Promise<StoredRequest | null> {
+  const [row] = await sql<StoredRequest[]>`select ${COLUMNS(sql)} from deployments where id = ${id}`;
+  return row ?? null;
+}
+
+/** Locks the request's row until the transaction ends. */
+export async function lockRequest(tx: Queryable, id: string): Promise<StoredRequest | null> {
+  const [row] = await tx<StoredRequest[]>`select ${COLUMNS(tx)} from deployments where id = ${id} for update`;
+  return row ?? null;
+}
+
+/** `received → withdrawn | refused`, and its key is free again. Returns the state that holds now; null for an unknown id. */
+export async function closeRequest(
+  sql: Sql,
+  id: string,
+  to: 'withdrawn' | 'refused',
+  refusal: Refusal | null,
+): Promise<RequestState | null> {
+  return sql.begin(async (tx) => {
+    const changed =
+      await tx`update deployments set state = ${to}, refusal = ${asJson(tx, refusal)}, decided_at = now(), ended_at = now(), outcome = ${to}
+      where id = ${id} and state = 'received' returning id`;
+    if (changed.length > 0) await tx`delete from idempotency_keys where deployment_id = ${id}`;
+    const [row] = await tx<{ state: RequestState }[]>`select state from deployments where id = ${id}`;
+    return row?.state ?? null;
+  });
+}
+
+/** Ids that a `202` returns: the rows of the wanted deckies, and those of the deckies that go, in their order. */
+export async function returnedIds(
+  sql: Queryable,
+  id: string,
+): Promise<{ lifecycle_ids: string[]; removed_lifecycle_ids: string[] }> {
+  const rows = await sql<
+    { id: string; operation: Operation }[]
+  >`select id, operation from decky_lifecycle where deployment_id = ${id} order by position`;
+  const of = (wanted: boolean) => rows.filter((row) => (row.operation !== 'teardown') === wanted).map((row) => row.id);
+  return { lifecycle_ids: of(true), removed_lifecycle_ids: of(false) };
+}
+
+/** Marks an accepted deployment as ended once none of its rows is open; says whether it is. */
+export async function finishDeployment(sql: Queryable, id: string): Promise<boolean> {
+  const rows = await sql`update deployments d set ended_at = now(), outcome =
+      case when exists (select from decky_lifecycle where deployment_id = d.id and status = 'failed') then 'failed' else 'succeeded' end
+    where id = ${id} and state = 'accepted' and ended_at is null
+      and not exists (select from decky_lifecycle where deployment_id = d.id and status in ('pending', 'running')) returning id`;
+  return rows.length > 0;
+}
+
+export interface DeploymentView {
+  readonly deployment_id: string;
+  readonly kind: 'deploy' | 'teardown';
+  readonly state: RequestState;
+  readonly outcome: string | null;
+  readonly username: string;
+  readonly created_at: string;
+  readonly ended_at: string | null;
+  readonly counts: Readonly<Record<Status, number>>;
+}
+
+export interface DeploymentRowView {
+  readonly id: string;
+  readonly decky_name: string;
+  readonly host_uuid: string | null;
+  readonly operation: Operation;
+  readonly status: Status;
+  readonly step: string | null;
+  readonly attempt: number;
+  readonly error: string | null;
+  readonly started_at: string;
+  readonly updated_at: string;
+  readonly completed_at: string | null;
+}
+
+export interface DeploymentDetail extends DeploymentView {
+  /** One sentence, or null when nothing is waited for. */
+  readonly waiting_for: string | null;
+  readonly warnings: readonly string[];
+  readonly refusal: Refusal | null;
+  readonly rows: readonly DeploymentRowView[];
+}
+
+export interface DeploymentReader {
+  list(limit: number): Promise<DeploymentView[]>;
+  get(id: string): Promise<DeploymentDetail | null>;
+}
+
+const VIEW = (sql: Queryable) => sql`
+  d.id as deployment_id, d.kind, d.state, d.outcome, d.username, iso(d.received_at) as created_at, iso(d.ended_at) as ended_at,
+  (select jsonb_build_object('pending', count(*) filter (where status = 'pending'), 'running', count(*) filter (where status = 'running'),
+     'succeeded', count(*) filter (where status = 'succeeded'), 'failed', count(*) filter (where status = 'failed'))
+   from decky_lifecycle l where l.deployment_id = d.id) as counts`;
+
+export function createDeploymentReader(sql: Sql): DeploymentReader {
+  return {
+    list: (limit) =>
+      reachable(
+        () => sql<DeploymentView[]>`select ${VIEW(sql)} from deployments d order by received_at desc limit ${limit}`,
+      ),
+    get: (id) => reachable(() => readDetail(sql, id)),
+  };
+}
+
+async function readDetail(sql: Sql, id: string): Promise<DeploymentDetail | null> {
+  const [view] = await sql<(DeploymentView & Pick<DeploymentDetail, 'warnings' | 'refusal'>)[]>`
+    select ${VIEW(sql)}, warnings, refusal from deployments d where id = ${id}`;
+  if (!view) return null;
+  const rows = await sql<DeploymentRowView[]>`
+    select id, decky_name, host_uuid, operation, status, step, attempt, error, iso(started_at) as started_at, iso(updated_at) as updated_at,
+      iso(completed_at) as completed_at from decky_lifecycle where deployment_id = ${id} order by position`;
+  return { ...view, rows, waiting_for: await waitingFor(sql, view, rows) };
+}
+
+async function waitingFor(sql: Sql, view: DeploymentView, rows: readonly DeploymentRowView[]): Promise<string | null> {
+  if (view.state === REQUEST_STATE.received) return 'a worker to accept the request';
+  const open = rows.filter((row) => row.status === 'pending' || row.status === 'running');
+  if (open.length === 0) return null;
+  const [ahead] = await sql<{ operation_id: string; workflow_id: string }[]>`
+    select a.operation_id, a.workflow_id from host_tickets mine join host_tickets a
+      on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
+    where mine.operation_id = ${view.deployment_id} and mine.closed_at is null order by a.number limit 1`;
+  if (ahead) return `its turn on the host: ${ahead.workflow_id} was accepted before and still works there`;
+  const running = open.filter((row) => row.status === 'running');
+  const named = (running.length > 0 ? running : open)
+    .slice(0, 5)
+    .map((row) => (row.step ? `${row.decky_name} (${row.step})` : row.decky_name));
+  const more = open.length - named.length;
+  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -1,0 +1,152 @@
+/** The fleet: every decky that should exist, and what was last seen of it. */
+import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
+import type { DeckyState, Operation, Status } from '../../fleet/lifecycle.ts';
+import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
+import type { Queryable, Sql } from './connect.ts';
+import { reachable } from './connect.ts';
+
+/** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */
+export interface FleetDeckyView {
+  readonly name: string;
+  readonly ip: string;
+  readonly services: readonly string[];
+  readonly hostname: string;
+  readonly archetype: string | null;
+  readonly host_uuid: string | null;
+  readonly state: DeckyState;
+  readonly last_error: string | null;
+  readonly established: boolean;
+  readonly open: {
+    readonly lifecycle_id: string;
+    readonly operation: Operation;
+    readonly status: Status;
+    readonly step: string | null;
+  } | null;
+  readonly updated_at: string;
+}
+
+export interface FleetReader {
+  snapshot(): Promise<FleetSnapshot>;
+  deckies(): Promise<DeckyConfig[]>;
+  overview(): Promise<{ network: FleetNetwork | null; deckies: FleetDeckyView[] }>;
+}
+
+const NETWORK_KEY = 'fleet_network';
+const LIMITS_KEY = 'config_limits';
+
+export async function readNetwork(sql: Queryable): Promise<FleetNetwork | null> {
+  const [row] = await sql<{ value: FleetNetwork }[]>`select value from settings where key = ${NETWORK_KEY}`;
+  return row?.value ?? null;
+}
+
+export async function writeNetwork(sql: Queryable, network: FleetNetwork): Promise<void> {
+  await sql`insert into settings (key, value) values (${NETWORK_KEY}, ${sql.json({ ...network })})
+    on conflict (key) do update set value = excluded.value, updated_at = now()`;
+}
+
+/** The limit that an admin set, else the default of the installation. */
+export async function readDeploymentLimit(sql: Queryable, defaultLimit: number): Promise<number> {
+  const [row] = await sql<
+    { value: { deployment_limit?: number } }[]
+  >`select value from settings where key = ${LIMITS_KEY}`;
+  return row?.value.deployment_limit ?? defaultLimit;
+}
+
+interface MemberRow {
+  host_uuid: string;
+  decky_config: DeckyConfig;
+  custom_services: CustomService[];
+  established: boolean;
+  lifecycle_id: string | null;
+  operation: Operation | null;
+}
+
+/** What planning needs: members with their open rows, the network and the limit. An empty fleet has no network. */
+export async function readSnapshot(sql: Queryable, defaultLimit: number): Promise<FleetSnapshot> {
+  const rows = await sql<MemberRow[]>`
+    select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation
+    from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+    order by f.name`;
+  const members = rows.map(
+    (row): FleetMember => ({
+      desired: { config: row.decky_config, custom_services: row.custom_services },
+      host_uuid: row.host_uuid === LOCAL_HOST ? null : row.host_uuid,
+      established: row.established,
+      open: row.lifecycle_id && row.operation ? { lifecycle_id: row.lifecycle_id, operation: row.operation } : null,
+    }),
+  );
+  const network = members.length > 0 ? await readNetwork(sql) : null;
+  return { network, members, limit: await readDeploymentLimit(sql, defaultLimit) };
+}
+
+/** Stores what a decky should be, as of its latest accepted operation. What was established stays beside it. */
+export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDecky[]): Promise<void> {
+  if (deckies.length === 0) return;
+  const rows = deckies.map(({ config, custom_services }) => ({
+    host_uuid: config.host_uuid ?? LOCAL_HOST,
+    name: config.name,
+    services: sql.json([...config.services]),
+    decky_config: sql.json(JSON.parse(JSON.stringify(config))),
+    custom_services: sql.json(JSON.parse(JSON.stringify(custom_services))),
+    decky_ip: config.ip,
+  }));
+  await sql`insert into fleet_deckies ${sql(rows)}
+    on conflict (host_uuid, name) do update set services = excluded.services, decky_config = excluded.decky_config,
+      custom_services = excluded.custom_services, decky_ip = excluded.decky_ip, updated_at = now(),
+      state = case when fleet_deckies.established is null then 'pending' else fleet_deckies.state end,
+      last_error = case when fleet_deckies.established is null then null else fleet_deckies.last_error end`;
+}
+
+/** The whole desired set of a host: its deckies as of their latest accepted operation; with `onlyEstablished`, their last good versions. */
+export async function readDesired(
+  sql: Queryable,
+  hostUuid: string,
+): Promise<{ desired: DesiredDecky; established: DesiredDecky | null; state: DeckyState }[]> {
+  const rows = await sql<
+    {
+      decky_config: DeckyConfig;
+      custom_services: CustomService[];
+      established: DesiredDecky | null;
+      state: DeckyState;
+    }[]
+  >`
+    select decky_config, custom_services, established, state from fleet_deckies where host_uuid = ${hostUuid} order by name`;
+  return rows.map((row) => ({
+    desired: { config: row.decky_config, custom_services: row.custom_services },
+    established: row.established,
+    state: row.state,
+  }));
+}
+
+export function createFleetReader(sql: Sql, options: { defaultLimit: number }): FleetReader {
+  return {
+    snapshot: () => reachable(() => readSnapshot(sql, options.defaultLimit)),
+    deckies: () =>
+      reachable(async () => {
+        const rows = await sql<{ decky_config: DeckyConfig }[]>`select decky_config from fleet_deckies order by name`;
+        return rows.map((row) => row.decky_config);
+      }),
+    overview: () =>
+      reachable(async () => {
+        const rows = await sql<
+          (Omit<FleetDeckyView, 'host_uuid' | 'open'> & { host_key: string; open: FleetDeckyView['open'] })[]
+        >`
+          select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
+            f.host_uuid as host_key, f.state, f.last_error, f.established is not null as established,
+            case when l.id is null then null else
+              jsonb_build_object('lifecycle_id', l.id, 'operation', l.operation, 'status', l.status, 'step', l.step) end as open,
+            iso(f.updated_at) as updated_at
+          from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+          order by f.name`;
+        const network = rows.length > 0 ? await readNetwork(sql) : null;
+        return {
+          network,
+          deckies: rows.map(({ host_key, ...view }) => ({
+            ...view,
+            host_uuid: host_key === LOCAL_HOST ? null : host_key,
+          })),
+        };
+      }),
+  };
+}

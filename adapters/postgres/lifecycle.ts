@@ -1,0 +1,151 @@
+/** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
+import type { DesiredDecky } from '../../fleet/config.ts';
+import type { LifecycleRow, Operation, Status, Transition } from '../../fleet/lifecycle.ts';
+import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
+import type { Queryable, Sql } from './connect.ts';
+import { reachable } from './connect.ts';
+
+export interface LifecycleReader {
+  /** Unknown ids are left out; ordered by started_at. */
+  byIds(ids: readonly string[]): Promise<LifecycleRow[]>;
+}
+
+export function createLifecycleReader(sql: Sql): LifecycleReader {
+  return {
+    byIds: (ids) =>
+      reachable(
+        () => sql<LifecycleRow[]>`
+          select id, decky_name, host_uuid, operation, status, error, iso(started_at) as started_at, iso(updated_at) as updated_at,
+            iso(completed_at) as completed_at
+          from decky_lifecycle where id = any(${[...ids]}) order by started_at, position`,
+      ),
+  };
+}
+
+/** A row as a workflow works on it. */
+export interface OpenRow {
+  readonly lifecycleId: string;
+  readonly deckyName: string;
+  readonly hostUuid: string | null;
+  readonly operation: Operation;
+  readonly status: Status;
+  readonly workflowId: string;
+  readonly deploymentId: string;
+}
+
+const OPEN_ROW = (sql: Queryable) => sql`
+  id as "lifecycleId", decky_name as "deckyName", host_uuid as "hostUuid", operation, status, workflow_id as "workflowId", deployment_id as "deploymentId"`;
+
+/** The rows of a workflow that are still open, in their order of work. */
+export const openRowsOf = (sql: Queryable, workflowId: string): Promise<OpenRow[]> =>
+  sql<
+    OpenRow[]
+  >`select ${OPEN_ROW(sql)} from decky_lifecycle where workflow_id = ${workflowId} and status in ('pending', 'running') order by position`;
+
+/** Every open row older than `ageMs`, for the sweep. */
+export const openRowsOlderThan = (sql: Queryable, ageMs: number): Promise<OpenRow[]> =>
+  sql<OpenRow[]>`select ${OPEN_ROW(sql)} from decky_lifecycle
+    where status in ('pending', 'running') and started_at < now() - ${ageMs} * interval '1 millisecond' order by started_at, position`;
+
+/**
+ * Writes transitions in order, and what they mean for the fleet, in one transaction; the trigger adds the outbox rows.
+ * Safe to repeat: a row that is already there or beyond is left alone. Returns the lifecycle ids that moved.
+ */
+export const recordTransitions = (sql: Sql, transitions: readonly Transition[]): Promise<string[]> =>
+  sql.begin(async (tx) => {
+    const moved: string[] = [];
+    for (const run of runsOfOneStatus(transitions)) moved.push(...(await recordRun(tx, run)));
+    return moved;
+  });
+
+/** Cuts the list where the status changes or a row comes again, so that each run is one statement and order holds. */
+function runsOfOneStatus(transitions: readonly Transition[]): Transition[][] {
+  const runs: Transition[][] = [];
+  for (const transition of transitions) {
+    const last = runs.at(-1);
+    if (last?.[0]?.status === transition.status) last.push(transition);
+    else runs.push([transition]);
+  }
+  return runs;
+}
+
+async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<string[]> {
+  const from: readonly Status[] =
+    run[0]?.status === STATUS.failed
+      ? [STATUS.pending, STATUS.running]
+      : run[0]?.status === STATUS.running
+        ? [STATUS.pending]
+        : [STATUS.running];
+  const rows = await tx<
+    { id: string; decky_name: string; operation: Operation; error: string | null; seen: string | null }[]
+  >`
+    update decky_lifecycle l set status = t.status, error = t.error, step = null
+    from (select * from unnest(
+      ${run.map((t) => t.lifecycleId)}::text[], ${run.map((t) => t.status)}::text[],
+      ${run.map((t) => t.error ?? null)}::text[], ${run.map((t) => t.seen ?? null)}::text[]
+    ) as t (id, status, error, seen)) t
+    where l.id = t.id and l.status = any(${[...from]}::text[])
+    returning l.id, l.decky_name, l.operation, l.error, t.seen`;
+  for (const operation of new Set(rows.map((row) => row.operation))) {
+    await settleFleet(
+      tx,
+      run[0]?.status as Transition['status'],
+      operation,
+      rows.filter((row) => row.operation === operation),
+    );
+  }
+  return rows.map((row) => row.id);
+}
+
+type Ended = { decky_name: string; error: string | null; seen: string | null };
+
+/** What the end of a row means for the decky: docs/states/row.md. */
+async function settleFleet(
+  tx: Queryable,
+  status: Transition['status'],
+  operation: Operation,
+  rows: readonly Ended[],
+): Promise<void> {
+  const names = rows.map((row) => row.decky_name);
+  if (operation === 'teardown') {
+    if (status === STATUS.succeeded) await tx`delete from fleet_deckies where name = any(${names})`;
+    else {
+      const state = status === STATUS.running ? DECKY_STATE.tearingDown : DECKY_STATE.teardownFailed;
+      await tx`update fleet_deckies f set state = ${state}, last_error = r.error, updated_at = now()
+        from unnest(${names}::text[], ${rows.map((row) => row.error)}::text[]) as r (name, error) where f.name = r.name`;
+    }
+  } else if (status === STATUS.succeeded) {
+    await tx`update fleet_deckies set state = 'running', last_error = null, last_seen = now(), updated_at = now(),
+      established = jsonb_build_object('config', decky_config, 'custom_services', custom_services) where name = any(${names})`;
+  } else if (status === STATUS.failed) {
+    // Established deckies fall back to the version that came up last; the others stay listed as what was seen of them.
+    await tx`update fleet_deckies f set
+        state = coalesce(r.seen, case when f.established is null then 'failed' else f.state end), last_error = r.error, updated_at = now(),
+        decky_config = coalesce(f.established->'config', f.decky_config),
+        custom_services = coalesce(f.established->'custom_services', f.custom_services),
+        services = coalesce(f.established->'config'->'services', f.services),
+        decky_ip = coalesce(f.established->'config'->>'ip', f.decky_ip)
+      from unnest(${names}::text[], ${rows.map((row) => row.error)}::text[], ${rows.map((row) => row.seen)}::text[]) as r (name, error, seen)
+      where f.name = r.name`;
+  }
+}
+
+/** What is being done for each decky right now, for screens; a row that has ended is left alone. */
+export async function noteSteps(
+  sql: Queryable,
+  steps: ReadonlyMap<string, { step: string; attempt: number }>,
+): Promise<void> {
+  if (steps.size === 0) return;
+  const notes = [...steps.values()];
+  await sql`update decky_lifecycle l set step = n.step, attempt = n.attempt
+    from unnest(${[...steps.keys()]}::text[], ${notes.map((note) => note.step.slice(0, 200))}::text[], ${notes.map((note) => note.attempt)}::int[]) as n (id, step, attempt)
+    where l.id = n.id and l.status in ('pending', 'running')`;
+}
+
+/** The version of a decky that came up last, for the way back; null when none did. */
+export async function establishedVersion(sql: Queryable, deckyName: string): Promise<DesiredDecky | null> {
+  const [row] = await sql<
+    { established: DesiredDecky | null }[]
+  >`select established from fleet_deckies where name = ${deckyName}`;
+  return row?.established ?? null;
+}

@@ -1,0 +1,68 @@
+/** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, under one lock. */
+import type { Envelope } from '../../fleet/subjects.ts';
+import { lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
+import type { Sql } from './connect.ts';
+
+export interface OutgoingEvent {
+  readonly messageId: string;
+  readonly envelope: Envelope;
+}
+
+/** Publishes one event and resolves when the bus has it. */
+export type Publish = (event: OutgoingEvent) => Promise<void>;
+
+const BATCH = 200;
+
+interface OutboxRow {
+  id: string;
+  message_id: string;
+  decky_name: string;
+  type: string;
+  event_id: string;
+  ts: number;
+  payload: Record<string, unknown>;
+}
+
+function toEvent(row: OutboxRow): OutgoingEvent {
+  const topic = row.type === 'mutation' ? mutationSubject(row.decky_name) : lifecycleSubject(row.decky_name);
+  return {
+    messageId: row.message_id,
+    envelope: { v: 1, id: row.event_id, topic, type: row.type, ts: row.ts, payload: row.payload },
+  };
+}
+
+/**
+ * Sends what is unsent, oldest first, one after the other, so that order holds for a decky across workflows. A second
+ * drainer waits for the lock and then finds the rest. Stops at the first event that the bus does not take and throws; what
+ * was taken stays marked. A crash between taking and marking repeats an event with the same message id.
+ */
+export async function drainOutbox(sql: Sql, publish: Publish, signal?: AbortSignal): Promise<number> {
+  let sent = 0;
+  for (;;) {
+    const { count, failure } = await drainBatch(sql, publish, signal);
+    sent += count;
+    if (failure !== undefined) throw failure;
+    if (count < BATCH) return sent;
+  }
+}
+
+const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{ count: number; failure?: unknown }> =>
+  sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/outbox'))`;
+    const rows = await tx<OutboxRow[]>`
+      select id, message_id, decky_name, type, event_id, ts, payload from outbox where sent_at is null order by id limit ${BATCH}`;
+    const taken: string[] = [];
+    let failure: unknown;
+    for (const row of rows) {
+      try {
+        signal?.throwIfAborted();
+        await publish(toEvent(row));
+        taken.push(row.id);
+      } catch (error) {
+        failure = error;
+        break;
+      }
+    }
+    if (taken.length > 0) await tx`update outbox set sent_at = now() where id = any(${taken}::bigint[])`;
+    return failure === undefined ? { count: taken.length } : { count: taken.length, failure };
+  });

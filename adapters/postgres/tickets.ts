@@ -1,0 +1,41 @@
+/** The lane of a host: tickets numbered in the order of acceptance; the lowest open one runs (promise 6). */
+import type { Queryable } from './connect.ts';
+
+export interface Ticket {
+  readonly hostUuid: string;
+  readonly number: number;
+  readonly operationId: string;
+  readonly workflowId: string;
+}
+
+/** Draws the next number under the host's lock, which the caller's transaction keeps until it ends. */
+export async function openTicket(tx: Queryable, ticket: Omit<Ticket, 'number'>): Promise<number> {
+  await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/lane/' || ${ticket.hostUuid}))`;
+  const [row] = await tx<{ number: string }[]>`
+    insert into host_tickets (host_uuid, number, operation_id, workflow_id)
+    select ${ticket.hostUuid}, coalesce(max(number), 0) + 1, ${ticket.operationId}, ${ticket.workflowId} from host_tickets where host_uuid = ${ticket.hostUuid}
+    returning number`;
+  return Number(row?.number);
+}
+
+/** The open ticket that runs now on the host, or null when the lane is free. */
+export async function currentTicket(sql: Queryable, hostUuid: string): Promise<Ticket | null> {
+  const [row] = await sql<(Omit<Ticket, 'number'> & { number: string })[]>`
+    select host_uuid as "hostUuid", number, operation_id as "operationId", workflow_id as "workflowId"
+    from host_tickets where host_uuid = ${hostUuid} and closed_at is null order by number limit 1`;
+  return row ? { ...row, number: Number(row.number) } : null;
+}
+
+/** Closes the operation's ticket, if open, and returns the ticket whose turn it is now. */
+export async function closeTicket(sql: Queryable, hostUuid: string, operationId: string): Promise<Ticket | null> {
+  await sql`update host_tickets set closed_at = now() where host_uuid = ${hostUuid} and operation_id = ${operationId} and closed_at is null`;
+  return currentTicket(sql, hostUuid);
+}
+
+/** Open tickets older than `ageMs`, for the sweep. */
+export async function openTicketsOlderThan(sql: Queryable, ageMs: number): Promise<Ticket[]> {
+  const rows = await sql<(Omit<Ticket, 'number'> & { number: string })[]>`
+    select host_uuid as "hostUuid", number, operation_id as "operationId", workflow_id as "workflowId"
+    from host_tickets where closed_at is null and opened_at < now() - ${ageMs} * interval '1 millisecond' order by host_uuid, number`;
+  return rows.map((row) => ({ ...row, number: Number(row.number) }));
+}

@@ -1,0 +1,6 @@
+/** Workflow ids (style.md 2). A row carries the id of the workflow that owns it. */
+export const deployWorkflowId = (deploymentId: string): string => `deploy/${deploymentId}`;
+/** Local deckies are done by children of at most LIMITS.localChunk each; the first has no number. */
+export const localWorkflowId = (deploymentId: string, part: number): string =>
+  part === 1 ? `deploy/${deploymentId}/local` : `deploy/${deploymentId}/local-${part}`;
+export const teardownWorkflowId = (lifecycleId: string): string => `teardown/${lifecycleId}`;
