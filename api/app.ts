@@ -1,0 +1,84 @@
+/** The operators' API as one Hono app, built from injected ports: tests call it in-process, main.ts serves it. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { cors } from 'hono/cors';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { requestId } from 'hono/request-id';
+import { DeckhandError } from '../fleet/errors.ts';
+import { accessLog } from './access-log.ts';
+import { createAccessTokens } from './auth/access-tokens.ts';
+import { FailureLimit } from './auth/failure-limit.ts';
+import { createGuard } from './auth/guard.ts';
+import { createPasswords } from './auth/passwords.ts';
+import { readBody } from './body.ts';
+import { answerInTime } from './deadline.ts';
+import type { ApiEnv } from './environment.ts';
+import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
+import type { ApiDependencies } from './ports.ts';
+import { addAuthRoutes } from './routes/auth.ts';
+import type { RouteDependencies } from './routes/dependencies.ts';
+import { addHealthRoutes } from './routes/health.ts';
+import { addSettingsRoutes } from './routes/settings.ts';
+import { addUserRoutes } from './routes/users.ts';
+import { refusal } from './validation.ts';
+
+/** wire.md 1.2: 10 wrong logins in 5 minutes, 5 wrong old passwords in one. */
+const LOGIN_LIMIT = { failures: 10, windowMs: 300_000 };
+const PASSWORD_LIMIT = { failures: 5, windowMs: 60_000 };
+
+function routeDependencies(deps: ApiDependencies): RouteDependencies {
+  const accessTokens = createAccessTokens(deps.jwt);
+  return {
+    ...deps,
+    accessTokens,
+    guard: createGuard(accessTokens, deps.users),
+    passwords: createPasswords(),
+    loginLimit: deps.limiterEnabled ? new FailureLimit(LOGIN_LIMIT) : null,
+    passwordLimit: deps.limiterEnabled ? new FailureLimit(PASSWORD_LIMIT) : null,
+  };
+}
+
+function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
+  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger));
+  if (deps.corsOrigins.length > 0)
+    app.use(
+      '/api/*',
+      cors({
+        origin: [...deps.corsOrigins],
+        allowHeaders: ['Authorization', 'Content-Type', 'Last-Event-ID', 'Idempotency-Key'],
+        allowMethods: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+        exposeHeaders: ['X-Request-Id', ERROR_CODE_HEADER, 'Deckhand-Deployment-Id', 'Location', 'Retry-After'],
+      }),
+    );
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        c.json({ detail: TEXT.methodNotAllowed }, 405, {
+          Allow: methods.join(', '),
+          [ERROR_CODE_HEADER]: 'MethodNotAllowed',
+        }),
+    }),
+  );
+  app.use('/api/*', readBody);
+  app.use('/api/v1/*', async (_, next) => {
+    const missing = deps.notReady();
+    if (missing !== null) throw new DeckhandError('Unavailable', missing);
+    await next();
+  });
+  app.use('/api/v1/*', answerInTime);
+}
+
+/** Builds the app; nothing is opened or started. */
+export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
+  const app = new OpenAPIHono<ApiEnv>({
+    defaultHook: (result, c) => {
+      if (!result.success) throw refusal(result.error.issues, Reflect.get(result, 'data'), c.req.path);
+    },
+  });
+  app.onError(answerError);
+  app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
+  addMiddleware(app, deps);
+  const routes = routeDependencies(deps);
+  for (const add of [addAuthRoutes, addSettingsRoutes, addUserRoutes, addHealthRoutes]) add(app, routes);
+  return app;
+}

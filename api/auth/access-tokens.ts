@@ -1,0 +1,49 @@
+/** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role (wire.md 1.2). */
+import { randomUUID } from 'node:crypto';
+import { jwtVerify, SignJWT } from 'jose';
+import type { UserRecord } from '../../adapters/postgres/users.ts';
+import type { TokenClaims } from '../environment.ts';
+
+const ISSUER = 'decnet';
+const AUDIENCE = 'decnet-dashboard';
+
+export interface AccessTokens {
+  issue(user: UserRecord): Promise<string>;
+  /** The claims of a token that is signed, current and complete; null for any other text. */
+  verify(token: string): Promise<TokenClaims | null>;
+}
+
+export function createAccessTokens(options: { secret: string; lifetimeMinutes: number }): AccessTokens {
+  const key = new TextEncoder().encode(options.secret);
+  return {
+    issue(user) {
+      const now = Math.floor(Date.now() / 1000);
+      // A password changed within this second moved `tokens_valid_from` to the next one: the new token must count, the old not.
+      const iat = Math.max(now, user.tokens_valid_from);
+      return new SignJWT({ uuid: user.uuid, typ: 'access' })
+        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+        .setJti(randomUUID().replaceAll('-', ''))
+        .setIssuedAt(iat)
+        .setExpirationTime(now + options.lifetimeMinutes * 60)
+        .setIssuer(ISSUER)
+        .setAudience(AUDIENCE)
+        .sign(key);
+    },
+    async verify(token) {
+      try {
+        const { payload } = await jwtVerify(token, key, {
+          algorithms: ['HS256'],
+          issuer: ISSUER,
+          audience: AUDIENCE,
+          requiredClaims: ['exp', 'iat', 'jti', 'uuid'],
+        });
+        const { uuid, jti, iat, exp, typ } = payload;
+        if (typ !== 'access' || typeof uuid !== 'string' || jti === undefined) return null;
+        if (iat === undefined || exp === undefined || `${uuid}${jti}`.includes('\0')) return null;
+        return { uuid, jti, iat, exp };
+      } catch {
+        return null;
+      }
+    },
+  };
+}

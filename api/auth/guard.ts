@@ -1,0 +1,40 @@
+/** The guard of a route: who asks, and whether the role allows it. Runs before the body's schema and the path's pattern. */
+import type { MiddlewareHandler } from 'hono';
+import { ROLE, type Role, type UserRecord, type Users } from '../../adapters/postgres/users.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import type { ApiEnv, TokenClaims } from '../environment.ts';
+import { TEXT } from '../errors.ts';
+import type { AccessTokens } from './access-tokens.ts';
+
+export interface GuardOptions {
+  /** `viewer` lets admins in too. */
+  readonly role: Role;
+  /** Lets in who has to change the password first: to do so, and to log out. */
+  readonly beforePasswordChange?: boolean;
+}
+
+export type Guard = (options: GuardOptions) => MiddlewareHandler<ApiEnv>;
+
+const bearerOf = (header: string | undefined): string | null =>
+  /^bearer +([\w.~+/=-]+) *$/i.exec(header ?? '')?.[1] ?? null;
+
+export function createGuard(accessTokens: AccessTokens, users: Users): Guard {
+  async function identify(header: string | undefined): Promise<{ user: UserRecord; claims: TokenClaims }> {
+    const token = bearerOf(header);
+    const claims = token === null ? null : await accessTokens.verify(token);
+    const user = claims === null ? null : await users.ofToken(claims.uuid, claims.jti);
+    if (claims === null || user === null || claims.iat < user.tokens_valid_from)
+      throw new DeckhandError('Unauthenticated', TEXT.unauthenticated);
+    return { user, claims };
+  }
+  return ({ role, beforePasswordChange = false }) =>
+    async function guard(c, next) {
+      const { user, claims } = await identify(c.req.header('authorization'));
+      if (user.must_change_password && !beforePasswordChange)
+        throw new DeckhandError('PasswordChangeRequired', TEXT.passwordChange);
+      if (role === ROLE.admin && user.role !== ROLE.admin) throw new DeckhandError('Forbidden', TEXT.forbidden);
+      c.set('user', user);
+      c.set('claims', claims);
+      await next();
+    };
+}

@@ -1,0 +1,25 @@
+/** What a request carries through the middlewares, for Hono's types. */
+import type { HttpBindings } from '@hono/node-server';
+import type { RequestIdVariables } from 'hono/request-id';
+import type { Logger } from '../adapters/logger.ts';
+import type { UserRecord } from '../adapters/postgres/users.ts';
+
+export interface TokenClaims {
+  readonly uuid: string;
+  readonly jti: string;
+  /** Epoch seconds. */
+  readonly iat: number;
+  readonly exp: number;
+}
+
+export interface ApiEnv {
+  /** Absent for requests made in-process. */
+  Bindings: Partial<HttpBindings>;
+  Variables: RequestIdVariables & {
+    /** Bound to the request id. */
+    log: Logger;
+    /** Set by the guard of a route. */
+    user: UserRecord;
+    claims: TokenClaims;
+  };
+}

@@ -1,0 +1,137 @@
+/** Login, change of password, logout, tickets for event streams (wire.md 1.2). */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { ApiEnv } from '../environment.ts';
+import { TooManyAttempts } from '../errors.ts';
+import { json, Message, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
+import { NewPassword, Password } from '../schemas.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+
+const login = createRoute({
+  method: 'post',
+  path: `${PREFIX}/auth/login`,
+  tags: ['auth'],
+  summary: 'Log in',
+  request: {
+    body: {
+      required: true,
+      content: json(z.object({ username: z.string().max(256), password: Password }), {
+        username: 'admin',
+        password: 'correct-horse-battery',
+      }),
+    },
+  },
+  responses: {
+    200: {
+      description: 'A token for `Authorization: Bearer`.',
+      content: json(
+        z.object({ access_token: z.string(), token_type: z.literal('bearer'), must_change_password: z.boolean() }),
+      ),
+    },
+    ...refusals(400, 401, 422),
+    ...unsupportedMediaType,
+    ...tooManyAttempts,
+  },
+});
+
+const changePassword = (deps: RouteDependencies) =>
+  createRoute({
+    method: 'post',
+    path: `${PREFIX}/auth/change-password`,
+    tags: ['auth'],
+    summary: 'Change one’s own password',
+    description: 'All tokens issued so far stop counting.',
+    ...guarded(deps, { role: 'viewer', beforePasswordChange: true }),
+    request: {
+      body: { required: true, content: json(z.object({ old_password: Password, new_password: NewPassword })) },
+    },
+    responses: {
+      200: { description: 'Changed.', content: json(Message, { message: 'Password updated successfully' }) },
+      ...refusals(400, 401, 422),
+      ...unsupportedMediaType,
+      ...tooManyAttempts,
+    },
+  });
+
+const logout = (deps: RouteDependencies) =>
+  createRoute({
+    method: 'post',
+    path: `${PREFIX}/auth/logout`,
+    tags: ['auth'],
+    summary: 'Log out: the token stops counting',
+    ...guarded(deps, { role: 'viewer', beforePasswordChange: true }),
+    responses: {
+      200: { description: 'Logged out.', content: json(Message, { message: 'Logged out' }) },
+      ...refusals(401),
+    },
+  });
+
+const ticket = (deps: RouteDependencies) =>
+  createRoute({
+    method: 'post',
+    path: `${PREFIX}/auth/sse-ticket`,
+    tags: ['auth'],
+    summary: 'A ticket for an event stream',
+    description: 'For `?ticket=`, where a browser can send no header. Good for one use.',
+    ...guarded(deps, { role: 'viewer' }),
+    responses: {
+      200: { description: 'A ticket.', content: json(z.object({ ticket: z.string(), expires_in: z.number() })) },
+      ...refusals(401, 403),
+    },
+  });
+
+/** The peer's address; requests made in-process have none. */
+const peerOf = (c: Context<ApiEnv>): string => c.env?.incoming?.socket.remoteAddress ?? 'in-process';
+
+/** Checks a password; wrong ones count, and too many of them are answered with 429 without a look at the password. */
+async function verifyCounted(
+  deps: RouteDependencies,
+  limit: FailureLimit | null,
+  keys: readonly string[],
+  password: string,
+  passwordHash: string | null,
+): Promise<boolean> {
+  const fits = await deps.passwords.verify(password, passwordHash, () => {
+    const wait = limit?.retryAfterSeconds(keys) ?? null;
+    if (wait !== null) throw new TooManyAttempts(`Too many wrong passwords. Try again in ${wait} seconds.`, wait);
+  });
+  if (!fits) limit?.recordFailure(keys);
+  return fits;
+}
+
+export const addAuthRoutes: AddRoutes = (app, deps) => {
+  app.openapi(login, async (c) => {
+    const { username, password } = c.req.valid('json');
+    const user = username.includes('\0') ? null : await deps.users.byUsername(username);
+    const keys = [`peer:${peerOf(c)}`, `user:${username}`];
+    const fits = await verifyCounted(deps, deps.loginLimit, keys, password, user?.password_hash ?? null);
+    if (!fits || user === null) throw new DeckhandError('Unauthenticated', 'Incorrect username or password');
+    const token = await deps.accessTokens.issue(user);
+    return c.json(
+      { access_token: token, token_type: 'bearer' as const, must_change_password: user.must_change_password },
+      200,
+    );
+  });
+
+  app.openapi(changePassword(deps), async (c) => {
+    const { old_password, new_password } = c.req.valid('json');
+    const { uuid, password_hash } = c.var.user;
+    const fits = await verifyCounted(deps, deps.passwordLimit, [uuid], old_password, password_hash);
+    if (!fits) throw new DeckhandError('Unauthenticated', 'Incorrect old password');
+    await deps.users.setPassword(uuid, await deps.passwords.hash(new_password), false);
+    return c.json({ message: 'Password updated successfully' }, 200);
+  });
+
+  app.openapi(logout(deps), async (c) => {
+    await deps.tokens.revoke(c.var.claims.jti, c.var.claims.exp);
+    return c.json({ message: 'Logged out' }, 200);
+  });
+
+  app.openapi(ticket(deps), async (c) => {
+    const issued = await deps.tokens.issueTicket(c.var.user.uuid);
+    return c.json({ ticket: issued, expires_in: TICKET_SECONDS }, 200);
+  });
+};

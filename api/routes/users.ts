@@ -1,0 +1,87 @@
+/** Users, kept by admins. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
+import { NewPassword, Username, UserRole, UserView } from '../schemas.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+
+const params = z.object({ user_uuid: z.string().openapi({ param: { name: 'user_uuid', in: 'path' } }) });
+
+const create = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    tags: ['users'],
+    method: 'post',
+    path: `${PREFIX}/config/users`,
+    summary: 'Create a user, who has to change the password at first',
+    request: {
+      body: {
+        required: true,
+        content: json(z.object({ username: Username, password: NewPassword, role: UserRole.default('viewer') })),
+      },
+    },
+    responses: {
+      200: { description: 'Created.', content: json(UserView) },
+      ...refusals(400, 401, 403, 409, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
+const resetPassword = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    tags: ['users'],
+    method: 'put',
+    path: `${PREFIX}/config/users/{user_uuid}/reset-password`,
+    summary: 'Give a user a password, to be changed at the next login',
+    description: 'All tokens of that user stop counting.',
+    request: {
+      params,
+      body: { required: true, content: json(z.object({ new_password: NewPassword })) },
+    },
+    responses: {
+      200: { description: 'Reset.', content: json(Message, { message: 'Password reset successfully' }) },
+      ...refusals(400, 401, 403, 404, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
+const remove = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    tags: ['users'],
+    method: 'delete',
+    path: `${PREFIX}/config/users/{user_uuid}`,
+    summary: 'Delete a user',
+    request: { params },
+    responses: {
+      200: { description: 'Deleted.', content: json(Message, { message: 'User deleted' }) },
+      ...refusals(401, 403, 404),
+    },
+  });
+
+const assertFound = (uuidKnown: boolean): void => {
+  if (!uuidKnown) throw new DeckhandError('NotFound', 'User not found');
+};
+
+export const addUserRoutes: AddRoutes = (app, deps) => {
+  app.openapi(create(deps), async (c) => {
+    const { username, password, role } = c.req.valid('json');
+    const password_hash = await deps.passwords.hash(password);
+    return c.json(await deps.users.create({ username, password_hash, role, must_change_password: true }), 200);
+  });
+
+  app.openapi(resetPassword(deps), async (c) => {
+    const uuid = c.req.valid('param').user_uuid;
+    const passwordHash = await deps.passwords.hash(c.req.valid('json').new_password);
+    assertFound(!uuid.includes('\0') && (await deps.users.setPassword(uuid, passwordHash, true)));
+    return c.json({ message: 'Password reset successfully' }, 200);
+  });
+
+  app.openapi(remove(deps), async (c) => {
+    const uuid = c.req.valid('param').user_uuid;
+    if (uuid === c.var.user.uuid) throw new DeckhandError('Forbidden', 'Cannot delete your own account');
+    assertFound(!uuid.includes('\0') && (await deps.users.remove(uuid)));
+    return c.json({ message: 'User deleted' }, 200);
+  });
+};

@@ -1,0 +1,114 @@
+/** Shapes that several routes share. */
+import { z } from '@hono/zod-openapi';
+import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
+
+/** PostgreSQL's text holds no NUL. */
+const withoutNul = (text: string): boolean => !text.includes('\0');
+
+export const Username = z.string().min(1).max(64).refine(withoutNul).openapi({ example: 'vera' });
+
+/** A password as typed at login. */
+export const Password = z.string().max(72).openapi({ format: 'password' });
+
+/** One to be: 12 to 72 characters, at most 72 bytes (bcrypt's limit, kept so that users can move between the two). */
+export const NewPassword = z
+  .string()
+  .min(12)
+  .max(72)
+  .refine((text) => Buffer.byteLength(text) <= 72)
+  .openapi({ format: 'password', example: 'correct-horse-battery' });
+
+export const UserRole = z.enum(['admin', 'viewer']);
+
+export const UserView = z
+  .object({ uuid: z.string(), username: z.string(), role: UserRole, must_change_password: z.boolean() })
+  .openapi('User');
+
+export const DeckyName = z
+  .string()
+  .regex(/^[A-Za-z0-9\-_.]{1,128}$/)
+  .openapi({ example: 'web-01' });
+
+const time = z.string().openapi({ format: 'date-time', example: '2026-11-23T19:00:37.601031Z' });
+
+export const Row = z
+  .object({
+    id: z.string(),
+    decky_name: z.string(),
+    host_uuid: z.string().nullable().openapi({ description: 'null: the master’s own engine' }),
+    operation: z.enum(Object.values(OPERATION)),
+    status: z.enum(Object.values(STATUS)),
+    error: z.string().nullable().openapi({ description: '`Code: sentence`, with the evidence' }),
+    started_at: time,
+    updated_at: time,
+    completed_at: time.nullable(),
+  })
+  .openapi('LifecycleRow');
+
+export const DeckyConfigView = z
+  .object({
+    name: z.string(),
+    ip: z.string(),
+    services: z.array(z.string()),
+    distro: z.string(),
+    base_image: z.string(),
+    build_base: z.string(),
+    hostname: z.string(),
+    archetype: z.string().nullable(),
+    service_config: z.record(z.string(), z.record(z.string(), z.unknown())),
+    nmap_os: z.string(),
+    mutate_interval: z.number().int().nullable().openapi({ description: 'minutes' }),
+    last_mutated: z.number(),
+    last_login_attempt: z.number(),
+    host_uuid: z.string().nullable(),
+  })
+  .openapi('DeckyConfig');
+
+export const Deployment = z
+  .object({
+    deployment_id: z.string(),
+    kind: z.string().openapi({ example: 'deploy' }),
+    state: z.string().openapi({ example: 'accepted' }),
+    outcome: z.string().nullable(),
+    username: z.string(),
+    created_at: time,
+    ended_at: time.nullable(),
+    counts: z.object({ pending: z.number(), running: z.number(), succeeded: z.number(), failed: z.number() }),
+  })
+  .openapi('Deployment');
+
+export const DeploymentDetailView = Deployment.extend({
+  waiting_for: z.string().nullable().openapi({ description: 'One sentence: what is waited for, on whom, until when.' }),
+  rows: z.array(Row.extend({ step: z.string().nullable(), attempt: z.number() })),
+}).openapi('DeploymentDetail');
+
+export const Fleet = z
+  .object({
+    network: z
+      .object({ driver: z.string(), interface: z.string(), subnet: z.string(), gateway: z.string() })
+      .nullable(),
+    simulated: z.boolean().nullable().openapi({ description: 'true: no containers, the engine is simulated' }),
+    deckies: z.array(
+      z.object({
+        name: z.string(),
+        ip: z.string(),
+        services: z.array(z.string()),
+        hostname: z.string(),
+        archetype: z.string().nullable(),
+        host_uuid: z.string().nullable(),
+        state: z.string().openapi({ description: 'what was last seen', example: 'running' }),
+        last_error: z.string().nullable(),
+        established: z.boolean().openapi({ description: 'it came up at least once' }),
+        open: z
+          .object({
+            lifecycle_id: z.string(),
+            operation: z.string(),
+            status: z.string(),
+            step: z.string().nullable(),
+          })
+          .nullable(),
+        updated_at: time,
+      }),
+    ),
+  })
+  .openapi('Fleet');
