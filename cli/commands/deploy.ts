@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { text as readAll } from 'node:stream/consumers';
+import { type Context, printJson } from '../context.ts';
+import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
+import type { Accepted, DeployBody } from '../master.ts';
+import { type Missing, selectMissing } from '../missing.ts';
+import { reportEnd } from '../report.ts';
+import { countByStatus } from '../tally.ts';
+import { deckies } from '../text.ts';
+import { viewFor } from '../views.ts';
+import { type WatchResult, watchRows } from '../watch.ts';
+import { followReader } from './follow.ts';
+import { DEFAULT_TIMEOUT_MS } from './options.ts';
+import { submit } from './submit.ts';
+
+export interface DeployOptions {
+  readonly replace?: boolean;
+  readonly addMissing?: boolean;
+  readonly wait?: boolean;
+  readonly timeout?: number;
+  readonly maxParallel?: number;
+  readonly minHealthyTime?: string;
+  readonly healthyDeadline?: string;
+  readonly progressDeadline?: string;
+  readonly hostLostAfter?: string;
+  readonly idempotencyKey?: string;
+  readonly summaryFile?: string;
+}
+
+/** How long a deploy that is not waited for is sent again while the master does not answer. */
+const SUBMIT_MS = 30_000;
+
+async function readIni(file: string): Promise<string> {
+  try {
+    return file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CliError(EXIT.couldNotAsk, `${file} can’t be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function bodyOf(ini: string, options: DeployOptions): DeployBody {
+  return {
+    ini_content: ini,
+    replace_fleet: options.replace === true,
+    ...(options.maxParallel !== undefined && { max_parallel: options.maxParallel }),
+    ...(options.minHealthyTime !== undefined && { min_healthy_time: options.minHealthyTime }),
+    ...(options.healthyDeadline !== undefined && { healthy_deadline: options.healthyDeadline }),
+    ...(options.progressDeadline !== undefined && { progress_deadline: options.progressDeadline }),
+    ...(options.hostLostAfter !== undefined && { host_lost_after: options.hostLostAfter }),
+  };
+}
+
+/** With --replace the master itself finds out what is unchanged. */
+async function toSend(context: Context, file: string, options: DeployOptions): Promise<Missing> {
+  const ini = await readIni(file);
+  if (!options.addMissing || options.replace) return { ini, unchanged: [], underway: [] };
+  return selectMissing(ini, (await context.master.fleet()).deckies);
+}
+
+async function send(context: Context, ini: string, options: DeployOptions, deadline: number): Promise<Accepted> {
+  const { io } = context;
+  const accepted = await submit(context.master, bodyOf(ini, options), {
+    key: options.idempotencyKey ?? randomUUID(),
+    deadline,
+    interrupted: io.interrupted,
+    onRetry: io.err,
+  });
+  for (const warning of accepted.warnings ?? []) io.err(`warning: ${warning}`);
+  return accepted;
+}
+
+/** `succeeded` are those that this deploy brought up, `unchanged` those that were there already. */
+async function writeSummary(file: string | undefined, result: WatchResult | null, unchanged: number): Promise<void> {
+  if (file === undefined) return;
+  const counts = countByStatus((result?.snapshot.rows ?? []).filter((row) => row.operation === 'deploy'));
+  const summary = { succeeded: counts.succeeded, failed: counts.failed, unchanged };
+  await writeFile(file, `${JSON.stringify(summary)}\n`);
+}
+
+function announce(context: Context, accepted: Accepted | null, missing: Missing): void {
+  const { io, json } = context;
+  if (json) return;
+  if (missing.unchanged.length > 0)
+    io.out(`${deckies(missing.unchanged.length)} already there: ${missing.unchanged.join(', ')}`);
+  if (missing.underway.length > 0) io.out(`${deckies(missing.underway.length)} on the way already`);
+  if (!accepted) return;
+  const removed = accepted.removed_lifecycle_ids?.length ?? 0;
+  const also = removed > 0 ? `, ${removed} to remove` : '';
+  io.out(
+    `Accepted: ${deckies(accepted.lifecycle_ids.length)}${also} (deployment ${accepted.deployment_id ?? 'unnamed'})`,
+  );
+}
+
+function acceptedOnly(context: Context, accepted: Accepted | null, missing: Missing): ExitCode {
+  const unchanged = missing.unchanged.length;
+  if (context.json) printJson(context.io, { ...accepted, unchanged });
+  else if (accepted?.deployment_id) context.io.out(`Follow it: deckhand status ${accepted.deployment_id} --wait`);
+  return EXIT.succeeded;
+}
+
+/** Exit codes: exit-codes.ts. Without --wait, 0 means that the deploy was accepted. */
+export async function deploy(context: Context, file: string, options: DeployOptions): Promise<ExitCode> {
+  const startedAt = Date.now();
+  const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
+  const missing = await toSend(context, file, options);
+  const deadline = startedAt + (options.wait ? timeoutMs : SUBMIT_MS);
+  const accepted = missing.ini === null ? null : await send(context, missing.ini, options, deadline);
+  announce(context, accepted, missing);
+  const nothingToFollow = accepted === null && missing.underway.length === 0;
+  if (nothingToFollow && !context.json) context.io.out('Nothing to do.');
+  if (!options.wait || nothingToFollow) {
+    await writeSummary(options.summaryFile, null, missing.unchanged.length);
+    return nothingToFollow && !context.json ? EXIT.succeeded : acceptedOnly(context, accepted, missing);
+  }
+  const id = accepted?.deployment_id ?? null;
+  const others = [
+    ...missing.underway,
+    ...(accepted && id === null ? [...accepted.lifecycle_ids, ...(accepted.removed_lifecycle_ids ?? [])] : []),
+  ];
+  const result = await watchRows(followReader(context.master, id, others), viewFor(context.io, context.json), {
+    timeoutMs: Math.max(0, startedAt + timeoutMs - Date.now()),
+    interrupted: context.io.interrupted,
+  });
+  await writeSummary(options.summaryFile, result, missing.unchanged.length);
+  return reportEnd(context.io, {
+    result,
+    unchanged: missing.unchanged.length,
+    what: 'The deploy',
+    lookAgain: id === null ? 'deckhand deckies' : `deckhand status ${id} --wait`,
+    startedAt,
+    json: context.json,
+    extra: { ...accepted },
+  });
+}

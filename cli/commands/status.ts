@@ -1,0 +1,55 @@
+import { type Context, printJson } from '../context.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { renderDeployment, renderDeployments } from '../render-tables.ts';
+import { reportEnd } from '../report.ts';
+import { viewFor } from '../views.ts';
+import { watchRows } from '../watch.ts';
+import { followReader } from './follow.ts';
+import { DEFAULT_TIMEOUT_MS } from './options.ts';
+
+export interface StatusOptions {
+  readonly wait?: boolean;
+  readonly timeout?: number;
+  readonly limit?: number;
+}
+
+const RECENT = 20;
+
+/** Without an id: recent deployments. With one: its rows and what it waits for; with --wait until it has ended. */
+export async function status(context: Context, id: string | undefined, options: StatusOptions): Promise<ExitCode> {
+  if (id === undefined) return recent(context, options.limit ?? RECENT);
+  if (options.wait) return follow(context, id, options.timeout ?? DEFAULT_TIMEOUT_MS);
+  const detail = await context.master.deployment(id);
+  if (context.json) printJson(context.io, detail);
+  else context.io.out(renderDeployment(detail, context.io.colours, Date.now()));
+  return EXIT.succeeded;
+}
+
+async function recent(context: Context, limit: number): Promise<ExitCode> {
+  const deployments = await context.master.deployments(limit);
+  if (context.json) printJson(context.io, { deployments });
+  else if (deployments.length > 0) context.io.out(renderDeployments(deployments, context.io.colours, Date.now()));
+  else context.io.out('No deployment yet. Make one: deckhand deploy FILE --wait');
+  return EXIT.succeeded;
+}
+
+async function follow(context: Context, id: string, timeoutMs: number): Promise<ExitCode> {
+  const { io, json, master } = context;
+  const startedAt = Date.now();
+  // An id that does not exist is refused at once, not waited for.
+  await master.deployment(id);
+  const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
+    timeoutMs,
+    interrupted: io.interrupted,
+  });
+  const lookAgain = `deckhand status ${id} --wait`;
+  return reportEnd(io, {
+    result,
+    unchanged: 0,
+    what: 'The deployment',
+    lookAgain,
+    startedAt,
+    json,
+    extra: { deployment_id: id },
+  });
+}

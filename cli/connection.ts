@@ -1,0 +1,97 @@
+/** Where the API is and who asks: flags, then the environment, then the embedded stack's own stack.json. */
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { CliError, EXIT } from './exit-codes.ts';
+
+export type Credentials =
+  | { readonly token: string }
+  | { readonly username: string; readonly password: string }
+  | { readonly missing: string };
+
+export interface Connection {
+  /** Without a path or a slash at the end. */
+  readonly apiUrl: string;
+  readonly credentials: Credentials;
+}
+
+export interface ConnectionOptions {
+  readonly api?: string | undefined;
+  readonly home?: string | undefined;
+}
+
+const stackFileSchema = z.object({
+  api_url: z.string(),
+  swarm_url: z.string().nullish(),
+  temporal_address: z.string().nullish(),
+  temporal_namespace: z.string().nullish(),
+  temporal_ui_url: z.string().nullish(),
+  nats_url: z.string().nullish(),
+  docker_host: z.string().nullish(),
+  admin: z.object({ username: z.string(), password: z.string() }),
+  processes: z.array(z.object({ name: z.string(), pid: z.number() })).default([]),
+});
+export type StackFile = z.infer<typeof stackFileSchema>;
+
+export const homeOf = (options: ConnectionOptions, environment: NodeJS.ProcessEnv): string =>
+  resolve(options.home ?? (environment.DECKHAND_HOME || '.deckhand'));
+
+/** Reads `<home>/stack.json`; null when there is none. Throws CliError when it can't be read or makes no sense. */
+export function readStackFile(home: string): StackFile | null {
+  const path = join(home, 'stack.json');
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw new CliError(EXIT.couldNotAsk, `${path} can’t be read: ${(cause as Error).message}`, {
+      advice: 'Run the command as the user who ran `npm start`.',
+      cause,
+    });
+  }
+  const parsed = stackFileSchema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new CliError(EXIT.couldNotAsk, `${path} is not a whole stack file.`, {
+    advice: 'Run `npm start`: it writes the file anew.',
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function fromEnvironment(environment: NodeJS.ProcessEnv): Credentials | null {
+  if (environment.DECKHAND_TOKEN) return { token: environment.DECKHAND_TOKEN };
+  const { DECKHAND_USER: username, DECKHAND_PASSWORD: password } = environment;
+  return username && password ? { username, password } : null;
+}
+
+/** Resolves anew at each call, since a restarted stack may have moved. Throws CliError (255) when there is nothing to ask. */
+export function resolveConnection(options: ConnectionOptions, environment: NodeJS.ProcessEnv): Connection {
+  const named = options.api ?? environment.DECKHAND_API_URL;
+  const own = fromEnvironment(environment);
+  if (named) {
+    const missing = `No credentials for ${named}.`;
+    return { apiUrl: checkedUrl(named), credentials: own ?? { missing } };
+  }
+  const home = homeOf(options, environment);
+  const stack = readStackFile(home);
+  if (!stack)
+    throw new CliError(EXIT.couldNotAsk, `No stack is known in ${home} (there is no stack.json).`, {
+      advice:
+        'Run `npm start` there, or name another place: --home DIR, or --api URL for a master that runs elsewhere.',
+    });
+  return { apiUrl: checkedUrl(stack.api_url), credentials: own ?? stack.admin };
+}
+
+function checkedUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url && (url.protocol === 'http:' || url.protocol === 'https:')) return url.href.replace(/\/+$/, '');
+  throw new CliError(EXIT.couldNotAsk, `${JSON.stringify(text)} is no URL of an API.`, {
+    advice: 'Write it as http://host:port, without a path.',
+  });
+}

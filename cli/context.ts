@@ -1,0 +1,35 @@
+/** What every command gets: the outside, the flags that all share, and a master to ask. */
+import { createApiClient } from './api-client.ts';
+import { type Connection, type ConnectionOptions, homeOf, resolveConnection } from './connection.ts';
+import type { Io } from './io.ts';
+import { type Master, masterOf } from './master.ts';
+
+export interface GlobalOptions extends ConnectionOptions {
+  readonly json?: boolean | undefined;
+}
+
+export interface Context {
+  readonly io: Io;
+  readonly json: boolean;
+  /** Absolute path of the state directory, whether it exists or not. */
+  readonly home: string;
+  /** The API is named by flag or environment: this directory's stack is not what is meant. */
+  readonly remote: boolean;
+  connection(): Connection;
+  readonly master: Master;
+}
+
+export function contextOf(io: Io, options: GlobalOptions): Context {
+  const connection = () => resolveConnection(options, io.environment);
+  return {
+    io,
+    json: options.json === true,
+    home: homeOf(options, io.environment),
+    remote: Boolean(options.api ?? io.environment.DECKHAND_API_URL),
+    connection,
+    master: masterOf(createApiClient(connection, io.interrupted)),
+  };
+}
+
+/** The one document of `--json`. */
+export const printJson = (io: Io, value: unknown): void => io.out(JSON.stringify(value, null, 2));

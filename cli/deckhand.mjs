@@ -1,0 +1,13 @@
+#!/usr/bin/env node
+// Plain Node: makes TypeScript loadable by tsx, then runs the command. There is no build step (docs/decisions.md).
+try {
+  const { register } = await import('tsx/esm/api');
+  register();
+} catch (error) {
+  if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  process.stderr.write(
+    'deckhand: the packages are not installed here; run `npm start` (or `npm ci`) in the checkout first.\n',
+  );
+  process.exit(255);
+}
+await import('./main.ts');

@@ -1,0 +1,62 @@
+/** The questions that the command puts to a master, typed. */
+
+import { LIMITS } from '../fleet/limits.ts';
+import type { ApiClient } from './api-client.ts';
+import type { DeployAccepted, DeploymentDetail, DeploymentSummary, FleetOverview, OperationRow } from './api-types.ts';
+
+export interface DeployBody {
+  readonly ini_content: string;
+  readonly replace_fleet: boolean;
+  readonly max_parallel?: number;
+  readonly min_healthy_time?: string;
+  readonly healthy_deadline?: string;
+  readonly progress_deadline?: string;
+  readonly host_lost_after?: string;
+}
+
+export interface Accepted extends DeployAccepted {
+  /** null when an older master does not name it. */
+  readonly deployment_id: string | null;
+}
+
+export interface Master {
+  /** The same key with the same body is the same deploy, however often it is sent. */
+  deploy(body: DeployBody, idempotencyKey: string): Promise<Accepted>;
+  deployments(limit: number): Promise<readonly DeploymentSummary[]>;
+  deployment(id: string): Promise<DeploymentDetail>;
+  fleet(): Promise<FleetOverview>;
+  /** `down`: it is gone. Else the ids of the rows that tell when. */
+  teardown(name: string): Promise<{ readonly down: boolean; readonly lifecycleIds: readonly string[] }>;
+  lifecycle(ids: readonly string[]): Promise<readonly OperationRow[]>;
+}
+
+export function masterOf(client: ApiClient): Master {
+  const get = async <T>(path: string, query?: Record<string, string | readonly string[]>): Promise<T> =>
+    (await client.request<T>('GET', path, query ? { query } : {})).body;
+  return {
+    async deploy(body, idempotencyKey) {
+      const headers = { 'idempotency-key': idempotencyKey };
+      const answer = await client.request<DeployAccepted>('POST', '/api/v1/deckies/deploy', { body, headers });
+      return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') };
+    },
+    async deployments(limit) {
+      const query = { limit: String(limit) };
+      return (await get<{ deployments: DeploymentSummary[] }>('/api/v1/deployments', query)).deployments;
+    },
+    deployment: (id) => get<DeploymentDetail>(`/api/v1/deployments/${encodeURIComponent(id)}`),
+    fleet: () => get<FleetOverview>('/api/v1/fleet'),
+    async teardown(name) {
+      const path = `/api/v1/deckies/${encodeURIComponent(name)}`;
+      const answer = await client.request<{ lifecycle_ids?: string[] } | null>('DELETE', path);
+      return { down: answer.status === 204, lifecycleIds: answer.body?.lifecycle_ids ?? [] };
+    },
+    async lifecycle(ids) {
+      const rows: OperationRow[] = [];
+      for (let at = 0; at < ids.length; at += LIMITS.lifecycleIdsPerQuery) {
+        const some = ids.slice(at, at + LIMITS.lifecycleIdsPerQuery);
+        rows.push(...(await get<{ rows: OperationRow[] }>('/api/v1/deckies/lifecycle', { ids: some })).rows);
+      }
+      return rows;
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** The real outside: this process, its streams and its signals. */
+import { createInterface } from 'node:readline/promises';
+import pc from 'picocolors';
+import type { Io } from './io.ts';
+
+const canRedraw = (stream: NodeJS.WriteStream): boolean => stream.isTTY === true && process.env.TERM !== 'dumb';
+
+/** A first Ctrl-C aborts what waits; a second one ends the process at once, in case something does not listen. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller.signal;
+}
+
+async function confirm(question: string): Promise<boolean> {
+  if (process.stdin.isTTY !== true) return false;
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await reader.question(`${question} [y/N] `)).trim());
+  } catch {
+    return false;
+  } finally {
+    reader.close();
+  }
+}
+
+export function processIo(): Io {
+  // `deckhand … | head` closes the pipe; that is no error of ours.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  return {
+    out: (text) => process.stdout.write(`${text}\n`),
+    err: (text) => process.stderr.write(`${text}\n`),
+    terminal: canRedraw(process.stdout) ? process.stdout : null,
+    colours: pc.createColors(pc.isColorSupported && process.stdout.isTTY === true),
+    environment: process.env,
+    interrupted: interruption(),
+    confirm,
+  };
+}

@@ -1,0 +1,151 @@
+/** The command line: what there is to say and how it is explained. `deckhand --help` should be enough to learn it. */
+import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
+import { deckies } from './commands/deckies.ts';
+import { deploy } from './commands/deploy.ts';
+import { open } from './commands/open.ts';
+import { durationMs, durationText, wholeNumber } from './commands/options.ts';
+import { status } from './commands/status.ts';
+import { teardown } from './commands/teardown.ts';
+import { type Context, contextOf, type GlobalOptions } from './context.ts';
+import type { ExitCode } from './exit-codes.ts';
+import type { Io } from './io.ts';
+
+const OVERVIEW = `
+Where it asks:
+  --api URL, or DECKHAND_API_URL; else the stack of this directory (.deckhand/stack.json, or --home DIR, or DECKHAND_HOME).
+As whom:
+  DECKHAND_TOKEN, or DECKHAND_USER and DECKHAND_PASSWORD; else the administrator of that stack.
+
+Exit codes:
+  0 all succeeded    1 refused    2 some failed    5 still running when the wait ended
+  130 interrupted (the operation goes on)    255 could not ask (no stack, no connection, no credentials, wrong usage)
+
+Examples:
+  deckhand deploy examples/quickstart.ini --wait   bring a fleet up and watch it
+  deckhand deckies                                 what is there now, and why something is not
+  deckhand status                                  recent deployments
+  deckhand teardown --all --wait                   take everything down
+`;
+
+const TIMEOUT = [
+  '--timeout <duration>',
+  'give up waiting after this long; the operation goes on (default: 15m)',
+] as const;
+
+/** Runs a command and keeps its exit code. */
+type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+/** `done` gets the exit code of the one command that runs. */
+export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
+  const program = new Command('deckhand')
+    .description('Deploys fleets of decoys and says honestly what became of each.')
+    .option('--api <url>', 'the master’s API (environment: DECKHAND_API_URL)')
+    .option('--home <dir>', 'state directory of the stack to ask (environment: DECKHAND_HOME; default: .deckhand)')
+    .option('--json', 'print one JSON document on standard output, errors too')
+    .addHelpText('after', OVERVIEW)
+    .configureHelp({ showGlobalOptions: true })
+    .version(manifest.version, '-V, --version', 'print the version')
+    .showHelpAfterError('(deckhand --help explains)')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) });
+  const act: Act = async (command, work) => {
+    done(await work(contextOf(io, command.optsWithGlobals<GlobalOptions>())));
+  };
+  addDeploy(program, act);
+  addLooks(program, act);
+  addTeardown(program, act);
+  addHousekeeping(program, act);
+  return program;
+}
+
+const subcommand = (program: Command, usage: string, description: string, examples: string): Command =>
+  program.command(usage).description(description).addHelpText('after', `\nExamples:\n${examples.trimEnd()}`);
+
+function addDeploy(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'deploy',
+    'Deploy the fleet of an INI file. Adds to what is there; with --replace the file becomes the whole fleet.',
+    `  deckhand deploy fleet.ini                   send it and return at once
+  deckhand deploy fleet.ini --wait            stay until each decky has succeeded or failed
+  deckhand deploy fleet.ini --replace --wait  make the fleet what the file says; what is unchanged is not touched
+  deckhand deploy fleet.ini --add-missing --wait
+  generate-fleet | deckhand deploy - --wait --timeout 5m --json`,
+  )
+    .argument('<file>', 'INI file, or - for standard input')
+    .option('--replace', 'take down what the file does not name')
+    .option('--add-missing', 'leave out deckies that are there already (ignored with --replace)')
+    .option('--wait', 'wait until every decky has ended')
+    .option(...TIMEOUT, durationMs('--timeout'))
+    .option('--max-parallel <hosts>', 'hosts at work at the same time (default: 25 %, at least 8)', wholeNumber)
+    .option(
+      '--min-healthy-time <duration>',
+      'containers must stay up this long (default: 3s)',
+      durationText('--min-healthy-time'),
+    )
+    .option('--healthy-deadline <duration>', 'and be healthy by then (default: 5m)', durationText('--healthy-deadline'))
+    .option(
+      '--progress-deadline <duration>',
+      'fail a decky on which nothing moves (default: 10m)',
+      durationText('--progress-deadline'),
+    )
+    .option('--host-lost-after <duration>', 'give up a silent host (default: 90s)', durationText('--host-lost-after'))
+    .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
+    .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there')
+    .action((file: string, options, command: Command) => act(command, (context) => deploy(context, file, options)));
+}
+
+function addLooks(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'status',
+    'Recent deployments; with an id its deckies, and what it waits for.',
+    `  deckhand status
+  deckhand status 2f0c…                the whole id, as \`status\` and \`deploy\` print it
+  deckhand status 2f0c… --wait         follow it until it has ended`,
+  )
+    .argument('[id]', 'deployment id')
+    .option('--wait', 'follow it until every decky has ended')
+    .option(...TIMEOUT, durationMs('--timeout'))
+    .option('--limit <count>', 'how many recent ones (default: 20)', wholeNumber)
+    .action((id: string | undefined, options, command: Command) =>
+      act(command, (context) => status(context, id, options)),
+    );
+  subcommand(
+    program,
+    'deckies',
+    'The fleet: state, address, services and last error of each decky.',
+    `  deckhand deckies
+  deckhand deckies --json`,
+  ).action((_options, command: Command) => act(command, deckies));
+}
+
+function addTeardown(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'teardown',
+    'Take deckies down and free their addresses.',
+    `  deckhand teardown web-01 web-02 --wait
+  deckhand teardown --all --wait`,
+  )
+    .argument('[names...]', 'deckies')
+    .option('--all', 'all that are there')
+    .option('--wait', 'wait until they are down')
+    .option(...TIMEOUT, durationMs('--timeout'))
+    .action((names: string[], options, command: Command) =>
+      act(command, (context) => teardown(context, names, options)),
+    );
+}
+
+function addHousekeeping(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'open',
+    'Print the URLs of the API, its documentation, Temporal and NATS.',
+    `  deckhand open
+  deckhand open --browser              open the API’s page`,
+  )
+    .option('--browser', 'open the API’s page in a browser')
+    .action((options, command: Command) => act(command, (context) => open(context, options)));
+}

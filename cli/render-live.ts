@@ -1,0 +1,79 @@
+/** The live view: a line per decky, a summary, what is waited for; never taller than the terminal. Pure. */
+import type { Status } from '../fleet/lifecycle.ts';
+import type { OperationRow } from './api-types.ts';
+import type { Colours } from './io.ts';
+import { elapsedText, glyph, paint, rowDetail, rowTitle } from './render-rows.ts';
+import { countByStatus } from './tally.ts';
+import { deckies, oneLine, shortDuration } from './text.ts';
+
+export interface LiveModel {
+  readonly rows: readonly OperationRow[];
+  readonly waitingFor: string | null;
+  /** Something that the operator should know now ("the API does not answer …"), or null. */
+  readonly notice: string | null;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+}
+
+export interface Screen {
+  readonly columns: number;
+  readonly lines: number;
+  readonly colours: Colours;
+}
+
+const NAME_WIDTH = 32;
+const STATUS_WIDTH = 9;
+const TIME_WIDTH = 7;
+/** Where there is no room for all: what moves and what broke first. */
+const RANK: Readonly<Record<Status, number>> = { running: 0, failed: 1, pending: 2, succeeded: 3 };
+
+function rowLine(row: OperationRow, nameWidth: number, screen: Screen, now: number): string {
+  const { colours, columns } = screen;
+  const name = oneLine(rowTitle(row), nameWidth).padEnd(nameWidth);
+  const time = elapsedText(row, now).padStart(TIME_WIDTH);
+  const room = columns - nameWidth - STATUS_WIDTH - TIME_WIDTH - 7;
+  const detail = room > 3 ? oneLine(rowDetail(row), room).padEnd(room) : '';
+  const state = paint(row.status, `${glyph(row.status, now)} ${name} ${row.status.padEnd(STATUS_WIDTH)}`, colours);
+  return `  ${state} ${colours.dim(detail)} ${time}`.trimEnd();
+}
+
+/** The rows that fit into `room` lines, in their own order, and those that don't. */
+export function fitRows(
+  rows: readonly OperationRow[],
+  room: number,
+): { readonly shown: readonly OperationRow[]; readonly hidden: readonly OperationRow[] } {
+  if (rows.length <= room) return { shown: rows, hidden: [] };
+  const chosen = new Set([...rows].sort((a, b) => RANK[a.status] - RANK[b.status]).slice(0, Math.max(0, room - 1)));
+  return { shown: rows.filter((row) => chosen.has(row)), hidden: rows.filter((row) => !chosen.has(row)) };
+}
+
+function countsText(rows: readonly OperationRow[]): string {
+  const counts = countByStatus(rows);
+  const order: readonly Status[] = ['succeeded', 'failed', 'running', 'pending'];
+  return order
+    .filter((status) => counts[status] > 0)
+    .map((status) => `${counts[status]} ${status}`)
+    .join(', ');
+}
+
+function hiddenLine(hidden: readonly OperationRow[]): string {
+  const kinds = new Set(hidden.map((row) => row.status));
+  const [only] = kinds;
+  const what = kinds.size === 1 && only ? only : `(${countsText(hidden)})`;
+  return `… and ${hidden.length} more ${what}`;
+}
+
+/** One frame, without a newline at its end. */
+export function renderLive(model: LiveModel, screen: Screen, now: number): string {
+  const { colours, columns } = screen;
+  const total = `${deckies(model.rows.length)}: ${countsText(model.rows)}`;
+  const footer = [oneLine(`${total} · ${shortDuration(now - model.startedAt)}`, columns)];
+  if (model.waitingFor) footer.push(colours.dim(oneLine(`waiting for: ${model.waitingFor}`, columns)));
+  if (model.notice) footer.push(colours.yellow(oneLine(model.notice, columns)));
+  // One line stays free: a terminal that is full to the last line scrolls, and the next frame would be drawn beside it.
+  const { shown, hidden } = fitRows(model.rows, Math.max(1, screen.lines - footer.length - 1));
+  const nameWidth = Math.min(NAME_WIDTH, Math.max(1, ...model.rows.map((row) => rowTitle(row).length)));
+  const lines = shown.map((row) => rowLine(row, nameWidth, screen, now));
+  if (hidden.length > 0) lines.push(colours.dim(`  ${oneLine(hiddenLine(hidden), columns - 2)}`));
+  return [...lines, ...footer].join('\n');
+}

@@ -1,0 +1,56 @@
+/** Lifecycle rows as text: what the live view, the piped view and `status` share. Pure. */
+import { hasEnded, OPERATION, type Status } from '../fleet/lifecycle.ts';
+import type { OperationRow } from './api-types.ts';
+import type { Colours } from './io.ts';
+import { harmless, indented, shortDuration } from './text.ts';
+
+const GLYPH: Readonly<Record<Status, string>> = { pending: '·', running: '▸', succeeded: '✓', failed: '✗' };
+const FRAMES = ['◐', '◓', '◑', '◒'] as const;
+const FRAME_MS = 150;
+
+export function paint(status: Status, text: string, colours: Colours): string {
+  if (status === 'succeeded') return colours.green(text);
+  if (status === 'failed') return colours.red(text);
+  return status === 'running' ? colours.cyan(text) : colours.dim(text);
+}
+
+/** A row that runs turns; `now` in epoch milliseconds picks the frame. */
+export const glyph = (status: Status, now: number | null): string =>
+  status === 'running' && now !== null ? (FRAMES[Math.floor(now / FRAME_MS) % FRAMES.length] ?? '◐') : GLYPH[status];
+
+/** Time from the row's start to its end, or to `now`; null while it is pending or where a time makes no sense. */
+export function elapsed(row: OperationRow, now: number): number | null {
+  if (row.status === 'pending') return null;
+  const start = Date.parse(row.started_at);
+  const end = hasEnded(row.status) ? Date.parse(row.completed_at ?? row.updated_at) : now;
+  return Number.isFinite(end - start) ? Math.max(0, end - start) : null;
+}
+
+export const elapsedText = (row: OperationRow, now: number): string => {
+  const ms = elapsed(row, now);
+  return ms === null ? '' : shortDuration(ms);
+};
+
+/** `web-01`, or `web-01 (teardown)`: a deploy is what one expects, the rest is named. */
+export const rowTitle = (row: OperationRow): string =>
+  harmless(row.decky_name) + (row.operation === OPERATION.deploy ? '' : ` (${row.operation})`);
+
+/** What a row is at: its step, the first line of its error, or nothing. */
+export function rowDetail(row: OperationRow): string {
+  if (row.status === 'failed') return (row.error ?? '').split('\n')[0] ?? '';
+  const attempt = row.attempt !== undefined && row.attempt > 1 ? ` (attempt ${row.attempt})` : '';
+  return hasEnded(row.status) ? '' : (row.step ?? '') + (row.step ? attempt : '');
+}
+
+/** A plain line per change: `web-01 succeeded 3.2s`, with the whole error indented below a failed one. */
+export function changeLine(row: OperationRow, now: number, colours: Colours): string {
+  const time = hasEnded(row.status) ? elapsedText(row, now) : '';
+  const line = [rowTitle(row), paint(row.status, row.status, colours), time].filter(Boolean).join(' ');
+  return row.status === 'failed' && row.error ? `${line}\n${indented(row.error, '    ')}` : line;
+}
+
+/** Errors with their evidence, one block a decky; empty when nothing failed. */
+export const failureBlocks = (rows: readonly OperationRow[], colours: Colours): string[] =>
+  rows
+    .filter((row) => row.status === 'failed')
+    .map((row) => `${colours.red(`✗ ${rowTitle(row)}`)}\n${indented(row.error ?? 'no reason was given', '    ')}`);

@@ -1,0 +1,43 @@
+/** One run of the command, from its arguments to its exit code; prints what went wrong. */
+import { CommanderError } from 'commander';
+import { DeckhandError } from '../fleet/errors.ts';
+import { adviceFor } from './advice.ts';
+import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
+import { type Io, isInterrupted } from './io.ts';
+import { buildProgram } from './program.ts';
+import { indented } from './text.ts';
+
+export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = EXIT.succeeded;
+  try {
+    await buildProgram(io, (given) => {
+      code = given;
+    }).parseAsync(args, { from: 'user' });
+    return code;
+  } catch (error) {
+    // Commander has printed its sentence (or the help that was asked for) already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.succeeded : EXIT.couldNotAsk;
+    if (isInterrupted(io)) return EXIT.interrupted;
+    return reportError(error, io, args.includes('--json'));
+  }
+}
+
+function asCliError(error: unknown): CliError {
+  if (error instanceof CliError) return error;
+  if (error instanceof DeckhandError)
+    return new CliError(EXIT.refused, error.message, { code: error.code, cause: error });
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new CliError(EXIT.couldNotAsk, `Not foreseen, a bug of this command: ${message}`);
+}
+
+function reportError(error: unknown, io: Io, json: boolean): ExitCode {
+  const { exitCode, message, code, advice: given } = asCliError(error);
+  const advice = given ?? adviceFor(code, message);
+  if (json) {
+    io.out(JSON.stringify({ error: { message, code, advice } }, null, 2));
+    return exitCode;
+  }
+  io.err(`${io.colours.red('error:')} ${indented(message, '')}`);
+  if (advice !== null) io.err(indented(advice, '       '));
+  return exitCode;
+}
