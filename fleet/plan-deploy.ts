@@ -1,0 +1,151 @@
+/** The pure plan of one deploy request: what would be, from the INI, the fleet as it is, and the machine's network. */
+import { serviceByName } from './catalog.ts';
+import type { DeckyConfig, DesiredDecky, FleetNetwork } from './config.ts';
+import { buildDeckies } from './deckies.ts';
+import { DeckhandError } from './errors.ts';
+import { expandSections, requestedCount } from './expand.ts';
+import { parseIni } from './ini.ts';
+import type { Operation } from './lifecycle.ts';
+import { LIMITS } from './limits.ts';
+import { assertNamesApart } from './names.ts';
+import { type NetworkContext, resolveNetwork } from './network.ts';
+import { seededRandom } from './random.ts';
+
+export type { NetworkContext };
+
+/** A decky of the fleet, as of its latest accepted operation. */
+export interface FleetMember {
+  readonly desired: DesiredDecky;
+  readonly host_uuid: string | null;
+  /** Succeeded once; one that never did is replaced by an additive deploy of its name. */
+  readonly established: boolean;
+  readonly open: { readonly lifecycle_id: string; readonly operation: Operation } | null;
+}
+
+export interface FleetSnapshot {
+  readonly network: FleetNetwork | null;
+  readonly members: readonly FleetMember[];
+  /** Deployment limit: deckies that the fleet may have. */
+  readonly limit: number;
+}
+
+export interface DeployRequest {
+  readonly ini_content: string;
+  readonly replace_fleet: boolean;
+}
+
+export interface DeployPlan {
+  readonly mode: 'unihost' | 'swarm';
+  readonly network: FleetNetwork;
+  /** One lifecycle row each, in INI order. */
+  readonly deckies: readonly DesiredDecky[];
+  /** With replace_fleet: the members that go. */
+  readonly removed: readonly FleetMember[];
+  readonly warnings: readonly string[];
+}
+
+const nameOf = (member: FleetMember): string => member.desired.config.name;
+/** Engines may have containers of it, so its name, address and network are taken. */
+const isLive = (member: FleetMember): boolean => member.established || member.open !== null;
+
+/** An open row comes first: whether the name is free is only known when it has ended. */
+function checkBusy(members: readonly FleetMember[]): void {
+  for (const member of members) {
+    if (member.open)
+      throw new DeckhandError(
+        'DeckyBusy',
+        `decky '${nameOf(member)}' is busy: its ${member.open.operation} is still open. Wait until the lifecycle row ${member.open.lifecycle_id} has ended.`,
+      );
+  }
+}
+
+function checkExists(members: readonly FleetMember[]): void {
+  const holder = members.find((member) => member.established);
+  if (holder)
+    throw new DeckhandError(
+      'DeckyExists',
+      `decky '${nameOf(holder)}' already exists; submit with replace_fleet=true to overwrite the fleet`,
+    );
+}
+
+function checkLimit(total: number, limit: number): void {
+  if (total > limit)
+    throw new DeckhandError(
+      'DeploymentLimit',
+      `Deployment would result in ${total} deckies, exceeding the configured limit of ${limit}`,
+    );
+}
+
+/** Services of one decky that listen on the same port: accepted as the original does, but only one of them gets it. */
+function portWarnings(deckies: readonly DesiredDecky[]): string[] {
+  const clashes = new Map<string, string[]>();
+  for (const { config, custom_services } of deckies) {
+    const custom = new Map(custom_services.map((service) => [service.name, service.ports]));
+    const holders = new Map<number, string>();
+    for (const service of new Set(config.services)) {
+      for (const port of new Set(custom.get(service) ?? serviceByName(service)?.default_ports)) {
+        const holder = holders.get(port);
+        if (holder === undefined) holders.set(port, service);
+        else {
+          const clash = `${holder} and ${service} both listen on port ${port}`;
+          clashes.set(clash, [...(clashes.get(clash) ?? []), config.name]);
+        }
+      }
+    }
+  }
+  return [...clashes].map(([clash, names]) => {
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+    return `${clash}: ${names.slice(0, 3).join(', ')}${more}.`;
+  });
+}
+
+/** What a replaced decky keeps where the INI leaves it open; one that never came up has nothing worth keeping. */
+const continuity = (members: readonly FleetMember[]): ReadonlyMap<string, DeckyConfig> =>
+  new Map(members.filter((member) => member.established).map((member) => [nameOf(member), member.desired.config]));
+
+/**
+ * Plans one request. The same request, fleet, context and seed make the same plan. Throws DeckhandError with an HTTP
+ * status: InvalidIni, IniTooLarge, InvalidDecky, InvalidAddress, AddressInUse, PoolExhausted, NetworkConflict,
+ * DeckyBusy, DeckyExists, DeploymentLimit. Every decky is placed on the master's own engine.
+ */
+export function planDeploy(
+  request: DeployRequest,
+  fleet: FleetSnapshot,
+  context: NetworkContext,
+  seed: string,
+): DeployPlan {
+  const ini = parseIni(request.ini_content);
+  // Before names are made: a text within the size limit can ask for millions of deckies.
+  checkLimit(requestedCount(ini), Math.max(fleet.limit, LIMITS.deploymentLimitMax));
+  const expansion = expandSections(ini);
+  const wanted = new Set(expansion.deckies.map(({ name }) => name));
+  const replaced = fleet.members.filter((member) => wanted.has(nameOf(member)));
+  const others = fleet.members.filter((member) => !wanted.has(nameOf(member)));
+  const replace = request.replace_fleet;
+  const staying = replace ? [] : others;
+
+  checkBusy(replace ? fleet.members : replaced);
+  if (!replace) checkExists(replaced);
+  const present = fleet.members.some(isLive) ? fleet.network : null;
+  const { network, warnings } = resolveNetwork(ini.general, present, replace, context);
+  checkLimit(wanted.size + staying.length, fleet.limit);
+  const deckies = buildDeckies(ini, {
+    subnet: network.subnet,
+    gateway: network.gateway,
+    hostIp: context.host_ip,
+    reserved: staying.map((member) => member.desired.config.ip),
+    random: seededRandom(seed),
+    ...(replace ? { existing: continuity(replaced) } : {}),
+  });
+  assertNamesApart(
+    deckies.map(({ config }) => config),
+    staying.map((member) => member.desired.config),
+  );
+  return {
+    mode: 'unihost',
+    network,
+    deckies,
+    removed: replace ? others : [],
+    warnings: [...ini.warnings, ...expansion.warnings, ...warnings, ...portWarnings(deckies)],
+  };
+}
