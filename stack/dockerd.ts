@@ -1,0 +1,95 @@
+/** A dockerd of our own, beside whatever else runs on the machine: own data, exec root, socket and pid file, no bridge, no firewall rules. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import type { Provided, StackContext } from './context.ts';
+import { dockerAnswers } from './docker-ping.ts';
+import { commandLine } from './process-table.ts';
+
+/** `host` is null when there is no engine: deckies are simulated then, and `reason` says why. */
+export interface DockerEngine {
+  readonly host: string | null;
+  readonly reason: string | null;
+}
+
+/** Longest directory for exec root and socket: containerd’s own socket below it must stay under the 107 characters of a socket’s path. */
+const RUN_DIRECTORY_LIMIT = 70;
+
+/** `<home>/docker/run`, or a short path keyed by the instance. */
+export function runDirectory(homePath: string, instance: string): string {
+  const wanted = join(homePath, 'docker', 'run');
+  return wanted.length <= RUN_DIRECTORY_LIMIT ? wanted : join(tmpdir(), `deckhand-${instance}`);
+}
+
+/**
+ * Two engines that both manage docker0 and the machine's iptables chains flush each other's rules when they start. Ours leaves
+ * both alone, and forwarding too. Deckies are reached from this host over their own bridge, which needs neither; they can't
+ * reach out, which is as it should be for a decoy. What it costs: no default bridge, so an image build that downloads something
+ * needs `networkmode: host`, and pulls are not concerned (the daemon itself makes them).
+ */
+const SETTINGS = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'];
+
+export function privateDockerd(context: StackContext, dockerd: string): Provided<DockerEngine> {
+  const { home } = context;
+  const run = runDirectory(home.directory, home.instance);
+  const data = home.path('docker', 'data');
+  const pidFile = join(run, 'docker.pid');
+  const host = `unix://${join(run, 'docker.sock')}`;
+  return {
+    origin: 'embedded, a private dockerd',
+    value: { host, reason: null },
+    process: {
+      name: 'docker',
+      command: dockerd,
+      args: ['--data-root', data, '--exec-root', join(run, 'exec'), '--pidfile', pidFile, '-H', host, ...SETTINGS],
+      adoptable: true,
+      startTimeoutMs: 60_000,
+      // It stops its containers first.
+      stopTimeoutMs: 60_000,
+      prepare: () => {
+        mkdirSync(run, { recursive: true, mode: 0o700 });
+        mkdirSync(data, { recursive: true, mode: 0o711 });
+        removeStalePidFile(pidFile);
+      },
+      ready: async () => (await dockerAnswers(host)) === null,
+      ...(context.disposable ? { beforeStop: () => removeEverything(run) } : {}),
+      cleanUp: () => cleanUp(run, context.disposable ? home.path('docker') : null),
+    },
+  };
+}
+
+/** A dockerd refuses to start when the pid in its file runs, whoever that is by now. */
+function removeStalePidFile(file: string): void {
+  if (!existsSync(file)) return;
+  const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+  if (!(pid > 0) || !commandLine(pid).includes(file)) rmSync(file, { force: true });
+}
+
+/** A dockerd that ends leaves the bridges of its networks on the host: disposable ones are removed through it. */
+async function removeEverything(run: string): Promise<void> {
+  const docker = new Docker({ socketPath: join(run, 'docker.sock'), timeout: 30_000 });
+  const containers = await docker.listContainers({ all: true });
+  await Promise.allSettled(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
+  const networks = (await docker.listNetworks()).filter(({ Name }) => !['none', 'host', 'bridge'].includes(Name));
+  await Promise.allSettled(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
+}
+
+/** What an ended dockerd leaves: mounts of network namespaces, sockets; for test servers the data too. */
+function cleanUp(run: string, data: string | null): void {
+  for (const directory of data ? [run, data] : [run]) {
+    unmountBelow(directory);
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+export function unmountBelow(directory: string): void {
+  if (!existsSync('/proc/self/mounts')) return;
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '')
+    .filter((point) => point.startsWith(`${directory}/`))
+    .reverse();
+  if (points.length > 0) spawnSync('umount', ['--lazy', ...points]);
+}

@@ -1,0 +1,96 @@
+/** NATS: NATS_URL, else a server with JetStream from the PATH, the cache, built by Go, the project's archive, or Debian's package. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'nats';
+import { type Archive, downloadArchive } from './archive.ts';
+import {
+  cachedBinary,
+  findOnPath,
+  goInstall,
+  isExecutable,
+  provideBinary,
+  runCommand,
+  type Say,
+  type Way,
+} from './binaries.ts';
+import type { Provided, StackContext } from './context.ts';
+import { LOOPBACK } from './ports.ts';
+
+export const NATS_VERSION = '2.15.2';
+
+/** Digests as the project's own image recipes pin them (nats-io/nats-docker, 2.14.x/alpine3.22); tried only where Go is missing. */
+const ARCHIVE_VERSION = '2.14.5';
+const ARCHIVE_DIGESTS: Readonly<Record<string, string>> = {
+  'linux-amd64': '5e3b603d47c447bda1f77f9ac16dbf91c90aac4ff3681f8fbbc7201e4ed99355',
+  'linux-arm64': '673a98d3faa79dde3f9ebf16d6dfac36a5f694e7ad2015e4954dd7939c85cd4c',
+};
+
+function natsArchive(): Archive | null {
+  const platform = `${process.platform}-${process.arch === 'x64' ? 'amd64' : process.arch}`;
+  const sha256 = ARCHIVE_DIGESTS[platform];
+  const name = `nats-server-v${ARCHIVE_VERSION}-${platform}`;
+  const url = `https://github.com/nats-io/nats-server/releases/download/v${ARCHIVE_VERSION}/${name}.tar.gz`;
+  return sha256 ? { url, sha256, member: `${name}/nats-server` } : null;
+}
+
+/** Unpacked, not installed: that needs no root, and starts no service of the system. */
+const debianPackage: Way = {
+  title: 'Debian’s package nats-server',
+  async obtain(scratch) {
+    if (!findOnPath('apt-get') || !findOnPath('dpkg-deb')) throw new Error('this is no Debian');
+    await runCommand('apt-get', ['download', 'nats-server'], { cwd: scratch });
+    const file = readdirSync(scratch).find((name) => name.endsWith('.deb'));
+    if (!file) throw new Error('apt-get downloaded nothing');
+    await runCommand('dpkg-deb', ['-x', join(scratch, file), scratch]);
+    const candidates = ['usr/sbin/nats-server', 'usr/bin/nats-server'].map((path) => join(scratch, path));
+    const binary = candidates.find(isExecutable);
+    if (!binary) throw new Error(`${file} holds no nats-server`);
+    return binary;
+  },
+};
+
+export const natsWays: readonly Way[] = [
+  goInstall('github.com/nats-io/nats-server/v2', `v${NATS_VERSION}`, 'nats-server'),
+  downloadArchive(`the release archive of nats-server ${ARCHIVE_VERSION}`, natsArchive()),
+  debianPackage,
+];
+
+async function findNats(say: Say): Promise<{ path: string; origin: string }> {
+  const onPath = findOnPath('nats-server');
+  if (onPath) return { path: onPath, origin: `embedded, ${onPath}` };
+  const path = await provideBinary('nats-server', NATS_VERSION, natsWays, say);
+  return { path, origin: 'embedded' };
+}
+
+export const locateNats = (): string | null =>
+  findOnPath('nats-server') ?? [cachedBinary('nats-server', NATS_VERSION)].find(isExecutable) ?? null;
+
+export async function provideNats(context: StackContext): Promise<Provided<string>> {
+  const external = context.environment.NATS_URL;
+  if (external) return { process: null, origin: 'external, NATS_URL', value: external };
+  const { path, origin } = await findNats(context.sayFor('nats'));
+  const port = await context.ports.choose('nats', context.survives('nats'));
+  const url = `nats://${LOOPBACK}:${port}`;
+  return {
+    origin,
+    value: url,
+    process: {
+      name: 'nats',
+      command: path,
+      args: ['-a', LOOPBACK, '-p', String(port), '-js', '-sd', context.home.path('nats')],
+      adoptable: true,
+      stopTimeoutMs: 10_000,
+      ready: () => answersWithJetStream(url),
+    },
+  };
+}
+
+async function answersWithJetStream(url: string): Promise<boolean> {
+  const connection = await connect({ servers: url, reconnect: false, timeout: 2_000 });
+  try {
+    await (await connection.jetstreamManager()).getAccountInfo();
+    return true;
+  } finally {
+    await connection.close();
+  }
+}

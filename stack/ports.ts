@@ -1,0 +1,62 @@
+/** Loopback ports: the default, unless it is taken; what was chosen is kept for the next start. */
+import { createServer } from 'node:net';
+import type { StackHome } from './home.ts';
+
+export const LOOPBACK = '127.0.0.1';
+
+/** Design, section 8; PostgreSQL's own default for the embedded one. */
+export const DEFAULT_PORTS = Object.freeze({
+  api: 8000,
+  temporal: 7233,
+  temporalUi: 8233,
+  nats: 4222,
+  postgres: 5432,
+});
+export type PortName = keyof typeof DEFAULT_PORTS;
+
+/** The port that was bound, or null when it is taken; 0 asks the system for a free one. */
+function tryListen(port: number): Promise<number | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(null));
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => resolve(address && typeof address === 'object' ? address.port : null));
+    });
+  });
+}
+
+export const isPortFree = async (port: number): Promise<boolean> => (await tryListen(port)) !== null;
+
+export class PortBook {
+  readonly #home: StackHome;
+  readonly #preferDefaults: boolean;
+  readonly #given = new Set<number>();
+
+  /** `preferDefaults: false` (tests) takes free ports from the beginning. */
+  constructor(home: StackHome, preferDefaults: boolean) {
+    this.#home = home;
+    this.#preferDefaults = preferDefaults;
+  }
+
+  /** The port of the last start, else the default, else a free one. `inUseByUs`: our own process listens there already. */
+  async choose(name: PortName, inUseByUs: boolean): Promise<number> {
+    const remembered = this.#home.state.ports[name];
+    if (remembered !== undefined && inUseByUs) return this.#take(name, remembered);
+    const wanted = [remembered, this.#preferDefaults ? DEFAULT_PORTS[name] : undefined];
+    for (const port of wanted)
+      if (port !== undefined && !this.#given.has(port) && (await isPortFree(port))) return this.#take(name, port);
+    for (let tries = 0; tries < 20; tries++) {
+      const port = await tryListen(0);
+      if (port !== null && !this.#given.has(port)) return this.#take(name, port);
+    }
+    throw new Error(`No free port on ${LOOPBACK} for ${name}.`);
+  }
+
+  #take(name: PortName, port: number): number {
+    this.#given.add(port);
+    if (this.#home.state.ports[name] !== port)
+      this.#home.remember({ ports: { ...this.#home.state.ports, [name]: port } });
+    return port;
+  }
+}

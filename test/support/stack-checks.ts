@@ -1,0 +1,43 @@
+/** What `npm run check` runs, each counted as one test. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { ROOT } from '../../stack/root.ts';
+import { addTotals, NOTHING, type Totals } from './stack-totals.ts';
+
+/** Scripts of package.json. */
+const CHECKS = ['check:types', 'check:lint', 'check:imports'];
+const OUTPUT_LIMIT = 8_000;
+
+function run(script: string): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const npm = process.env.npm_execpath;
+    const [command, args] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
+    const child = spawn(command, [...args, 'run', '--silent', script], {
+      cwd: join(ROOT),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const keep = (chunk: Buffer) => {
+      output += chunk.toString();
+    };
+    child.stdout.on('data', keep);
+    child.stderr.on('data', keep);
+    child.once('close', (code) => resolve({ code, output }));
+    child.once('error', (error) => resolve({ code: 1, output: error.message }));
+  });
+}
+
+/** Output only of what failed. */
+export async function runChecks(): Promise<Totals> {
+  console.log('\n── checks');
+  const results = await Promise.all(
+    CHECKS.map(async (script): Promise<Totals> => {
+      const { code, output } = await run(script);
+      console.log(`  ${code === 0 ? '✔' : '✘'} ${script}`);
+      if (code === 0) return { ...NOTHING, passed: 1 };
+      console.error(output.length > OUTPUT_LIMIT ? `${output.slice(0, OUTPUT_LIMIT)}\n…` : output);
+      return { ...NOTHING, failed: 1 };
+    }),
+  );
+  return addTotals(results);
+}
