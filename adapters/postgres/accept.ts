@@ -21,9 +21,9 @@ import { openTicket } from './tickets.ts';
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
 
 /** Accepts or refuses a stored request. Safe to repeat: what was decided once stays decided, with the same ids. */
-export async function acceptRequest(sql: Sql, id: string, options: { defaultLimit: number }): Promise<AcceptOutcome> {
+export async function acceptRequest(sql: Sql, id: string): Promise<AcceptOutcome> {
   try {
-    return await sql.begin((tx) => acceptInTransaction(tx, id, options.defaultLimit));
+    return await sql.begin((tx) => acceptInTransaction(tx, id));
   } catch (error) {
     const refusal = refusalOf(error);
     if (!refusal) throw error;
@@ -41,7 +41,7 @@ function refusalOf(error: unknown): Refusal | null {
   return isDeckhandError(error) && !error.retryable ? { code: error.code, detail: error.message } : null;
 }
 
-async function acceptInTransaction(tx: Queryable, id: string, defaultLimit: number): Promise<AcceptOutcome> {
+async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOutcome> {
   const request = await lockRequest(tx, id);
   if (!request) return { accepted: false, code: 'NotFound', detail: `There is no request ${id}.` };
   if (request.state === 'accepted') return { accepted: true };
@@ -54,7 +54,7 @@ async function acceptInTransaction(tx: Queryable, id: string, defaultLimit: numb
     };
   // One planner at a time: what it reads is what it changes (gaps B1, B2).
   await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
-  const snapshot = await readSnapshot(tx, defaultLimit);
+  const snapshot = await readSnapshot(tx);
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
   else
     await acceptDeploy(

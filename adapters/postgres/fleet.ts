@@ -2,6 +2,7 @@
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import type { DeckyState, Operation, Status } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { LIMITS } from '../../fleet/limits.ts';
 import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -33,7 +34,7 @@ export interface FleetReader {
 }
 
 const NETWORK_KEY = 'fleet_network';
-const LIMITS_KEY = 'config_limits';
+const LIMIT_KEY = 'deployment_limit';
 
 export async function readNetwork(sql: Queryable): Promise<FleetNetwork | null> {
   const [row] = await sql<{ value: FleetNetwork }[]>`select value from settings where key = ${NETWORK_KEY}`;
@@ -45,12 +46,10 @@ export async function writeNetwork(sql: Queryable, network: FleetNetwork): Promi
     on conflict (key) do update set value = excluded.value, updated_at = now()`;
 }
 
-/** The limit that an admin set, else the default of the installation. */
-export async function readDeploymentLimit(sql: Queryable, defaultLimit: number): Promise<number> {
-  const [row] = await sql<
-    { value: { deployment_limit?: number } }[]
-  >`select value from settings where key = ${LIMITS_KEY}`;
-  return row?.value.deployment_limit ?? defaultLimit;
+/** The limit that an admin set or the first start seeded (settings.ts). */
+async function readDeploymentLimit(sql: Queryable): Promise<number> {
+  const [row] = await sql<{ value: unknown }[]>`select value from settings where key = ${LIMIT_KEY}`;
+  return typeof row?.value === 'number' ? row.value : LIMITS.deploymentLimit;
 }
 
 interface MemberRow {
@@ -63,7 +62,7 @@ interface MemberRow {
 }
 
 /** What planning needs: members with their open rows, the network and the limit. An empty fleet has no network. */
-export async function readSnapshot(sql: Queryable, defaultLimit: number): Promise<FleetSnapshot> {
+export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
   const rows = await sql<MemberRow[]>`
     select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation
     from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
@@ -77,7 +76,7 @@ export async function readSnapshot(sql: Queryable, defaultLimit: number): Promis
     }),
   );
   const network = members.length > 0 ? await readNetwork(sql) : null;
-  return { network, members, limit: await readDeploymentLimit(sql, defaultLimit) };
+  return { network, members, limit: await readDeploymentLimit(sql) };
 }
 
 /** Stores what a decky should be, as of its latest accepted operation. What was established stays beside it. */
@@ -98,30 +97,28 @@ export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDec
       last_error = case when fleet_deckies.established is null then null else fleet_deckies.last_error end`;
 }
 
-/** The whole desired set of a host: its deckies as of their latest accepted operation; with `onlyEstablished`, their last good versions. */
-export async function readDesired(
-  sql: Queryable,
-  hostUuid: string,
-): Promise<{ desired: DesiredDecky; established: DesiredDecky | null; state: DeckyState }[]> {
+/** A member of a host's fleet: as of its latest accepted operation, and the version that came up last. */
+export interface HostMember {
+  readonly desired: DesiredDecky;
+  readonly established: DesiredDecky | null;
+}
+
+/** The whole desired set of a host, or, with a name, that decky alone. */
+export async function readMembers(sql: Queryable, hostUuid: string, name?: string): Promise<HostMember[]> {
   const rows = await sql<
-    {
-      decky_config: DeckyConfig;
-      custom_services: CustomService[];
-      established: DesiredDecky | null;
-      state: DeckyState;
-    }[]
+    { decky_config: DeckyConfig; custom_services: CustomService[]; established: DesiredDecky | null }[]
   >`
-    select decky_config, custom_services, established, state from fleet_deckies where host_uuid = ${hostUuid} order by name`;
+    select decky_config, custom_services, established from fleet_deckies
+    where host_uuid = ${hostUuid} and (${name ?? null}::text is null or name = ${name ?? null}) order by name`;
   return rows.map((row) => ({
     desired: { config: row.decky_config, custom_services: row.custom_services },
     established: row.established,
-    state: row.state,
   }));
 }
 
-export function createFleetReader(sql: Sql, options: { defaultLimit: number }): FleetReader {
+export function createFleetReader(sql: Sql): FleetReader {
   return {
-    snapshot: () => reachable(() => readSnapshot(sql, options.defaultLimit)),
+    snapshot: () => reachable(() => readSnapshot(sql)),
     deckies: () =>
       reachable(async () => {
         const rows = await sql<{ decky_config: DeckyConfig }[]>`select decky_config from fleet_deckies order by name`;

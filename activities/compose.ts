@@ -1,0 +1,262 @@
+/** What workflows ask of the master's own Docker Engine. */
+import { activityInfo, Context, heartbeat } from '@temporalio/activity';
+import type { ComposeEngine, DeckyObservation, Health } from '../adapters/docker/engine.ts';
+import type { HostMember } from '../adapters/postgres/fleet.ts';
+import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { ComposeDocument, DeckySpec } from '../fleet/compose-types.ts';
+import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
+import { DeckhandError } from '../fleet/errors.ts';
+import type { DeckyState, Operation } from '../fleet/lifecycle.ts';
+import { DECKY_STATE, LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
+import type { RolloutOptions } from '../fleet/limits.ts';
+import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { toFailure, withFailures } from './failures.ts';
+import type { ProgressNotes } from './progress-notes.ts';
+
+/** `differs`: something must be done; `young`: as specified, but not up for min_healthy_time yet; `as specified`: nothing to do. */
+export interface LocalWork {
+  readonly lifecycleId: string;
+  readonly deckyName: string;
+  readonly operation: Operation;
+  readonly verdict: 'differs' | 'young' | 'as specified';
+}
+
+export interface LocalPlan {
+  readonly work: readonly LocalWork[];
+  readonly options: Pick<RolloutOptions, 'minHealthyTimeMs' | 'healthyDeadlineMs' | 'progressDeadlineMs'>;
+}
+
+export interface ComposeStore {
+  openRows(workflowId: string): Promise<OpenRow[]>;
+  hostMembers(hostUuid: string): Promise<HostMember[]>;
+  hostMember(hostUuid: string, name: string): Promise<HostMember | null>;
+  network(): Promise<FleetNetwork | null>;
+  options(operationId: string): Promise<RolloutOptions | null>;
+}
+
+export interface ComposeDependencies {
+  readonly engine: ComposeEngine;
+  readonly store: ComposeStore;
+  /** Pure: from desired deckies to what the engine is given, images resolved. */
+  readonly resolve: (deckies: readonly DesiredDecky[]) => { document: ComposeDocument; deckies: readonly DeckySpec[] };
+  /** Cuts the secrets of these deckies out of a text (promise 10). */
+  readonly cutSecrets: (text: string, deckies: readonly DesiredDecky[]) => string;
+  readonly notes: ProgressNotes;
+}
+
+interface DeckyInput {
+  readonly deckyName: string;
+  readonly lifecycleId: string;
+}
+
+export interface ComposeActivities {
+  /** Compares what runs with what should, for the open rows of a workflow, and writes the compose file. */
+  planLocal(input: { workflowId: string }): Promise<LocalPlan>;
+  composeUp(input: DeckyInput): Promise<void>;
+  /** Resolves when the containers ran `minHealthyTimeMs`; throws ContainerExited or HealthyDeadline with the evidence. */
+  awaitHealthy(input: DeckyInput & { minHealthyTimeMs: number; healthyDeadlineMs: number }): Promise<void>;
+  composeDown(input: DeckyInput): Promise<void>;
+  /** After a failure: the last good version comes back, or what never came up goes. */
+  composeDiscard(input: DeckyInput): Promise<{ sentence: string; seen: DeckyState }>;
+  /** What the engine says of these deckies right now. */
+  sightDeckies(input: {
+    deckyNames: readonly string[];
+  }): Promise<{ deckyName: string; sentence: string; seen: DeckyState }[]>;
+  /** Writes the compose file for what should run now, and removes a network that nobody needs. */
+  tidyEngine(): Promise<void>;
+}
+
+/** Temporal throttles heartbeats itself; this is how often the activity offers one. */
+const HEARTBEAT_MS = 2_000;
+/** Between two looks at a decky that is too young; early crashes are seen by the first. */
+const LOOK_MS = 1_000;
+
+/** Heartbeats with the latest step while `work` runs, so that a killed worker is noticed and a cancel arrives. */
+async function alive<T>(work: (step: (text: string) => void, signal: AbortSignal) => Promise<T>): Promise<T> {
+  let latest = '';
+  const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
+  try {
+    return await work((text) => {
+      latest = text;
+      heartbeat(text);
+    }, Context.current().cancellationSignal);
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+export function createComposeActivities(deps: ComposeDependencies): ComposeActivities {
+  const { engine, store, resolve, notes } = deps;
+
+  async function member(deckyName: string): Promise<HostMember> {
+    const found = await store.hostMember(LOCAL_HOST, deckyName);
+    if (!found) throw new DeckhandError('NotFound', `Decky ${deckyName} is not in the fleet any more.`);
+    return found;
+  }
+
+  async function network(): Promise<FleetNetwork> {
+    const found = await store.network();
+    if (!found) throw new DeckhandError('NetworkConflict', 'The fleet has no network: its settings row is missing.');
+    return found;
+  }
+
+  function specOf(decky: DesiredDecky): DeckySpec {
+    const [spec] = resolve([decky]).deckies;
+    if (!spec) throw new DeckhandError('Internal', `No containers are described for decky ${decky.config.name}.`);
+    return spec;
+  }
+
+  /** Runs engine work on one decky, tells its steps, and keeps its secrets out of what is thrown. */
+  async function onDecky<T>(
+    { deckyName, lifecycleId }: DeckyInput,
+    work: (found: HostMember, step: (text: string) => void, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const found = await member(deckyName);
+    const versions = [found.desired, ...(found.established ? [found.established] : [])];
+    const { attempt } = activityInfo();
+    try {
+      return await alive((beat, signal) => {
+        const step = (text: string): void => {
+          const clean = deps.cutSecrets(text, versions);
+          beat(clean);
+          notes.note(lifecycleId, clean, attempt);
+        };
+        return work(found, step, signal);
+      });
+    } catch (error) {
+      throw toFailure(error, (text) => deps.cutSecrets(text, versions));
+    }
+  }
+
+  /** What should run: what came up once or is on its way, without what is being taken down. */
+  async function writeDocument(leaving: ReadonlySet<string>, coming: ReadonlySet<string>): Promise<number> {
+    const members = await store.hostMembers(LOCAL_HOST);
+    const wanted = members.filter(
+      ({ desired, established }) =>
+        !leaving.has(desired.config.name) && (established !== null || coming.has(desired.config.name)),
+    );
+    await engine.writeDocument(resolve(wanted.map((one) => one.desired)).document);
+    return wanted.length;
+  }
+
+  async function verdictOf(
+    sight: DeckyObservation | undefined,
+    spec: DeckySpec,
+    minHealthyMs: number,
+    signal: AbortSignal,
+  ): Promise<LocalWork['verdict']> {
+    if (!sight?.asSpecified) return 'differs';
+    if (minHealthyMs === 0) return 'as specified';
+    return (await engine.health(spec, minHealthyMs, signal)).status === 'healthy' ? 'as specified' : 'young';
+  }
+
+  async function planLocal(workflowId: string, signal: AbortSignal): Promise<LocalPlan> {
+    const rows = await store.openRows(workflowId);
+    const options = (await store.options(rows[0]?.deploymentId ?? '')) ?? ROLLOUT_DEFAULTS;
+    const named = (wanted: boolean): Set<string> =>
+      new Set(rows.filter((row) => (row.operation === OPERATION.teardown) !== wanted).map((row) => row.deckyName));
+    const [leaving, coming] = [named(false), named(true)];
+    await writeDocument(leaving, coming);
+    const members = (await store.hostMembers(LOCAL_HOST)).filter(({ desired }) => coming.has(desired.config.name));
+    const specs = resolve(members.map((one) => one.desired)).deckies;
+    const sights = specs.length > 0 ? await engine.observe(specs, signal) : [];
+    const verdicts = await Promise.all(
+      specs.map(
+        async (spec) =>
+          [
+            spec.decky,
+            await verdictOf(
+              sights.find((one) => one.decky === spec.decky),
+              spec,
+              options.minHealthyTimeMs,
+              signal,
+            ),
+          ] as const,
+      ),
+    );
+    const verdict = new Map(verdicts);
+    const work = rows.map(({ lifecycleId, deckyName, operation }) => ({
+      lifecycleId,
+      deckyName,
+      operation,
+      verdict: verdict.get(deckyName) ?? ('differs' as const),
+    }));
+    const { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } = options;
+    return { work, options: { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } };
+  }
+
+  return withFailures<ComposeActivities>({
+    planLocal: ({ workflowId }) => alive((_step, signal) => planLocal(workflowId, signal)),
+    composeUp: (input) =>
+      onDecky(input, async ({ desired }, onProgress, signal) => {
+        await engine.up(specOf(desired), await network(), { signal, onProgress });
+      }),
+    awaitHealthy: (input) =>
+      onDecky(input, async ({ desired }, onProgress, signal) => {
+        const deadline = Context.current().info.scheduledTimestampMs + input.healthyDeadlineMs;
+        await watchHealth(specOf(desired), { minHealthyMs: input.minHealthyTimeMs, deadline, onProgress, signal });
+      }),
+    composeDown: (input) =>
+      onDecky(input, async (_found, onProgress, signal) => {
+        await engine.down(input.deckyName, { signal, onProgress });
+      }),
+    composeDiscard: (input) =>
+      onDecky(input, async ({ established }, onProgress, signal) => {
+        if (!established) {
+          await engine.down(input.deckyName, { signal, onProgress });
+          return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
+        }
+        await engine.up(specOf(established), await network(), { signal, onProgress });
+        return { sentence: 'the last good version is back', seen: DECKY_STATE.running };
+      }),
+    sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
+    tidyEngine: () =>
+      alive(async (_step, signal) => {
+        if ((await writeDocument(new Set(), new Set())) === 0) await engine.removeNetworkIfUnused(signal);
+      }),
+  });
+
+  async function watchHealth(
+    spec: DeckySpec,
+    {
+      minHealthyMs,
+      deadline,
+      onProgress,
+      signal,
+    }: { minHealthyMs: number; deadline: number; onProgress: (step: string) => void; signal: AbortSignal },
+  ): Promise<void> {
+    for (;;) {
+      const health: Health = await engine.health(spec, minHealthyMs, signal);
+      if (health.status === 'healthy') return;
+      if (health.status === 'failed') throw new DeckhandError('ContainerExited', health.sentence);
+      if (Date.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
+      onProgress(health.sentence);
+      await Context.current().sleep(Math.max(50, Math.min(LOOK_MS, health.remainingMs)));
+    }
+  }
+
+  async function sight(
+    deckyNames: readonly string[],
+    signal: AbortSignal,
+  ): ReturnType<ComposeActivities['sightDeckies']> {
+    const members = (await store.hostMembers(LOCAL_HOST)).filter(({ desired }) =>
+      deckyNames.includes(desired.config.name),
+    );
+    const seen = await engine.observe(resolve(members.map((one) => one.desired)).deckies, signal);
+    return seen.map((one) => ({ deckyName: one.decky, ...describeSight(one) }));
+  }
+}
+
+function describeSight({ asSpecified, containers, differences }: DeckyObservation): {
+  sentence: string;
+  seen: DeckyState;
+} {
+  if (asSpecified)
+    return {
+      sentence: 'the engine says that its containers run as specified; they were left running',
+      seen: DECKY_STATE.running,
+    };
+  if (containers.length === 0)
+    return { sentence: 'the engine says that it has no container', seen: DECKY_STATE.failed };
+  return { sentence: `the engine says: ${differences.join(', ')}`, seen: DECKY_STATE.degraded };
+}

@@ -1,0 +1,75 @@
+/** What workflows ask of PostgreSQL: requests, rows and lanes. */
+import { ApplicationFailure } from '@temporalio/activity';
+import type { RequestState } from '../adapters/postgres/deployments.ts';
+import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { Ticket } from '../adapters/postgres/tickets.ts';
+import type { ErrorCode } from '../fleet/errors.ts';
+import type { Transition } from '../fleet/lifecycle.ts';
+import { withFailures } from './failures.ts';
+
+/** The rows of one workflow of an operation. */
+export interface LocalPart {
+  readonly workflowId: string;
+  readonly names: readonly string[];
+  /** True when some of its rows are teardowns, which go before creations. */
+  readonly removals: boolean;
+}
+
+export type Acceptance =
+  | {
+      readonly accepted: true;
+      readonly parts: readonly LocalPart[];
+      readonly turn: boolean;
+      readonly progressDeadlineMs: number;
+    }
+  | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };
+
+/** The store as these activities need it; adapters/postgres/operation-store.ts implements it. */
+export interface OperationStore {
+  accept(operationId: string): Promise<Acceptance>;
+  withdraw(operationId: string): Promise<RequestState | null>;
+  finish(operationId: string): Promise<boolean>;
+  openRows(workflowId: string): Promise<OpenRow[]>;
+  record(transitions: readonly Transition[]): Promise<string[]>;
+  currentTicket(hostUuid: string): Promise<Ticket | null>;
+  closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
+}
+
+/** Tells a workflow that it is its turn; a workflow that is gone is no error, since the lane's safety net finds out. */
+export type SignalTurn = (ticket: Ticket) => Promise<void>;
+
+export interface DeploymentActivities {
+  acceptDeployment(input: { operationId: string }): Promise<Acceptance>;
+  withdrawDeployment(input: { operationId: string }): Promise<RequestState | null>;
+  finishDeployment(input: { operationId: string }): Promise<boolean>;
+  openRows(input: { workflowId: string }): Promise<OpenRow[]>;
+  /** Returns how many rows moved; the others were there already. */
+  recordTransitions(input: { transitions: readonly Transition[] }): Promise<number>;
+  /** Fails, to be tried again, as long as it is not the operation's turn on the host. */
+  awaitTurn(input: { hostUuid: string; operationId: string }): Promise<void>;
+  /** Closes the operation's ticket and signals the workflow whose turn it is now. */
+  releaseLane(input: { hostUuid: string; operationId: string }): Promise<void>;
+}
+
+export function createDeploymentActivities(store: OperationStore, signalTurn: SignalTurn): DeploymentActivities {
+  return withFailures<DeploymentActivities>({
+    acceptDeployment: ({ operationId }) => store.accept(operationId),
+    withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
+    finishDeployment: ({ operationId }) => store.finish(operationId),
+    openRows: ({ workflowId }) => store.openRows(workflowId),
+    recordTransitions: async ({ transitions }) => (await store.record(transitions)).length,
+    awaitTurn: async ({ hostUuid, operationId }) => {
+      const current = await store.currentTicket(hostUuid);
+      if (current && current.operationId !== operationId)
+        throw ApplicationFailure.create({
+          type: 'NotYet',
+          message: `ticket ${current.number} of ${current.workflowId} comes first`,
+          category: 'BENIGN',
+        });
+    },
+    releaseLane: async ({ hostUuid, operationId }) => {
+      const next = await store.closeTicket(hostUuid, operationId);
+      if (next) await signalTurn(next);
+    },
+  });
+}

@@ -1,0 +1,84 @@
+/** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
+import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { UnfinishedOperation } from '../adapters/postgres/operation-store.ts';
+import type { Ticket } from '../adapters/postgres/tickets.ts';
+import type { SignalTurn } from './deployments.ts';
+import { withFailures } from './failures.ts';
+
+/** `closed`: ended at least a grace ago; `settling`: ended just now; `unknown`: Temporal has never heard of it. */
+export type WorkflowState = 'running' | 'settling' | 'closed' | 'unknown';
+
+export interface SweepDependencies {
+  readonly store: {
+    openRowsOlderThan(ageMs: number): Promise<OpenRow[]>;
+    openTicketsOlderThan(ageMs: number): Promise<Ticket[]>;
+    unfinished(ageMs: number): Promise<UnfinishedOperation[]>;
+    withdraw(operationId: string): Promise<unknown>;
+    finish(operationId: string): Promise<boolean>;
+    closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
+  };
+  readonly workflowState: (workflowId: string) => Promise<WorkflowState>;
+  /** Starts the workflow of an accepted operation again; one that runs already is left alone. */
+  readonly restart: (operation: UnfinishedOperation) => Promise<void>;
+  readonly signalTurn: SignalTurn;
+}
+
+export interface SweepActivities {
+  findOrphans(): Promise<{ restart: string[]; lost: OpenRow[] }>;
+  restartOperations(input: { operationIds: readonly string[] }): Promise<void>;
+  /** Withdraws requests, closes tickets and ends deployments that no workflow will. */
+  closeOrphans(): Promise<void>;
+}
+
+/** A row this young may belong to a workflow that is just being started. */
+const ROW_GRACE_MS = 15_000;
+/** Longer than a workflow waits to be accepted (50 s), so that a slow acceptance is never cut off. */
+const REQUEST_GRACE_MS = 120_000;
+
+export function createSweepActivities({
+  store,
+  workflowState,
+  restart,
+  signalTurn,
+}: SweepDependencies): SweepActivities {
+  async function findOrphans(): Promise<{ restart: string[]; lost: OpenRow[] }> {
+    const rows = await store.openRowsOlderThan(ROW_GRACE_MS);
+    const operations = new Map((await store.unfinished(0)).map((operation) => [operation.operationId, operation]));
+    const restartIds: string[] = [];
+    const lost: OpenRow[] = [];
+    for (const id of new Set(rows.map((row) => row.deploymentId))) {
+      const workflowId = operations.get(id)?.workflowId ?? rows.find((row) => row.deploymentId === id)?.workflowId;
+      const state = workflowId ? await workflowState(workflowId) : 'closed';
+      if (state === 'unknown') restartIds.push(id);
+      if (state === 'closed') lost.push(...rows.filter((row) => row.deploymentId === id));
+    }
+    return { restart: restartIds, lost };
+  }
+
+  async function closeOrphans(): Promise<void> {
+    for (const operation of await store.unfinished(REQUEST_GRACE_MS)) {
+      const state = await workflowState(operation.workflowId);
+      if (state !== 'closed' && state !== 'unknown') continue;
+      if (operation.state === 'received') await store.withdraw(operation.operationId);
+      else await store.finish(operation.operationId);
+    }
+    // What is left unfinished has open rows, so that its ticket is needed still.
+    const needed = new Set((await store.unfinished(0)).map((operation) => operation.operationId));
+    for (const ticket of await store.openTicketsOlderThan(ROW_GRACE_MS)) {
+      const state = await workflowState(ticket.workflowId);
+      if (needed.has(ticket.operationId) && state !== 'closed') continue;
+      if (state === 'running') continue;
+      const next = await store.closeTicket(ticket.hostUuid, ticket.operationId);
+      if (next) await signalTurn(next);
+    }
+  }
+
+  return withFailures<SweepActivities>({
+    findOrphans,
+    closeOrphans,
+    restartOperations: async ({ operationIds }) => {
+      for (const operation of await store.unfinished(0))
+        if (operationIds.includes(operation.operationId)) await restart(operation);
+    },
+  });
+}

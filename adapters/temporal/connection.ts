@@ -1,0 +1,31 @@
+/** Connection settings follow the Temporal CLI's environment configuration: TEMPORAL_ADDRESS, namespace, TLS, API key. */
+import { Client, Connection } from '@temporalio/client';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+
+export interface TemporalClient {
+  readonly client: Client;
+  readonly connection: Connection;
+  readonly namespace: string;
+}
+
+/** Opens a lazy connection: no call is made until one is needed, so that a program starts also while Temporal is down. */
+export function openTemporal(identity: string): TemporalClient {
+  const { connectionOptions, namespace } = loadClientConnectConfig();
+  const connection = Connection.lazy(connectionOptions);
+  const client = new Client({ connection, namespace: namespace ?? 'default', identity });
+  return { client, connection, namespace: namespace ?? 'default' };
+}
+
+/** The search attributes of the product; see workflows/search-attributes.ts. */
+export const SEARCH_ATTRIBUTES = Object.freeze({
+  DeckyName: 'KeywordList',
+  HostUuid: 'Keyword',
+  Operation: 'Keyword',
+  LifecycleOutcome: 'Keyword',
+});
+
+/** True when the namespace has all search attributes; where not, workflows start without them. */
+export async function hasSearchAttributes({ connection, namespace }: TemporalClient): Promise<boolean> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  return Object.keys(SEARCH_ATTRIBUTES).every((name) => name in customAttributes);
+}

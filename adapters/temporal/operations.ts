@@ -1,0 +1,52 @@
+/** Looking at and starting operations' workflows, for the sweep and the lanes. */
+import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+
+/** A workflow that closed less than this ago may have activities that are just noticing it. */
+const SETTLE_MS = 15_000;
+
+export interface RestartableOperation {
+  readonly operationId: string;
+  readonly workflowId: string;
+  readonly kind: 'deploy' | 'teardown';
+}
+
+export async function workflowState(
+  client: Client,
+  workflowId: string,
+): Promise<'running' | 'settling' | 'closed' | 'unknown'> {
+  try {
+    const { status, closeTime } = await client.workflow.getHandle(workflowId).describe();
+    if (status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW') return 'running';
+    return closeTime && Date.now() - closeTime.getTime() < SETTLE_MS ? 'settling' : 'closed';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return 'unknown';
+    throw error;
+  }
+}
+
+/** Starts an accepted operation again whose workflow Temporal does not know; its rows and tickets are there already. */
+export async function restartOperation(
+  client: Client,
+  operation: RestartableOperation,
+  options: { taskQueue: string; searchAttributes: boolean },
+): Promise<void> {
+  try {
+    await client.workflow.start(operation.kind === 'deploy' ? 'deployFleet' : 'teardownDecky', {
+      workflowId: operation.workflowId,
+      taskQueue: options.taskQueue,
+      args: [{ operationId: operation.operationId, searchAttributes: options.searchAttributes, resume: true }],
+      staticSummary: 'started again by the sweep: Temporal did not know it',
+    });
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+  }
+}
+
+/** Tells a workflow that it is its turn. One that is gone is left to the sweep, which closes its ticket. */
+export async function signalTurn(client: Client, ticket: { workflowId: string; hostUuid: string }): Promise<void> {
+  try {
+    await client.workflow.getHandle(ticket.workflowId).signal('turn', { hostUuid: ticket.hostUuid });
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}

@@ -1,0 +1,50 @@
+/** How an operation's workflow is accepted: by the `accept` update, or, when the sweep starts it again, by the request's row. */
+import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import type { Acceptance } from '../activities/deployments.ts';
+import { acceptDeployment, withdrawDeployment } from './activities.ts';
+import type { OperationInput } from './messages.ts';
+import { acceptUpdate } from './messages.ts';
+import { ACCEPT_DEADLINE } from './profiles.ts';
+
+export class Gate {
+  private decision: Acceptance | null = null;
+  private deciding = 0;
+  private readonly input: OperationInput;
+
+  /** Sets the handler of `accept`: make it before the workflow's first await. */
+  constructor(input: OperationInput) {
+    this.input = input;
+    setHandler(acceptUpdate, async () => {
+      const decision = await this.decide();
+      if (!decision.accepted)
+        throw ApplicationFailure.create({ type: decision.code, message: decision.detail, nonRetryable: true });
+      return { accepted: true as const };
+    });
+  }
+
+  /** The decision; a request that nobody accepts in time is withdrawn, unless the row says that it was accepted after all. */
+  async pass(): Promise<Acceptance> {
+    if (this.input.resume) return this.decide();
+    await condition(() => this.decision !== null, ACCEPT_DEADLINE);
+    await condition(() => this.deciding === 0);
+    if (this.decision) return this.decision;
+    const state = await withdrawDeployment({ operationId: this.input.operationId });
+    return state === 'accepted'
+      ? this.decide()
+      : {
+          accepted: false,
+          code: 'Withdrawn',
+          detail: 'Nobody accepted the request within a minute; nothing was done.',
+        };
+  }
+
+  private async decide(): Promise<Acceptance> {
+    this.deciding += 1;
+    try {
+      this.decision = await acceptDeployment({ operationId: this.input.operationId });
+      return this.decision;
+    } finally {
+      this.deciding -= 1;
+    }
+  }
+}

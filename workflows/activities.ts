@@ -1,0 +1,24 @@
+/** Activity stubs by profile; the types come from the factories, the code never does. */
+
+import type { ActivityOptions } from '@temporalio/workflow';
+import { proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import type { ComposeActivities } from '../activities/compose.ts';
+import type { DeploymentActivities } from '../activities/deployments.ts';
+import type { EventActivities } from '../activities/events.ts';
+import type { SweepActivities } from '../activities/sweep.ts';
+import { composeTaskQueue } from '../fleet/task-queues.ts';
+import { ACCEPT, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
+
+export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);
+export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions } =
+  proxyActivities<DeploymentActivities>(STORE);
+export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
+export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
+export const { findOrphans, restartOperations, closeOrphans } = proxyActivities<SweepActivities>(SWEEP);
+
+/** Activities of the machine that has the Docker Engine; `summary` is what the Web UI shows beside the event. */
+export const onEngine = (
+  profile: ActivityOptions,
+  summary: string,
+): ReturnType<typeof proxyActivities<ComposeActivities>> =>
+  proxyActivities<ComposeActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });

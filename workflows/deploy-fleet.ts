@@ -1,0 +1,137 @@
+/** One accepted deploy request, from acceptance to the end of its last row (design, section 4). */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  executeChild,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import { errorText } from '../fleet/errors.ts';
+import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { LIMITS } from '../fleet/limits.ts';
+import { Gate } from './acceptance.ts';
+import { finishDeployment, openRows, recordTransitions } from './activities.ts';
+import type { deployLocal, LocalSummary } from './deploy-local.ts';
+import { Lane } from './lane.ts';
+import type { OperationInput, OperationSummary } from './messages.ts';
+import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { settleLost } from './settle-lost.ts';
+
+/** Children of creations at the same time; the window of twelve deckies is shared out among them. */
+const CHILDREN = 4;
+const CANCELLED = errorText('Cancelled', 'the operation was cancelled before this decky was begun.');
+
+export async function deployFleet(input: OperationInput): Promise<OperationSummary> {
+  const gate = new Gate(input);
+  const lane = new Lane(LOCAL_HOST, input.operationId);
+  setCurrentDetails('**Waiting for** the request to be accepted');
+  const acceptance = await gate.pass();
+  if (!acceptance.accepted) return refused(acceptance);
+  const counts = await runLocal(input, acceptance, lane);
+  await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
+  const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
+  if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
+  const sentence = `${counts.succeeded} succeeded, ${counts.failed} failed`;
+  setCurrentDetails(sentence);
+  await condition(allHandlersFinished);
+  return { outcome, sentence, ...counts };
+}
+
+async function refused(acceptance: Extract<Acceptance, { accepted: false }>): Promise<OperationSummary> {
+  const outcome = acceptance.code === 'Withdrawn' ? 'not accepted' : 'refused';
+  setCurrentDetails(`Not accepted: ${acceptance.detail}`);
+  await condition(allHandlersFinished);
+  return { outcome, sentence: `${acceptance.code}: ${acceptance.detail}`, succeeded: 0, failed: 0 };
+}
+
+async function runLocal(
+  input: OperationInput,
+  acceptance: Extract<Acceptance, { accepted: true }>,
+  lane: Lane,
+): Promise<LocalSummary> {
+  try {
+    if (!acceptance.turn) {
+      setCurrentDetails(
+        '**Waiting for** its turn on the Docker Engine: an operation that was accepted before still works there',
+      );
+      await lane.enter();
+    }
+    setCurrentDetails(
+      acceptance.parts
+        .map((part) => `**Waiting for** \`${part.workflowId}\`: ${part.names.length} deckies`)
+        .join('\n\n'),
+    );
+    return await runParts(input, acceptance);
+  } catch (failure) {
+    if (!isCancellation(failure)) throw failure;
+    return await CancellationScope.nonCancellable(() => settleRows(acceptance.parts, CANCELLED));
+  } finally {
+    await lane.leave();
+  }
+}
+
+/** Parts with removals go one by one and first; the others side by side. */
+async function runParts(
+  input: OperationInput,
+  acceptance: Extract<Acceptance, { accepted: true }>,
+): Promise<LocalSummary> {
+  const first = acceptance.parts.filter((part) => part.removals);
+  const rest = acceptance.parts.filter((part) => !part.removals);
+  const summaries: LocalSummary[] = [];
+  for (const part of first) summaries.push(await runPart(input, acceptance, part, LIMITS.localParallel));
+  const lanes = Math.max(1, Math.min(CHILDREN, rest.length));
+  const queue = [...rest];
+  const worker = async (): Promise<void> => {
+    for (let part = queue.shift(); part; part = queue.shift())
+      summaries.push(await runPart(input, acceptance, part, Math.floor(LIMITS.localParallel / lanes)));
+  };
+  await Promise.all(Array.from({ length: lanes }, worker));
+  return add(summaries);
+}
+
+async function runPart(
+  input: OperationInput,
+  acceptance: Extract<Acceptance, { accepted: true }>,
+  part: LocalPart,
+  parallel: number,
+): Promise<LocalSummary> {
+  try {
+    return await executeChild<typeof deployLocal>('deployLocal', {
+      workflowId: part.workflowId,
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      args: [{ operationId: input.operationId, parallel, progressDeadlineMs: acceptance.progressDeadlineMs }],
+      staticSummary: `${part.names.length} local deckies`,
+      ...(input.searchAttributes ? { typedSearchAttributes: deckyAttributes(part.names, OPERATION.deploy) } : {}),
+    });
+  } catch (failure) {
+    return CancellationScope.nonCancellable(() => settleRows([part], isCancellation(failure) ? CANCELLED : null));
+  }
+}
+
+/** Ends what a child left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
+async function settleRows(parts: readonly LocalPart[], error: string | null): Promise<LocalSummary> {
+  let failed = 0;
+  for (const part of parts) {
+    const rows = await openRows({ workflowId: part.workflowId });
+    if (error === null) await settleLost(rows);
+    else
+      await recordTransitions({
+        transitions: rows.map(({ lifecycleId, deckyName }) => ({
+          lifecycleId,
+          deckyName,
+          status: STATUS.failed,
+          error,
+        })),
+      });
+    failed += rows.length;
+  }
+  return { succeeded: 0, failed };
+}
+
+const add = (summaries: readonly LocalSummary[]): LocalSummary => ({
+  succeeded: summaries.reduce((sum, { succeeded }) => sum + succeeded, 0),
+  failed: summaries.reduce((sum, { failed }) => sum + failed, 0),
+});

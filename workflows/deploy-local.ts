@@ -1,0 +1,68 @@
+/** The child that does at most 50 local deckies of a deployment (`deploy/<id>/local`). */
+import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import type { LocalPlan } from '../activities/compose.ts';
+import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { onEngine, openRows } from './activities.ts';
+import { Board } from './board.ts';
+import { doLocalWork } from './local-work.ts';
+import { engineWork } from './profiles.ts';
+import { rowError } from './row-error.ts';
+import { TransitionRecorder } from './transition-recorder.ts';
+import { Window } from './window.ts';
+
+export interface DeployLocalInput {
+  readonly operationId: string;
+  /** How many deckies this child may have on their way up at the same time. */
+  readonly parallel: number;
+  /** The request's progress_deadline: how long the engine may be out of reach before the rows end. */
+  readonly progressDeadlineMs: number;
+}
+
+export interface LocalSummary {
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+export async function deployLocal(input: DeployLocalInput): Promise<LocalSummary> {
+  const board = new Board();
+  const recorder = new TransitionRecorder();
+  const { workflowId } = workflowInfo();
+  board.waitFor('the Docker Engine to say what runs');
+  const plan = await planOrFail(input, workflowId, board, recorder);
+  if (plan) {
+    board.expect(plan.work.map((work) => work.deckyName));
+    board.waitFor(null);
+    const context = { options: plan.options, recorder, window: new Window(input.parallel), board };
+    // Removals first: they free the addresses and names that creations need.
+    for (const removals of [true, false]) {
+      const turn = plan.work.filter((work) => (work.operation === OPERATION.teardown) === removals);
+      await Promise.all(turn.map((work) => doLocalWork(work, context)));
+    }
+  }
+  await recorder.written();
+  await recorder.published();
+  return board.counts;
+}
+
+/** Null when the engine could not be asked: then every row has ended with that sentence. */
+async function planOrFail(
+  input: DeployLocalInput,
+  workflowId: string,
+  board: Board,
+  recorder: TransitionRecorder,
+): Promise<LocalPlan | null> {
+  try {
+    const deadline = input.progressDeadlineMs > 0 ? input.progressDeadlineMs : ROLLOUT_DEFAULTS.progressDeadlineMs;
+    return await onEngine(engineWork(deadline), 'compare what runs with what should').planLocal({ workflowId });
+  } catch (failure) {
+    const rows = await CancellationScope.nonCancellable(() => openRows({ workflowId }));
+    const error = rowError(failure, 'progress_deadline');
+    board.expect(rows.map((row) => row.deckyName));
+    for (const { lifecycleId, deckyName } of rows) {
+      recorder.push({ lifecycleId, deckyName, status: STATUS.failed, error });
+      board.ended(deckyName, false);
+    }
+    return null;
+  }
+}

@@ -1,0 +1,5 @@
+/** All workflow types, for the bundle. */
+export { deployFleet } from './deploy-fleet.ts';
+export { deployLocal } from './deploy-local.ts';
+export { sweep } from './sweep.ts';
+export { teardownDecky } from './teardown-decky.ts';

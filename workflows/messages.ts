@@ -1,0 +1,43 @@
+/** Typed message definitions, shared by API, workflows and tests. Signals are facts, updates are requests, queries are nouns. */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+
+/** Input of `deployFleet` and `teardownDecky`: the id alone; configuration stays in PostgreSQL. */
+export interface OperationInput {
+  /** `deployments.id`; for a teardown of one decky it is the lifecycle id too. */
+  readonly operationId: string;
+  /** False where the namespace lacks the search attributes: start without them. */
+  readonly searchAttributes: boolean;
+  /** True when the sweep starts an accepted operation again whose workflow is unknown to Temporal: no `accept` will come. */
+  readonly resume?: boolean;
+}
+
+/** Asks the workflow to accept its stored request. Refusal: WorkflowUpdateFailedError whose cause's `type` is an error code. */
+export const acceptUpdate = defineUpdate<{ readonly accepted: true }>('accept');
+
+/** It is this operation's turn in the lane of a host. */
+export const turnSignal = defineSignal<[{ readonly hostUuid: string }]>('turn');
+
+export interface Progress {
+  readonly done: readonly string[];
+  readonly failed: readonly string[];
+  readonly open: readonly string[];
+  /** One sentence, or null when nothing is waited for. */
+  readonly waitingFor: string | null;
+}
+export const progressQuery = defineQuery<Progress>('progress');
+
+/** What an operation's workflow returns, as the Web UI shows it. */
+export interface OperationSummary {
+  readonly outcome: 'succeeded' | 'failed' | 'refused' | 'not accepted';
+  readonly sentence: string;
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+export const WORKFLOW_TYPE = Object.freeze({
+  deployFleet: 'deployFleet',
+  teardownDecky: 'teardownDecky',
+  sweep: 'sweep',
+});
+/** The sweep: a Schedule each minute. */
+export const SWEEP_SCHEDULE_ID = 'sweep';

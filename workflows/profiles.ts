@@ -1,0 +1,60 @@
+/** Time-outs and retry policies, by name; nothing else in workflows/ states one (design, section 5). */
+import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
+
+/** How long a workflow waits to be accepted before it closes itself. */
+export const ACCEPT_DEADLINE = '50s';
+/** How long a workflow waits at its end for the bus; the sweep sends what is left. */
+export const BUS_PATIENCE = '30s';
+
+/** Acceptance, in the same workflow task as the update: short, so that the API's own deadline (10 s) decides. */
+export const ACCEPT: LocalActivityOptions = {
+  startToCloseTimeout: '8s',
+  scheduleToCloseTimeout: '20s',
+  retry: { initialInterval: '200ms', maximumInterval: '2s' },
+};
+
+/** Rows, tickets, requests: tried until PostgreSQL is back, since nothing may be lost. */
+export const STORE: ActivityOptions = {
+  startToCloseTimeout: '15s',
+  retry: { initialInterval: '200ms', backoffCoefficient: 2, maximumInterval: '5s' },
+};
+
+/** One try; the sweep is the second. */
+export const PUBLISH: ActivityOptions = { startToCloseTimeout: '20s', retry: { maximumAttempts: 1 } };
+
+/** The safety net of the lane: asks every ten seconds, without history for each try. */
+export const TURN: ActivityOptions = {
+  startToCloseTimeout: '10s',
+  retry: { initialInterval: '10s', backoffCoefficient: 1 },
+};
+
+/** A killed worker costs this long at most before its work is taken over (issue 4: 10 s). */
+const ENGINE_HEARTBEAT = '10s';
+const ENGINE_RETRY = { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '15s' } as const;
+
+/** Work on an engine: tried again while errors may pass, until `deadlineMs` from its start. */
+export const engineWork = (deadlineMs: number): ActivityOptions => ({
+  scheduleToCloseTimeout: deadlineMs,
+  heartbeatTimeout: ENGINE_HEARTBEAT,
+  retry: ENGINE_RETRY,
+});
+
+/** Waiting for health: the activity itself says so at `deadlineMs`, with what it saw; the grace is for that answer. */
+export const healthWatch = (deadlineMs: number): ActivityOptions => engineWork(deadlineMs + 20_000);
+
+/** Best effort after the row's fate is known: removing what did not come up, or bringing back the last good version. */
+export const CLEAN_UP: ActivityOptions = {
+  scheduleToCloseTimeout: '2m',
+  heartbeatTimeout: ENGINE_HEARTBEAT,
+  retry: { ...ENGINE_RETRY, maximumAttempts: 4 },
+};
+
+/** Looking at the engine for the sweep: an answer soon, or "unknown". */
+export const LOOK: ActivityOptions = {
+  scheduleToCloseTimeout: '30s',
+  heartbeatTimeout: ENGINE_HEARTBEAT,
+  retry: { maximumAttempts: 2 },
+};
+
+/** How long an engine may be silent at the start of an operation is progress_deadline, given by the request. */
+export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };

@@ -1,0 +1,22 @@
+/** The sweep, a Schedule each minute: sends what the bus has not, and finds the rows that nobody works on (design, 4.10). */
+import { setCurrentDetails } from '@temporalio/workflow';
+import { closeOrphans, findOrphans, publishTransitions, restartOperations } from './activities.ts';
+import { settleLost } from './settle-lost.ts';
+
+export interface SweepSummary {
+  readonly restarted: number;
+  readonly lost: number;
+}
+
+export async function sweep(): Promise<SweepSummary> {
+  // A bus that is down is no reason to leave rows open.
+  const sent = await publishTransitions().catch(() => null);
+  const orphans = await findOrphans();
+  if (orphans.restart.length > 0) await restartOperations({ operationIds: orphans.restart });
+  await settleLost(orphans.lost);
+  await closeOrphans();
+  setCurrentDetails(
+    `${sent === null ? 'The bus did not answer' : `${sent} events sent`}; ${orphans.restart.length} operations started again, ${orphans.lost.length} rows ended as lost.`,
+  );
+  return { restarted: orphans.restart.length, lost: orphans.lost.length };
+}
