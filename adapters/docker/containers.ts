@@ -1,0 +1,99 @@
+/** Creating, starting and removing single containers. */
+import type Docker from 'dockerode';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { type CallOptions, CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
+import type { EngineScope } from './engine.ts';
+import { engineStatus } from './errors.ts';
+import { LABEL, ownerInWords } from './labels.ts';
+import type { Semaphore } from './semaphore.ts';
+import { pauseFor } from './single-flight.ts';
+
+/** A removal that is under way elsewhere, or that the engine fumbled, is given this many looks. */
+const REMOVAL_TRIES = 4;
+const REMOVAL_PAUSE_MS = 400;
+/** A stale container of ours may hold the name; it is replaced, but not for ever. */
+const CREATE_TRIES = 3;
+
+export class Containers {
+  readonly #docker: Docker;
+  readonly #scope: EngineScope;
+  readonly #semaphore: Semaphore;
+
+  constructor(docker: Docker, scope: EngineScope, semaphore: Semaphore) {
+    this.#docker = docker;
+    this.#scope = scope;
+    this.#semaphore = semaphore;
+  }
+
+  /**
+   * Returns the id. A container of ours that holds the name (left by a killed attempt) is replaced; another's is left alone
+   * and NameTaken says whose it is.
+   */
+  async create(name: string, body: Docker.ContainerCreateOptions, signal?: AbortSignal): Promise<string> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await callEngine(this.#change(`creation of container ${name}`, signal), async (abortSignal) => {
+          // Without `_query`, dockerode would put the whole body, secrets and all, into the URL too.
+          const options = { _query: { name }, _body: body, abortSignal };
+          return (await this.#docker.createContainer(options as Docker.ContainerCreateOptions)).id;
+        });
+      } catch (error) {
+        if (!(error instanceof DeckhandError) || error.code !== 'NameTaken') throw error;
+        await this.#makeWay(name, error, signal);
+        if (attempt >= CREATE_TRIES) throw error;
+      }
+    }
+  }
+
+  async start(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    await callEngine(this.#change(`start of container ${name}`, signal), (abortSignal) =>
+      this.#docker.getContainer(id).start({ abortSignal }),
+    );
+  }
+
+  /** Removes by force, anonymous volumes included; one that is gone already is as good. */
+  async remove(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await callEngine(this.#change(`removal of container ${name}`, signal), (abortSignal) =>
+          this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
+        );
+        return;
+      } catch (error) {
+        const status = error instanceof DeckhandError ? engineStatus(error.cause) : null;
+        if (status === 404) return;
+        // Seen: 409 while another removes it, 500 "could not kill … did not receive an exit event". Both pass.
+        if (attempt >= REMOVAL_TRIES || (status !== 409 && status !== 500)) throw error;
+        await pauseFor(REMOVAL_PAUSE_MS * attempt, signal);
+      }
+    }
+  }
+
+  async #makeWay(name: string, taken: DeckhandError, signal: AbortSignal | undefined): Promise<void> {
+    const holder = await callEngine(
+      { doing: `look at container ${name}`, signal, timeoutMs: READ_TIMEOUT_MS },
+      async (abortSignal) => {
+        try {
+          return await this.#docker.getContainer(name).inspect({ abortSignal });
+        } catch (error) {
+          if (engineStatus(error) === 404) return null;
+          throw error;
+        }
+      },
+    );
+    if (!holder) return;
+    const labels = holder.Config.Labels ?? {};
+    if (labels[LABEL.instance] === this.#scope.instance && labels[LABEL.project] === this.#scope.project)
+      return this.remove(holder.Id, name, signal);
+    throw new DeckhandError(
+      'NameTaken',
+      `container name ${name} belongs to ${ownerInWords(labels)}; it was not touched. ` +
+        'Rename the decky, or remove that container.',
+      { cause: taken },
+    );
+  }
+
+  #change(doing: string, signal: AbortSignal | undefined): CallOptions {
+    return { doing, signal, timeoutMs: CHANGE_TIMEOUT_MS, semaphore: this.#semaphore };
+  }
+}

@@ -1,0 +1,211 @@
+/** The compose engine on the Docker Engine, by dockerode. */
+import type Docker from 'dockerode';
+import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
+import type { FleetNetwork } from '../../fleet/config.ts';
+import type { Logger } from '../logger.ts';
+import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
+import { composeFilePath, composeFileText, writeComposeFile } from './compose-file.ts';
+import { connectDocker } from './connect.ts';
+import { Containers } from './containers.ts';
+import { ContainerListing, type CurrentContainer } from './current.ts';
+import type { ComposeEngine, DeckyObservation, EngineScope, Health, OperationOptions, UpResult } from './engine.ts';
+import { executePlan, type Tools } from './execute.ts';
+import { judgeHealth, withEvidence } from './health.ts';
+import { type ImageContexts, ImageStore } from './images.ts';
+import { inspectContainer, lastLogLines } from './inspect.ts';
+import { LABEL, withOwnLabels } from './labels.ts';
+import { NetworkKeeper } from './network.ts';
+import { describeDifferences, planDecky, serviceOf } from './plan.ts';
+import { Semaphore } from './semaphore.ts';
+import { raceAbort } from './single-flight.ts';
+
+/** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
+const DEFAULT_PARALLEL = 24;
+
+export interface DockerEngineOptions {
+  readonly dockerHost: string;
+  readonly scope: EngineScope;
+  readonly images: ImageContexts;
+  /** Where the resolved compose file is written. */
+  readonly composeDir: string;
+  readonly logger: Logger;
+  readonly parallel?: number;
+}
+
+export function createDockerEngine(options: DockerEngineOptions): ComposeEngine {
+  return new DockerEngine(connectDocker(options.dockerHost), options);
+}
+
+class DockerEngine implements ComposeEngine {
+  readonly simulated = false;
+  readonly #docker: Docker;
+  readonly #scope: EngineScope;
+  readonly #composeFile: string;
+  readonly #logger: Logger;
+  readonly #listing: ContainerListing;
+  readonly #tools: Tools;
+  readonly #isRemote: boolean;
+  /** The engine's clock minus ours, in milliseconds; measured once for an engine on another machine. */
+  #clockOffset: Promise<number> | null = null;
+
+  constructor(docker: Docker, options: DockerEngineOptions) {
+    const { scope } = options;
+    const networkName = `${scope.project}_lan`;
+    this.#docker = docker;
+    this.#scope = scope;
+    this.#logger = options.logger;
+    this.#isRemote = !/^(unix|npipe):/.test(options.dockerHost);
+    this.#composeFile = composeFilePath(options.composeDir, scope);
+    this.#listing = new ContainerListing(docker, scope, networkName);
+    this.#tools = {
+      docker,
+      scope,
+      composeFile: this.#composeFile,
+      containers: new Containers(docker, scope, new Semaphore(options.parallel ?? DEFAULT_PARALLEL)),
+      images: new ImageStore(docker, options.images),
+      network: new NetworkKeeper(docker, scope, networkName),
+    };
+  }
+
+  async ping(signal?: AbortSignal): Promise<{ readonly version: string }> {
+    const version = await callEngine({ doing: 'ping', signal, timeoutMs: READ_TIMEOUT_MS }, (abortSignal) =>
+      raceAbort(this.#docker.version(), abortSignal),
+    );
+    return { version: version.Version };
+  }
+
+  async observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
+    const all = await this.#listing.all(signal);
+    return specs.map((spec) => this.#observeOne(this.#own(spec), all));
+  }
+
+  async up(given: DeckySpec, fleetNetwork: FleetNetwork, options: OperationOptions = {}): Promise<UpResult> {
+    const spec = this.#own(given);
+    const { network } = this.#tools;
+    const [current, networkPlan] = await allSettled<unknown>([
+      this.#listing.ofDecky(spec.decky, options.signal),
+      network.look(fleetNetwork, options.signal),
+    ]).then((both) => both as [readonly CurrentContainer[], Awaited<ReturnType<NetworkKeeper['look']>>]);
+    const networkId = networkPlan.kind === 'keep' ? networkPlan.id : null;
+    const steps = planDecky(spec, current, { networkName: network.name, networkId, project: this.#scope.project });
+    if (steps.length > 0) {
+      const ids = new Map(current.map((container) => [container.key, container.id]));
+      this.#logger.debug({ decky: spec.decky, steps }, 'bringing a decky up');
+      await executePlan(steps, { tools: this.#tools, spec, fleetNetwork, options, ids });
+    }
+    return {
+      unchanged: steps.length === 0,
+      steps: steps.map(({ action, target, reason }) => ({ action, target, reason })),
+    };
+  }
+
+  async health(given: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health> {
+    const spec = this.#own(given);
+    if (minHealthyMs === 0 && (await this.#allRun(spec, signal))) return { status: 'healthy' };
+    const inspections = await allSettled(
+      spec.keys.map((key) => inspectContainer(this.#docker, this.#scope, serviceOf(spec, key).container_name, signal)),
+    );
+    const judgement = judgeHealth(spec, inspections, minHealthyMs, await this.#engineNow(signal));
+    const culprit = judgement.status === 'failed' ? judgement.container : null;
+    return withEvidence(judgement, culprit ? await lastLogLines(this.#docker, culprit.id, signal) : '');
+  }
+
+  async down(decky: string, options: OperationOptions = {}): Promise<readonly string[]> {
+    const containers = await this.#listing.ofDecky(decky, options.signal);
+    await allSettled(
+      containers.map((container) => {
+        options.onProgress?.(`removing ${container.name}`);
+        return this.#tools.containers.remove(container.id, container.name, options.signal);
+      }),
+    );
+    return containers.map((container) => container.name);
+  }
+
+  removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean> {
+    return this.#tools.network.removeIfUnused(signal);
+  }
+
+  async deckies(signal?: AbortSignal): Promise<readonly string[]> {
+    const all = await this.#listing.all(signal);
+    return [...new Set(all.map((container) => container.decky))].filter((decky) => decky !== '').sort();
+  }
+
+  async writeDocument(document: ComposeDocument): Promise<string> {
+    await writeComposeFile(this.#composeFile, composeFileText(document, this.#scope));
+    return this.#composeFile;
+  }
+
+  async purge(options: OperationOptions = {}): Promise<{ readonly containers: number; readonly networks: number }> {
+    const { signal } = options;
+    const filters = { label: [`${LABEL.instance}=${this.#scope.instance}`] };
+    const read = { signal, timeoutMs: READ_TIMEOUT_MS };
+    const containers = await callEngine({ doing: 'listing of containers', ...read }, (abortSignal) =>
+      this.#docker.listContainers({ all: true, filters, abortSignal }),
+    );
+    options.onProgress?.(`removing ${containers.length} containers`);
+    await allSettled(
+      containers.map((info) => this.#tools.containers.remove(info.Id, info.Names[0] ?? info.Id, signal)),
+    );
+    const networks = await callEngine({ doing: 'listing of networks', ...read }, (abortSignal) =>
+      this.#docker.listNetworks({ filters, abortSignal }),
+    );
+    options.onProgress?.(`removing ${networks.length} networks`);
+    this.#tools.network.forget();
+    await allSettled(
+      networks.map((info) =>
+        callEngine({ doing: `removal of network ${info.Name}`, ...read }, (abortSignal) =>
+          this.#docker.getNetwork(info.Id).remove({ abortSignal }),
+        ),
+      ),
+    );
+    return { containers: containers.length, networks: networks.length };
+  }
+
+  /** The spec with our labels on every service, as they stand in the written file. */
+  #own(spec: DeckySpec): DeckySpec {
+    const services = Object.fromEntries(
+      Object.entries(spec.services).map(([key, service]) => [key, withOwnLabels(key, service, this.#scope)]),
+    );
+    return { ...spec, services };
+  }
+
+  #observeOne(spec: DeckySpec, all: readonly CurrentContainer[]): DeckyObservation {
+    const mine = all.filter((container) => container.decky === spec.decky);
+    // An observation takes the network that the base is on as the right one: `up` is who judges networks.
+    const networkId = mine.find((container) => container.key === spec.keys[0])?.networkId ?? null;
+    const context = { networkName: this.#tools.network.name, networkId, project: this.#scope.project };
+    const differences = describeDifferences(spec, mine, context);
+    return {
+      decky: spec.decky,
+      asSpecified: differences.length === 0,
+      differences,
+      containers: mine.map(({ name, key, state, ip }) => ({ name, service: key, state, ip })),
+    };
+  }
+
+  async #allRun(spec: DeckySpec, signal?: AbortSignal): Promise<boolean> {
+    const current = await this.#listing.ofDecky(spec.decky, signal);
+    return spec.keys.every((key) =>
+      current.some((container) => container.key === key && container.state === 'running'),
+    );
+  }
+
+  async #engineNow(signal?: AbortSignal): Promise<number> {
+    if (!this.#isRemote) return Date.now();
+    this.#clockOffset ??= this.#measureClock(signal);
+    try {
+      return Date.now() + (await this.#clockOffset);
+    } catch (error) {
+      this.#clockOffset = null;
+      throw error;
+    }
+  }
+
+  #measureClock(signal: AbortSignal | undefined): Promise<number> {
+    const doing = "look at the engine's clock";
+    return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
+      const info: { SystemTime?: string } = await raceAbort(this.#docker.info(), abortSignal);
+      return Date.parse(info.SystemTime ?? '') - Date.now() || 0;
+    });
+  }
+}

@@ -1,0 +1,182 @@
+/** Keeps the fleet's network: looks it up, makes it once for all who need it, replaces it when nobody hangs on it. */
+import type Docker from 'dockerode';
+import type { FleetNetwork } from '../../fleet/config.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
+import type { EngineScope, OperationOptions } from './engine.ts';
+import { engineStatus } from './errors.ts';
+import { LABEL } from './labels.ts';
+import { type CurrentNetwork, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
+import { raceAbort, SingleFlight } from './single-flight.ts';
+
+/** How long a look at the network is good for: long enough for a fleet to share it, short enough to notice a change. */
+const FRESH_MS = 10_000;
+/** Another process may make the network between our look and our attempt. */
+const TRIES = 3;
+
+const toCurrent = (info: Docker.NetworkInspectInfo): CurrentNetwork => ({
+  id: info.Id,
+  driver: info.Driver,
+  subnet: info.IPAM?.Config?.[0]?.Subnet ?? '',
+  gateway: info.IPAM?.Config?.[0]?.Gateway ?? '',
+  parent: info.Options?.parent ?? '',
+  labels: info.Labels ?? {},
+});
+
+function driverOptions(network: FleetNetwork): Record<string, string> {
+  if (network.driver === 'bridge') return {};
+  return network.driver === 'ipvlan' ? { parent: network.interface, ipvlan_mode: 'l2' } : { parent: network.interface };
+}
+
+export class NetworkKeeper {
+  readonly name: string;
+  readonly #docker: Docker;
+  readonly #scope: EngineScope;
+  readonly #looks = new SingleFlight<NetworkPlan>();
+  readonly #changes = new SingleFlight<string>();
+  #known: { readonly key: string; readonly id: string; readonly until: number } | null = null;
+
+  constructor(docker: Docker, scope: EngineScope, name: string) {
+    this.#docker = docker;
+    this.#scope = scope;
+    this.name = name;
+  }
+
+  /** What would have to be done for this network; asks the engine at most every ten seconds while it stays. Throws NameTaken. */
+  look(network: FleetNetwork, signal?: AbortSignal): Promise<NetworkPlan> {
+    const key = JSON.stringify(network);
+    const known = this.#known;
+    if (known?.key === key && known.until > Date.now()) return Promise.resolve({ kind: 'keep', id: known.id });
+    return this.#looks.run(key, { signal }, (shared) => this.#lookNow(key, network, shared));
+  }
+
+  /** Makes the network when it is missing or another; returns its id. Single flight. */
+  async ensure(network: FleetNetwork, options: OperationOptions = {}): Promise<string> {
+    const plan = await this.look(network, options.signal);
+    if (plan.kind === 'keep') return plan.id;
+    return this.#changes.run(JSON.stringify(network), options, (signal, tell) => this.#change(network, signal, tell));
+  }
+
+  /** To be called when the engine said that the network is not there. */
+  forget(): void {
+    this.#known = null;
+  }
+
+  /** Removes the network when it is ours and nothing, running or not, hangs on it. */
+  async removeIfUnused(signal?: AbortSignal): Promise<boolean> {
+    this.forget();
+    const current = await this.#inspect(signal);
+    const ours =
+      current?.labels[LABEL.instance] === this.#scope.instance && current.labels[LABEL.project] === this.#scope.project;
+    if (!current || !ours || (await this.#attached(current.id, signal)).length > 0) return false;
+    try {
+      await this.#remove(current.id, signal);
+      return true;
+    } catch (error) {
+      if (error instanceof DeckhandError && [403, 404].includes(engineStatus(error.cause) ?? 0)) return false;
+      throw error;
+    }
+  }
+
+  async #lookNow(key: string, network: FleetNetwork, signal: AbortSignal): Promise<NetworkPlan> {
+    const plan = planNetwork(this.name, network, await this.#inspect(signal), this.#scope);
+    if (plan.kind === 'keep') this.#known = { key, id: plan.id, until: Date.now() + FRESH_MS };
+    return plan;
+  }
+
+  async #change(network: FleetNetwork, signal: AbortSignal, tell: (step: string) => void): Promise<string> {
+    const key = JSON.stringify(network);
+    for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+      const plan = await this.#lookNow(key, network, signal);
+      if (plan.kind === 'keep') return plan.id;
+      if (plan.kind === 'replace') await this.#clear(plan.id, plan.reason, signal);
+      tell(`making network ${this.name}`);
+      if (await this.#create(network, signal)) continue;
+    }
+    const plan = await this.#lookNow(key, network, signal);
+    if (plan.kind === 'keep') return plan.id;
+    throw new DeckhandError('EngineBusy', `network ${this.name} was made and removed by others ${TRIES} times over`);
+  }
+
+  /** Throws EngineRefused when a container hangs on the network that is to be replaced. */
+  async #clear(id: string, reason: string, signal: AbortSignal): Promise<void> {
+    const attached = await this.#attached(id, signal);
+    if (attached.length > 0) {
+      const names = attached.slice(0, 5).join(', ') + (attached.length > 5 ? ` and ${attached.length - 5} more` : '');
+      throw new DeckhandError(
+        'EngineRefused',
+        `network ${this.name} has to be made anew (${reason}), but ${names} still hang on it; take them down first`,
+      );
+    }
+    await this.#remove(id, signal);
+  }
+
+  #inspect(signal: AbortSignal | undefined): Promise<CurrentNetwork | null> {
+    const doing = `look at network ${this.name}`;
+    return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
+      try {
+        return toCurrent(await raceAbort(this.#docker.getNetwork(this.name).inspect(), abortSignal));
+      } catch (error) {
+        if (engineStatus(error) === 404) return null;
+        throw error;
+      }
+    });
+  }
+
+  /** Names of all containers on the network, whoever made them, running or not. */
+  #attached(id: string, signal: AbortSignal | undefined): Promise<string[]> {
+    const doing = `listing of containers on network ${this.name}`;
+    return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
+      const infos = await this.#docker.listContainers({ all: true, filters: { network: [id] }, abortSignal });
+      return infos.map((info) => (info.Names[0] ?? info.Id).replace(/^\//, ''));
+    });
+  }
+
+  #remove(id: string, signal: AbortSignal | undefined): Promise<unknown> {
+    const doing = `removal of network ${this.name}`;
+    return callEngine({ doing, signal, timeoutMs: CHANGE_TIMEOUT_MS }, (abortSignal) =>
+      this.#docker.getNetwork(id).remove({ abortSignal }),
+    );
+  }
+
+  /** True when it was made, or was there already (a second maker gets 409); the next look judges it. */
+  async #create(network: FleetNetwork, signal: AbortSignal): Promise<boolean> {
+    const doing = `making of network ${this.name}`;
+    try {
+      await callEngine({ doing, signal, timeoutMs: CHANGE_TIMEOUT_MS }, (abortSignal) =>
+        this.#docker.createNetwork({
+          Name: this.name,
+          CheckDuplicate: true,
+          Driver: network.driver,
+          Options: driverOptions(network),
+          IPAM: { Driver: 'default', Config: [{ Subnet: network.subnet, Gateway: network.gateway }] },
+          Labels: { [LABEL.instance]: this.#scope.instance, [LABEL.project]: this.#scope.project },
+          abortSignal,
+        }),
+      );
+      return true;
+    } catch (error) {
+      const status = error instanceof DeckhandError ? engineStatus(error.cause) : null;
+      if (status === 409) return true;
+      if (status === 403) throw await this.#overlapError(network, error, signal);
+      throw error;
+    }
+  }
+
+  async #overlapError(network: FleetNetwork, error: unknown, signal: AbortSignal): Promise<unknown> {
+    const doing = 'listing of networks';
+    const networks = await callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, (abortSignal) =>
+      this.#docker.listNetworks({ abortSignal }),
+    );
+    const other = networks.find((info) =>
+      (info.IPAM?.Config ?? []).some(({ Subnet }) => Subnet && overlaps(Subnet, network.subnet)),
+    );
+    if (!other) return error;
+    return new DeckhandError(
+      'EngineRefused',
+      `subnet ${network.subnet} overlaps with the one of Docker network ${other.Name}; ` +
+        'name another net in [general], or remove that network',
+      { cause: error },
+    );
+  }
+}

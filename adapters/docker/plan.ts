@@ -1,0 +1,150 @@
+/**
+ * Current and desired state of one decky → a list of typed steps, each with its reason. Pure: the model is
+ * balena-supervisor's composition steps. execute.ts runs them; nothing here knows Docker's client.
+ */
+import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { composeConfigHash } from './config-hash.ts';
+import type { CurrentContainer } from './current.ts';
+
+export type Step =
+  | { readonly action: 'removeContainer'; readonly target: string; readonly reason: string; readonly id: string }
+  | { readonly action: 'ensureNetwork'; readonly target: string; readonly reason: string }
+  | { readonly action: 'ensureImage'; readonly target: string; readonly reason: string; readonly key: string }
+  | { readonly action: 'createContainer'; readonly target: string; readonly reason: string; readonly key: string }
+  | {
+      readonly action: 'startContainer';
+      readonly target: string;
+      readonly reason: string;
+      readonly key: string;
+      /** null: the one that the plan creates. */
+      readonly id: string | null;
+    };
+
+export type Action = Step['action'];
+
+export interface PlanContext {
+  readonly networkName: string;
+  /** Id of the network as it will stay; null where it has to be made or made anew. */
+  readonly networkId: string | null;
+  readonly project: string;
+}
+
+/** What one service of the spec needs. */
+type Verdict =
+  | { readonly kind: 'keep'; readonly container: CurrentContainer }
+  | { readonly kind: 'start'; readonly container: CurrentContainer; readonly reason: string }
+  | { readonly kind: 'create'; readonly reason: string };
+
+/** The image's name: Compose's default where a service with `build` names none. */
+export const imageName = (key: string, service: ComposeService, project: string): string =>
+  service.image ?? `${project}-${key}`;
+
+export function serviceOf(spec: DeckySpec, key: string): ComposeService {
+  const service = spec.services[key];
+  if (!service) throw new DeckhandError('Internal', `decky ${spec.decky}: service ${key} is listed but not described`);
+  return service;
+}
+
+/** Why a container can't stay, one phrase a difference; empty when it can. `baseId` is null where the base is made anew. */
+function differences(
+  spec: DeckySpec,
+  key: string,
+  container: CurrentContainer,
+  baseId: string | null,
+  context: PlanContext,
+): string[] {
+  const service = serviceOf(spec, key);
+  const isBase = key === spec.keys[0];
+  if (!isBase && baseId === null) return ['its base is made anew'];
+  const found: string[] = [];
+  const image = imageName(key, service, context.project);
+  if (container.name !== service.container_name) found.push(`its name is ${container.name}`);
+  if (container.configHash !== composeConfigHash(service, isBase ? null : baseId))
+    found.push('its configuration changed');
+  else if (container.image !== image) found.push(`the image ${image} changed`);
+  if (isBase && (context.networkId === null || container.networkId !== context.networkId))
+    found.push(`it is not on the network ${context.networkName}`);
+  if (['dead', 'removing', 'paused', 'restarting'].includes(container.state)) found.push(`it is ${container.state}`);
+  return found;
+}
+
+function judge(
+  spec: DeckySpec,
+  key: string,
+  found: readonly CurrentContainer[],
+  base: Verdict | null,
+  context: PlanContext,
+): Verdict {
+  const container = found.find((candidate) => candidate.key === key);
+  if (!container) return { kind: 'create', reason: 'it is missing' };
+  const baseId = base && base.kind !== 'create' ? base.container.id : null;
+  const reasons = differences(spec, key, container, baseId, context);
+  if (reasons.length > 0) return { kind: 'create', reason: reasons.join(', ') };
+  if (container.state !== 'running') return { kind: 'start', container, reason: `it is ${container.state}` };
+  // A base that is started again has a new network namespace; one that joined the old has no network any more.
+  if (base?.kind === 'start') return { kind: 'create', reason: 'its base did not run' };
+  return { kind: 'keep', container };
+}
+
+function judgeAll(spec: DeckySpec, current: readonly CurrentContainer[], context: PlanContext): Map<string, Verdict> {
+  const [baseKey, ...serviceKeys] = spec.keys;
+  const base = judge(spec, baseKey, current, null, context);
+  const verdicts = new Map<string, Verdict>([[baseKey, base]]);
+  for (const key of serviceKeys) verdicts.set(key, judge(spec, key, current, base, context));
+  return verdicts;
+}
+
+function removals(current: readonly CurrentContainer[], verdicts: ReadonlyMap<string, Verdict>): Step[] {
+  const steps: Step[] = [];
+  for (const container of current) {
+    const verdict = verdicts.get(container.key);
+    if (verdict && verdict.kind !== 'create' && verdict.container.id === container.id) continue;
+    const reason = !verdict
+      ? 'nobody wants it any more'
+      : verdict.kind === 'create'
+        ? verdict.reason
+        : 'it is there twice';
+    steps.push({ action: 'removeContainer', target: container.name, reason, id: container.id });
+  }
+  return steps;
+}
+
+/** Steps that bring one decky from what runs to what should; none when all is as it should be. Base before services. */
+export function planDecky(spec: DeckySpec, current: readonly CurrentContainer[], context: PlanContext): Step[] {
+  const verdicts = judgeAll(spec, current, context);
+  const steps = removals(current, verdicts);
+  const images = new Set<string>();
+  const containers: Step[] = [];
+  for (const [key, verdict] of verdicts) {
+    if (verdict.kind === 'keep') continue;
+    const service = serviceOf(spec, key);
+    const target = service.container_name;
+    if (verdict.kind === 'create') {
+      images.add(key);
+      containers.push({ action: 'createContainer', target, reason: verdict.reason, key });
+    }
+    const id = verdict.kind === 'start' ? verdict.container.id : null;
+    containers.push({ action: 'startContainer', target, reason: verdict.reason, key, id });
+  }
+  if (verdicts.get(spec.keys[0])?.kind !== 'keep')
+    steps.push({ action: 'ensureNetwork', target: context.networkName, reason: `${spec.decky} needs it` });
+  for (const key of images) {
+    const target = imageName(key, serviceOf(spec, key), context.project);
+    steps.push({ action: 'ensureImage', target, reason: `${serviceOf(spec, key).container_name} is made of it`, key });
+  }
+  return [...steps, ...containers];
+}
+
+/** How what runs differs from the spec, for screens: one phrase a difference. */
+export function describeDifferences(
+  spec: DeckySpec,
+  current: readonly CurrentContainer[],
+  context: PlanContext,
+): string[] {
+  return planDecky(spec, current, context).flatMap((step) => {
+    if (step.action === 'ensureNetwork' || step.action === 'ensureImage') return [];
+    if (step.action === 'startContainer' && step.id === null) return [];
+    return [`${step.target}: ${step.reason}`];
+  });
+}
