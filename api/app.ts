@@ -15,15 +15,30 @@ import type { ApiEnv } from './environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
 import type { ApiDependencies } from './ports.ts';
 import { addAuthRoutes } from './routes/auth.ts';
-import type { RouteDependencies } from './routes/dependencies.ts';
+import { addDeckyRoutes } from './routes/deckies.ts';
+import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
+import { addDeploymentRoutes } from './routes/deployments.ts';
+import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addSettingsRoutes } from './routes/settings.ts';
+import { addSystemRoutes } from './routes/system.ts';
 import { addUserRoutes } from './routes/users.ts';
 import { refusal } from './validation.ts';
 
 /** wire.md 1.2: 10 wrong logins in 5 minutes, 5 wrong old passwords in one. */
 const LOGIN_LIMIT = { failures: 10, windowMs: 300_000 };
 const PASSWORD_LIMIT = { failures: 5, windowMs: 60_000 };
+
+const ROUTES: readonly AddRoutes[] = [
+  addAuthRoutes,
+  addDeckyRoutes,
+  addDeploymentRoutes,
+  addSettingsRoutes,
+  addUserRoutes,
+  addSystemRoutes,
+  addHealthRoutes,
+  addDocsRoutes,
+];
 
 function routeDependencies(deps: ApiDependencies): RouteDependencies {
   const accessTokens = createAccessTokens(deps.jwt);
@@ -79,6 +94,6 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
   addMiddleware(app, deps);
   const routes = routeDependencies(deps);
-  for (const add of [addAuthRoutes, addSettingsRoutes, addUserRoutes, addHealthRoutes]) add(app, routes);
+  for (const add of ROUTES) add(app, routes);
   return app;
 }

@@ -79,6 +79,11 @@ export const Deployment = z
 
 export const DeploymentDetailView = Deployment.extend({
   waiting_for: z.string().nullable().openapi({ description: 'One sentence: what is waited for, on whom, until when.' }),
+  warnings: z.array(z.string()),
+  refusal: z
+    .object({ code: z.string(), detail: z.string() })
+    .nullable()
+    .openapi({ description: 'Why it was not accepted.' }),
   rows: z.array(Row.extend({ step: z.string().nullable(), attempt: z.number() })),
 }).openapi('DeploymentDetail');
 

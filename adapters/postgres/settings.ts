@@ -17,9 +17,13 @@ export interface Settings {
   seedDeploymentLimit(limit: number): Promise<void>;
 }
 
+/** Read by planning too (adapters/postgres/fleet.ts). */
+const LIMITS_KEY = 'config_limits';
+const INTERVAL_KEY = 'global_mutation_interval';
+
 export function createSettings(sql: Sql): Settings {
-  const read = async (key: string): Promise<unknown> => {
-    const [row] = await sql<{ value: unknown }[]>`select value from settings where key = ${key}`;
+  const read = async <T>(key: string): Promise<T | undefined> => {
+    const [row] = await sql<{ value: T }[]>`select value from settings where key = ${key}`;
     return row?.value;
   };
   const write = async (key: string, value: JSONValue): Promise<void> => {
@@ -29,18 +33,15 @@ export function createSettings(sql: Sql): Settings {
   };
   return {
     async deploymentLimit() {
-      const value = await read('deployment_limit');
-      return typeof value === 'number' ? value : LIMITS.deploymentLimit;
+      const limits = await read<{ deployment_limit?: number }>(LIMITS_KEY);
+      return limits?.deployment_limit ?? LIMITS.deploymentLimit;
     },
-    setDeploymentLimit: (limit) => write('deployment_limit', limit),
-    async globalMutationInterval() {
-      const value = await read('global_mutation_interval');
-      return typeof value === 'string' ? value : DEFAULT_MUTATION_INTERVAL;
-    },
-    setGlobalMutationInterval: (interval) => write('global_mutation_interval', interval),
+    setDeploymentLimit: (limit) => write(LIMITS_KEY, { deployment_limit: limit }),
+    globalMutationInterval: async () => (await read<string>(INTERVAL_KEY)) ?? DEFAULT_MUTATION_INTERVAL,
+    setGlobalMutationInterval: (interval) => write(INTERVAL_KEY, interval),
     async seedDeploymentLimit(limit) {
       await sql`
-        insert into settings (key, value) values ('deployment_limit', ${sql.json(limit)})
+        insert into settings (key, value) values (${LIMITS_KEY}, ${sql.json({ deployment_limit: limit })})
         on conflict (key) do nothing`;
     },
   };

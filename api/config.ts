@@ -1,0 +1,118 @@
+/** The API's configuration, read from the environment in this one place (docs/environment.md). */
+import { z } from 'zod';
+import { booleanVariable, portVariable } from '../adapters/environment.ts';
+import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
+import { LIMITS, parseDuration, type RolloutOptions } from '../fleet/limits.ts';
+import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+
+const duration = z
+  .string()
+  .refine((text) => isDuration(text), 'must be a duration such as 3s, 5m or 0')
+  .optional();
+
+function isDuration(text: string): boolean {
+  try {
+    parseDuration(text, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export const apiVariables = z
+  .object({
+    /** PostgreSQL, as postgres://user:password@host:port/database. */
+    DATABASE_URL: z.url({
+      protocol: /^postgres(ql)?$/,
+      error: 'is needed: postgres://user:password@host:port/database',
+    }),
+    /** Schema of the tables; one per installation. */
+    DECKHAND_SCHEMA: z
+      .string()
+      .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a PostgreSQL name: lower case letters, digits, _')
+      .default('public'),
+    /** Where the API listens. Plain HTTP: anything but loopback belongs behind a proxy that speaks TLS. */
+    DECKHAND_API_HOST: z.string().default('127.0.0.1'),
+    DECKHAND_API_PORT: portVariable.default(8000),
+    /** Directory of this instance's state; the API keeps its signing secret there when none is given. */
+    DECKHAND_HOME: z.string().default('.deckhand'),
+    /** The first admin, made when there are no users at all. */
+    DECKHAND_ADMIN_USER: z.string().min(1).max(64).default('admin'),
+    /** Without one, a password is made up and printed once. */
+    DECKHAND_ADMIN_PASSWORD: z
+      .string()
+      .min(12, 'must have 12 characters or more')
+      .refine((text) => Buffer.byteLength(text) <= 72, 'must have 72 bytes or less')
+      .optional(),
+    /** Whether the first admin has to change the password at the first login. */
+    DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: booleanVariable.default(true),
+    /** Largest fleet, until an admin sets another limit. Counts at the first start only. */
+    DECKHAND_DEPLOYMENT_LIMIT: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(LIMITS.deploymentLimitMax)
+      .default(LIMITS.deploymentLimit),
+    /** Signs access tokens. Without one, a secret is made up and kept in DECKHAND_HOME/api-secrets.json. */
+    DECKHAND_JWT_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
+    /** Lifetime of an access token, in minutes. */
+    DECKHAND_JWT_EXP_MINUTES: z.coerce.number().int().min(1).max(525_600).default(240),
+    /** Limit of wrong passwords. Switched off only on loopback. */
+    DECKHAND_LIMITER_ENABLED: booleanVariable.default(true),
+    /** Origins, separated by commas, from which browsers may call the API; `*` is refused. */
+    DECKHAND_CORS_ORIGINS: z
+      .string()
+      .default('')
+      .transform((text) =>
+        text
+          .split(',')
+          .map((origin) => origin.trim())
+          .filter(Boolean),
+      )
+      .refine(
+        (origins) => origins.every((origin) => /^https?:\/\/[^/*]+$/.test(origin)),
+        'must name origins such as https://console.example, never *',
+      ),
+    /** Driver of the fleet's network; `auto` is macvlan. */
+    DECKHAND_NETWORK: z
+      .enum(['auto', ...Object.values(NETWORK_DRIVER)])
+      .default('auto')
+      .transform((name): NetworkDriver => (name === 'auto' ? NETWORK_DRIVER.macvlan : name)),
+    /** Subnet for the driver bridge where the INI names none (CIDR). */
+    DECKHAND_BRIDGE_POOL: z.cidrv4().optional(),
+    /** Which engine the worker has; only for telling people. */
+    DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
+    /** Temporal task queue of the workflows. */
+    DECKHAND_TASK_QUEUE: z.string().default(DEFAULT_TASK_QUEUE),
+    /** Rollout options for requests that don't set them (design: as in Nomad). */
+    DECKHAND_MAX_PARALLEL: z.coerce.number().int().min(1).max(LIMITS.deploymentLimitMax).optional(),
+    DECKHAND_MIN_HEALTHY_TIME: duration,
+    DECKHAND_HEALTHY_DEADLINE: duration,
+    DECKHAND_PROGRESS_DEADLINE: duration,
+    DECKHAND_HOST_LOST_AFTER: duration,
+  })
+  .superRefine((variables, context) => {
+    if (!variables.DECKHAND_LIMITER_ENABLED && !LOOPBACK.includes(variables.DECKHAND_API_HOST))
+      context.addIssue({
+        code: 'custom',
+        path: ['DECKHAND_LIMITER_ENABLED'],
+        message: `may be false on loopback only, and DECKHAND_API_HOST is ${variables.DECKHAND_API_HOST}`,
+      });
+  });
+
+export type ApiConfig = z.infer<typeof apiVariables>;
+
+/** The rollout options that the environment sets. */
+export function rolloutDefaults(config: ApiConfig): Partial<RolloutOptions> {
+  const times = [
+    ['minHealthyTimeMs', config.DECKHAND_MIN_HEALTHY_TIME],
+    ['healthyDeadlineMs', config.DECKHAND_HEALTHY_DEADLINE],
+    ['progressDeadlineMs', config.DECKHAND_PROGRESS_DEADLINE],
+    ['hostLostAfterMs', config.DECKHAND_HOST_LOST_AFTER],
+  ] as const;
+  const given = times.flatMap(([option, text]) => (text === undefined ? [] : [[option, parseDuration(text, option)]]));
+  const parallel = config.DECKHAND_MAX_PARALLEL;
+  return { ...(parallel === undefined ? {} : { maxParallel: parallel }), ...Object.fromEntries(given) };
+}

@@ -1,0 +1,98 @@
+/** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
+import { EnvironmentError, readEnvironment } from '../adapters/environment.ts';
+import { createLogger, type Logger } from '../adapters/logger.ts';
+import { detectNetwork } from '../adapters/network-detection.ts';
+import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
+import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
+import { createFleetReader } from '../adapters/postgres/fleet.ts';
+import { createLifecycleReader } from '../adapters/postgres/lifecycle.ts';
+import { createSettings } from '../adapters/postgres/settings.ts';
+import { createTokens } from '../adapters/postgres/tokens.ts';
+import { createUsers } from '../adapters/postgres/users.ts';
+import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
+import { createDeployments } from '../adapters/temporal/deployments.ts';
+import { createApp } from './app.ts';
+import { type ApiConfig, apiVariables, rolloutDefaults } from './config.ts';
+import type { ApiDependencies } from './ports.ts';
+import { startServer } from './server.ts';
+import { keptSecret } from './signing-secret.ts';
+import { type Startup, startUp } from './startup.ts';
+
+const TEARDOWN_WAIT_MS = 15_000;
+/** Exit status for an environment that is not right, as for wrong usage of a command. */
+const EXIT_USAGE = 2;
+
+const probes = (sql: Sql, { connection, namespace }: TemporalClient): ApiDependencies['probes'] => ({
+  postgres: () => sql`select 1`,
+  temporal: () =>
+    connection.withDeadline(Date.now() + 2_000, () => connection.workflowService.describeNamespace({ namespace })),
+});
+
+function dependencies(
+  config: ApiConfig,
+  parts: { logger: Logger; sql: Sql; temporal: TemporalClient; startup: Startup; secret: string },
+): ApiDependencies {
+  const { logger, sql, temporal, startup, secret } = parts;
+  return {
+    logger,
+    users: createUsers(sql),
+    tokens: createTokens(sql),
+    settings: createSettings(sql),
+    fleet: createFleetReader(sql),
+    lifecycle: createLifecycleReader(sql),
+    deployments: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),
+    deploymentReader: createDeploymentReader(sql),
+    simulated: config.DECKHAND_ENGINE === undefined ? null : config.DECKHAND_ENGINE === 'simulated',
+    network: () => detectNetwork(config.DECKHAND_NETWORK, config.DECKHAND_BRIDGE_POOL ?? null),
+    probes: probes(sql, temporal),
+    notReady: startup.missing,
+    jwt: { secret, lifetimeMinutes: config.DECKHAND_JWT_EXP_MINUTES },
+    limiterEnabled: config.DECKHAND_LIMITER_ENABLED,
+    corsOrigins: config.DECKHAND_CORS_ORIGINS,
+    rolloutDefaults: rolloutDefaults(config),
+    teardownWaitMs: TEARDOWN_WAIT_MS,
+  };
+}
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+/** Resolves with the name of the signal that asks the program to end. */
+const asked = (): Promise<string> =>
+  new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+  });
+
+async function run(config: ApiConfig, logger: Logger): Promise<void> {
+  const end = asked();
+  const secret = config.DECKHAND_JWT_SECRET ?? (await keptSecret(config.DECKHAND_HOME));
+  const sql = openDatabase(config.DATABASE_URL, { schema: config.DECKHAND_SCHEMA, applicationName: 'deckhand-api' });
+  const temporal = openTemporal(`deckhand-api-${process.pid}`);
+  const stopping = new AbortController();
+  const startup = startUp(sql, config, logger, { signal: stopping.signal, print });
+  const app = createApp(dependencies(config, { logger, sql, temporal, startup, secret }));
+  const server = await startServer(app, { host: config.DECKHAND_API_HOST, port: config.DECKHAND_API_PORT });
+  if (!config.DECKHAND_LIMITER_ENABLED) logger.warn('DECKHAND_LIMITER_ENABLED=false: wrong passwords are not limited');
+  logger.info({ host: config.DECKHAND_API_HOST, port: server.port }, 'api listens');
+  logger.info({ signal: await end }, 'api stops');
+  stopping.abort();
+  await server.stop();
+  await startup.done;
+  await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close()]);
+}
+
+async function main(): Promise<void> {
+  const logger = createLogger('deckhand-api');
+  try {
+    await run(readEnvironment(apiVariables), logger);
+    process.exitCode = 0;
+  } catch (error) {
+    process.exitCode = error instanceof EnvironmentError ? EXIT_USAGE : 1;
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  }
+  // A connection attempt that hangs keeps the process alive; all that had to be finished has been.
+  process.exit();
+}
+
+await main();

@@ -1,0 +1,197 @@
+/** Deploying, looking at and taking down deckies (wire.md 1.3, 1.6 to 1.8). */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { AcceptedDeployment, DeployInput } from '../../adapters/temporal/deployments.ts';
+import type { DeckyConfig } from '../../fleet/config.ts';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { STATUS } from '../../fleet/lifecycle.ts';
+import { LIMITS } from '../../fleet/limits.ts';
+import { planDeploy } from '../../fleet/plan-deploy.ts';
+import { TEXT } from '../errors.ts';
+import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
+import { DeckyConfigView, DeckyName, Row } from '../schemas.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+import { DeployBody, idempotencyOf, rolloutOptions } from './deploy-request.ts';
+
+const ROW_ID = '4dd02dd6-7b2c-4b35-9a53-0f4b7c1c9f5e';
+
+const deploy = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'post',
+    path: `${PREFIX}/deckies/deploy`,
+    tags: ['deckies'],
+    summary: 'Deploy a fleet',
+    description:
+      'Accepted means: every row that is named reaches an end. With an `Idempotency-Key`, the same request again gets the first answer.',
+    request: {
+      headers: z.object({
+        'idempotency-key': z.string().optional().openapi({ description: 'Kept for 24 hours, per user.' }),
+      }),
+      body: { required: true, content: json(DeployBody) },
+    },
+    responses: {
+      202: {
+        description: 'Accepted: a row for each decky.',
+        headers: z.object({ 'Deckhand-Deployment-Id': z.string(), Location: z.string() }),
+        content: json(
+          z.object({
+            message: z.string(),
+            mode: z.string(),
+            lifecycle_ids: z.array(z.string()),
+            removed_lifecycle_ids: z.array(z.string()).optional(),
+            warnings: z.array(z.string()).optional(),
+          }),
+          {
+            message: 'Deploy accepted (1 decky/ies, mode=unihost). Poll /deckies/lifecycle?ids=... for completion.',
+            mode: 'unihost',
+            lifecycle_ids: [ROW_ID],
+          },
+        ),
+      },
+      ...refusals(400, 401, 403, 409, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
+const lifecycle = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'viewer' }),
+    method: 'get',
+    path: `${PREFIX}/deckies/lifecycle`,
+    tags: ['deckies'],
+    summary: 'Rows by their ids',
+    description: 'Ordered by `started_at`; unknown ids are left out.',
+    request: {
+      query: z.object({
+        ids: z
+          .union([z.string(), z.array(z.string())])
+          .transform((ids) => (typeof ids === 'string' ? [ids] : ids))
+          .pipe(z.array(z.string()).max(LIMITS.lifecycleIdsPerQuery))
+          .openapi({
+            type: 'array',
+            items: { type: 'string' },
+            maxItems: LIMITS.lifecycleIdsPerQuery,
+            example: [ROW_ID],
+          }),
+      }),
+    },
+    responses: {
+      200: { description: 'The rows.', content: json(z.object({ rows: z.array(Row) })) },
+      ...refusals(400, 401, 403, 422),
+    },
+  });
+
+const list = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'viewer' }),
+    method: 'get',
+    path: `${PREFIX}/deckies`,
+    tags: ['deckies'],
+    summary: 'The fleet’s configuration, by name',
+    responses: {
+      200: { description: 'A DeckyConfig each.', content: json(z.array(DeckyConfigView)) },
+      ...refusals(401, 403),
+    },
+  });
+
+const teardown = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'delete',
+    path: `${PREFIX}/deckies/{decky_name}`,
+    tags: ['deckies'],
+    summary: 'Take a decky down',
+    request: { params: z.object({ decky_name: DeckyName }) },
+    responses: {
+      202: {
+        description: 'Under way, or failed: the row says.',
+        content: json(z.object({ lifecycle_ids: z.array(z.string()) }), { lifecycle_ids: [ROW_ID] }),
+      },
+      204: { description: 'It is down.' },
+      ...refusals(401, 403, 404, 409, 422),
+    },
+  });
+
+/** Refusals that may come of the same request having been accepted before. */
+const CONFLICTS: ReadonlySet<string> = new Set([
+  'DeckyExists',
+  'DeckyBusy',
+  'AddressInUse',
+  'PoolExhausted',
+  'DeploymentLimit',
+  'NetworkConflict',
+]);
+
+/**
+ * Refuses what can't be before anything is stored or started; the worker plans again, in the transaction that counts. With
+ * an Idempotency-Key a conflict with the fleet is left to that: the deckies may stand there by this very request.
+ */
+async function assertDeployable(deps: RouteDependencies, input: DeployInput): Promise<void> {
+  try {
+    planDeploy(input.request, await deps.fleet.snapshot(), input.network, 'preview');
+  } catch (error) {
+    if (input.idempotency !== null && isDeckhandError(error) && CONFLICTS.has(error.code)) return;
+    throw error;
+  }
+}
+
+async function accept(deps: RouteDependencies, input: DeployInput): Promise<AcceptedDeployment> {
+  // PostgreSQL's text and jsonb hold no NUL.
+  if (input.request.ini_content.includes('\0'))
+    throw new DeckhandError('InvalidIni', 'Configuration conflict: INI syntax or characters are invalid.');
+  await assertDeployable(deps, input);
+  return deps.deployments.deploy(input);
+}
+
+async function assertInFleet(deps: RouteDependencies, name: string): Promise<void> {
+  const deckies = await deps.fleet.deckies();
+  if (deckies.length === 0) throw new DeckhandError('NotFound', TEXT.noDeployment);
+  if (!deckies.some((decky) => decky.name === name)) throw new DeckhandError('NotFound', `Decky ${name} not found`);
+}
+
+async function isDown(deps: RouteDependencies, lifecycleId: string): Promise<boolean> {
+  if (!(await deps.deployments.waitForRows([lifecycleId], deps.teardownWaitMs))) return false;
+  const [row] = await deps.lifecycle.byIds([lifecycleId]);
+  return row?.status === STATUS.succeeded;
+}
+
+const withServices = (decky: DeckyConfig) => ({ ...decky, services: [...decky.services] });
+
+export const addDeckyRoutes: AddRoutes = (app, deps) => {
+  app.openapi(deploy(deps), async (c) => {
+    const body = c.req.valid('json');
+    const { deployment_id, mode, lifecycle_ids, removed_lifecycle_ids, warnings } = await accept(deps, {
+      username: c.var.user.username,
+      request: { ini_content: body.ini_content, replace_fleet: body.replace_fleet },
+      options: { ...deps.rolloutDefaults, ...rolloutOptions(body) },
+      network: await deps.network(),
+      idempotency: idempotencyOf(c.req.valid('header')['idempotency-key'], body),
+    });
+    const answer = {
+      message: `Deploy accepted (${lifecycle_ids.length} decky/ies, mode=${mode}). Poll /deckies/lifecycle?ids=... for completion.`,
+      mode,
+      lifecycle_ids: [...lifecycle_ids],
+      ...(removed_lifecycle_ids.length > 0 ? { removed_lifecycle_ids: [...removed_lifecycle_ids] } : {}),
+      ...(warnings.length > 0 ? { warnings: [...warnings] } : {}),
+    };
+    return c.json(answer, 202, {
+      'Deckhand-Deployment-Id': deployment_id,
+      Location: `${PREFIX}/deployments/${deployment_id}`,
+    });
+  });
+
+  app.openapi(lifecycle(deps), async (c) => {
+    const ids = c.req.valid('query').ids.filter((id) => !id.includes('\0'));
+    return c.json({ rows: [...(await deps.lifecycle.byIds(ids))] }, 200);
+  });
+
+  app.openapi(list(deps), async (c) => c.json((await deps.fleet.deckies()).map(withServices), 200));
+
+  app.openapi(teardown(deps), async (c) => {
+    const { decky_name } = c.req.valid('param');
+    await assertInFleet(deps, decky_name);
+    const { lifecycle_id } = await deps.deployments.teardown({ username: c.var.user.username, decky_name });
+    if (await isDown(deps, lifecycle_id)) return c.body(null, 204);
+    return c.json({ lifecycle_ids: [lifecycle_id] }, 202);
+  });
+};

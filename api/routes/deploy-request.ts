@@ -1,0 +1,73 @@
+/** The body of a deploy: closed, as DECNET's, with rollout options of our own (ours.md). */
+import { createHash } from 'node:crypto';
+import { z } from '@hono/zod-openapi';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { LIMITS, parseDuration, type RolloutOptions } from '../../fleet/limits.ts';
+
+const TRUE = ['1', 'on', 't', 'true', 'y', 'yes'];
+const FALSE = ['0', 'off', 'f', 'false', 'n', 'no'];
+
+/** What pydantic takes for a bool: true, 1, "yes" and the like in any case; not null, not "banana". */
+const laxBoolean = z
+  .union([z.boolean(), z.literal([0, 1]), z.string()])
+  .transform((value) => String(value).toLowerCase())
+  .pipe(z.enum([...TRUE, ...FALSE]))
+  .transform((word) => TRUE.includes(word));
+
+const duration = (description: string, example: string) =>
+  z.union([z.string(), z.number()]).optional().openapi({ type: 'string', description, example });
+
+export const DeployBody = z
+  .strictObject({
+    ini_content: z
+      .string()
+      .max(LIMITS.iniCharacters)
+      .openapi({ description: 'The fleet as INI; at least one section.', example: '[web-01]\nservices=http,ssh\n' }),
+    replace_fleet: laxBoolean.default(false).openapi({
+      type: 'boolean',
+      default: false,
+      description: 'true: the fleet becomes this one, and what it does not name is taken down. false: it is added.',
+    }),
+    max_parallel: z
+      .number()
+      .int()
+      .min(1)
+      .max(LIMITS.deploymentLimitMax)
+      .optional()
+      .openapi({ description: 'Hosts that are worked on at the same time.' }),
+    min_healthy_time: duration('How long containers have to stay up.', '3s'),
+    healthy_deadline: duration('Until when a decky has to be healthy, from its first container.', '5m'),
+    progress_deadline: duration('How long nothing may move.', '10m'),
+    host_lost_after: duration('After how long without a sign of life a host counts as lost.', '90s'),
+  })
+  .openapi('DeployRequest');
+
+export type DeployBody = z.infer<typeof DeployBody>;
+
+/** Only what the request sets. Throws InvalidParameters for what is no duration. */
+export function rolloutOptions(body: DeployBody): Partial<RolloutOptions> {
+  const times = [
+    ['minHealthyTimeMs', 'min_healthy_time'],
+    ['healthyDeadlineMs', 'healthy_deadline'],
+    ['progressDeadlineMs', 'progress_deadline'],
+    ['hostLostAfterMs', 'host_lost_after'],
+  ] as const;
+  const given = times.flatMap(([option, field]) => {
+    const value = body[field];
+    return value === undefined ? [] : [[option, parseDuration(value, field)] as const];
+  });
+  const parallel = body.max_parallel === undefined ? {} : { maxParallel: body.max_parallel };
+  return { ...parallel, ...Object.fromEntries(given) };
+}
+
+/** Printable ASCII, as a header can carry it; null without one. */
+export function idempotencyOf(
+  key: string | undefined,
+  body: DeployBody,
+): { readonly key: string; readonly body_hash: string } | null {
+  if (key === undefined) return null;
+  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+    throw new DeckhandError('InvalidParameters', 'Idempotency-Key: 1 to 255 printable ASCII characters are needed');
+  const fields = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
+  return { key, body_hash: createHash('sha256').update(JSON.stringify(fields)).digest('hex') };
+}

@@ -1,0 +1,34 @@
+/** What kind of master this is (wire.md 1.9). */
+import { createRoute, z } from '@hono/zod-openapi';
+import { json, PREFIX, refusals } from '../openapi.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+
+const mode = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'viewer' }),
+    method: 'get',
+    path: `${PREFIX}/system/deployment-mode`,
+    tags: ['system'],
+    summary: 'Where deckies go: to this machine, or to hosts',
+    responses: {
+      200: {
+        description: 'The mode.',
+        content: json(
+          z.object({
+            mode: z.enum(['unihost', 'swarm']),
+            role: z.enum(['master', 'agent']),
+            swarm_host_count: z.number(),
+          }),
+          { mode: 'unihost', role: 'master', swarm_host_count: 0 },
+        ),
+      },
+      ...refusals(401, 403),
+    },
+  });
+
+export const addSystemRoutes: AddRoutes = (app, deps) => {
+  // No host can be enrolled yet, so every decky is the master's own.
+  app.openapi(mode(deps), (c) =>
+    c.json({ mode: 'unihost' as const, role: 'master' as const, swarm_host_count: 0 }, 200),
+  );
+};
