@@ -29,7 +29,7 @@ export const apiVariables = z
       error: 'is needed: postgres://user:password@host:port/database',
     }),
     /** Schema of the tables; one per installation. */
-    DECKHAND_SCHEMA: z
+    DECKHAND_DB_SCHEMA: z
       .string()
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a PostgreSQL name: lower case letters, digits, _')
       .default('public'),

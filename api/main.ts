@@ -67,7 +67,7 @@ const asked = (): Promise<string> =>
 async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const end = asked();
   const secret = config.DECKHAND_JWT_SECRET ?? (await keptSecret(config.DECKHAND_HOME));
-  const sql = openDatabase(config.DATABASE_URL, { schema: config.DECKHAND_SCHEMA, applicationName: 'deckhand-api' });
+  const sql = openDatabase(config.DATABASE_URL, { schema: config.DECKHAND_DB_SCHEMA, applicationName: 'deckhand-api' });
   const temporal = openTemporal(`deckhand-api-${process.pid}`);
   const stopping = new AbortController();
   const startup = startUp(sql, config, logger, { signal: stopping.signal, print });

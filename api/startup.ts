@@ -19,7 +19,7 @@ export interface Startup {
 }
 
 async function prepare(sql: Sql, config: ApiConfig, logger: Logger, print: (line: string) => void): Promise<void> {
-  const applied = await migrate(sql, config.DECKHAND_SCHEMA);
+  const applied = await migrate(sql, config.DECKHAND_DB_SCHEMA);
   if (applied.length > 0) logger.info({ applied }, 'migrations applied');
   await createSettings(sql).seedDeploymentLimit(config.DECKHAND_DEPLOYMENT_LIMIT);
   await ensureFirstAdmin(createUsers(sql), config, print);

@@ -18,7 +18,7 @@ export interface Settings {
 }
 
 /** Read by planning too (adapters/postgres/fleet.ts). */
-const LIMITS_KEY = 'config_limits';
+const LIMIT_KEY = 'deployment_limit';
 const INTERVAL_KEY = 'global_mutation_interval';
 
 export function createSettings(sql: Sql): Settings {
@@ -32,16 +32,13 @@ export function createSettings(sql: Sql): Settings {
       on conflict (key) do update set value = excluded.value, updated_at = now()`;
   };
   return {
-    async deploymentLimit() {
-      const limits = await read<{ deployment_limit?: number }>(LIMITS_KEY);
-      return limits?.deployment_limit ?? LIMITS.deploymentLimit;
-    },
-    setDeploymentLimit: (limit) => write(LIMITS_KEY, { deployment_limit: limit }),
+    deploymentLimit: async () => (await read<number>(LIMIT_KEY)) ?? LIMITS.deploymentLimit,
+    setDeploymentLimit: (limit) => write(LIMIT_KEY, limit),
     globalMutationInterval: async () => (await read<string>(INTERVAL_KEY)) ?? DEFAULT_MUTATION_INTERVAL,
     setGlobalMutationInterval: (interval) => write(INTERVAL_KEY, interval),
     async seedDeploymentLimit(limit) {
       await sql`
-        insert into settings (key, value) values (${LIMITS_KEY}, ${sql.json({ deployment_limit: limit })})
+        insert into settings (key, value) values (${LIMIT_KEY}, ${sql.json(limit)})
         on conflict (key) do nothing`;
     },
   };
