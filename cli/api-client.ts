@@ -41,6 +41,8 @@ export interface ApiAnswer<T> {
 export interface ApiClient {
   /** Throws ApiUnreachable, ApiRefusal, or CliError (255) when the credentials don't do. A path starts with `/api/v1`. */
   request<T>(method: string, path: string, request?: ApiRequest): Promise<ApiAnswer<T>>;
+  /** Whether the API has answered anything yet: one that never did is probably not there at all. */
+  readonly heard: boolean;
 }
 
 /**
@@ -50,11 +52,14 @@ export interface ApiClient {
 export function createApiClient(connect: () => Connection, interrupted: AbortSignal): ApiClient {
   let connection: Connection | null = null;
   let token: string | null = null;
+  let heard = false;
 
   const send = async (method: string, path: string, request: ApiRequest, bearer: string | null) => {
     connection ??= connect();
     try {
-      return await exchange(connection.apiUrl, method, path, request, bearer, interrupted);
+      const answer = await exchange(connection.apiUrl, method, path, request, bearer, interrupted);
+      heard = true;
+      return answer;
     } catch (error) {
       if (error instanceof ApiUnreachable) connection = null;
       throw error;
@@ -75,6 +80,9 @@ export function createApiClient(connect: () => Connection, interrupted: AbortSig
   };
 
   return {
+    get heard() {
+      return heard;
+    },
     async request<T>(method: string, path: string, request: ApiRequest = {}) {
       const fresh = token === null;
       token ??= await login();

@@ -20,6 +20,8 @@ export interface Accepted extends DeployAccepted {
 }
 
 export interface Master {
+  /** Whether it has answered anything yet. */
+  readonly heard: boolean;
   /** The same key with the same body is the same deploy, however often it is sent. */
   deploy(body: DeployBody, idempotencyKey: string): Promise<Accepted>;
   deployments(limit: number): Promise<readonly DeploymentSummary[]>;
@@ -34,6 +36,9 @@ export function masterOf(client: ApiClient): Master {
   const get = async <T>(path: string, query?: Record<string, string | readonly string[]>): Promise<T> =>
     (await client.request<T>('GET', path, query ? { query } : {})).body;
   return {
+    get heard() {
+      return client.heard;
+    },
     async deploy(body, idempotencyKey) {
       const headers = { 'idempotency-key': idempotencyKey };
       const answer = await client.request<DeployAccepted>('POST', '/api/v1/deckies/deploy', { body, headers });

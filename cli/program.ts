@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { deckies } from './commands/deckies.ts';
 import { deploy } from './commands/deploy.ts';
+import { doctor } from './commands/doctor.ts';
 import { open } from './commands/open.ts';
 import { durationMs, durationText, wholeNumber } from './commands/options.ts';
 import { status } from './commands/status.ts';
@@ -32,6 +33,9 @@ const TIMEOUT = [
   '--timeout <duration>',
   'give up waiting after this long; the operation goes on (default: 15m)',
 ] as const;
+
+/** Loaded late: it brings the engine's client, which no other command needs. */
+const loadPurge = () => import('./commands/purge.ts');
 
 /** Runs a command and keeps its exit code. */
 type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
@@ -148,4 +152,24 @@ function addHousekeeping(program: Command, act: Act): void {
   )
     .option('--browser', 'open the API’s page in a browser')
     .action((options, command: Command) => act(command, (context) => open(context, options)));
+  subcommand(
+    program,
+    'doctor',
+    'Say what this machine has for a stack, what is missing, and what to do.',
+    `  deckhand doctor
+  deckhand doctor --json`,
+  ).action((_options, command: Command) => act(command, doctor));
+  subcommand(
+    program,
+    'purge',
+    'Remove every container and network of this instance from its engine, whatever the master’s books say.',
+    `  deckhand purge                       asks first
+  deckhand purge --yes
+  deckhand purge --yes --state         and the state directory, when the stack is stopped`,
+  )
+    .option('--yes', 'do not ask')
+    .option('--state', 'remove the state directory too; refused while the stack runs')
+    .action((options, command: Command) =>
+      act(command, async (context) => (await loadPurge()).purge(context, options)),
+    );
 }

@@ -30,6 +30,8 @@ export interface DeployOptions {
 
 /** How long a deploy that is not waited for is sent again while the master does not answer. */
 const SUBMIT_MS = 30_000;
+/** With --wait, time for an API that is being restarted; without, a master that is not there is said at once. */
+const RESTART_MS = 10_000;
 
 async function readIni(file: string): Promise<string> {
   try {
@@ -63,6 +65,7 @@ async function send(context: Context, ini: string, options: DeployOptions, deadl
   const accepted = await submit(context.master, bodyOf(ini, options), {
     key: options.idempotencyKey ?? randomUUID(),
     deadline,
+    silentDeadline: options.wait ? Date.now() + RESTART_MS : 0,
     interrupted: io.interrupted,
     onRetry: io.err,
   });

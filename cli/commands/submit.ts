@@ -10,6 +10,8 @@ export interface SubmitOptions {
   readonly key: string;
   /** Epoch milliseconds; the first try is made in any case. */
   readonly deadline: number;
+  /** The deadline for a master that never answered: probably there is none. */
+  readonly silentDeadline: number;
   readonly interrupted: AbortSignal;
   readonly onRetry: (sentence: string) => void;
 }
@@ -21,8 +23,9 @@ export async function submit(master: Master, body: DeployBody, options: SubmitOp
       return await master.deploy(body, options.key);
     } catch (error) {
       if (!(error instanceof ApiUnreachable)) throw error;
+      const deadline = master.heard ? options.deadline : Math.min(options.deadline, options.silentDeadline);
       const wait = error.retryAfterMs ?? RETRY_MS;
-      if (options.interrupted.aborted || Date.now() + wait > options.deadline) throw error;
+      if (options.interrupted.aborted || Date.now() + wait > deadline) throw error;
       options.onRetry(`${error.message} Trying again in ${wait / 1000} s.`);
       await pause(wait, options.interrupted);
     }
