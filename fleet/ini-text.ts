@@ -22,6 +22,8 @@ export interface IniText {
   readonly defaults: ReadonlyMap<string, IniOption>;
   /** In order of first appearance; a section that appears again was merged into the first. */
   readonly sections: readonly IniSection[];
+  /** Characters that references of this text may still bring in: a few lines can name each other into gigabytes. */
+  readonly budget: { left: number };
 }
 
 const SYNTAX = 'Configuration conflict: INI syntax or characters are invalid';
@@ -118,6 +120,7 @@ export function readIniText(text: string): IniText {
   return {
     defaults: close(reader.defaults.options),
     sections: [...reader.sections.values()].map(({ name, line, options }) => ({ name, line, options: close(options) })),
+    budget: { left: 2 * LIMITS.iniCharacters },
   };
 }
 
@@ -130,22 +133,25 @@ export function readValue(ini: IniText, section: IniSection, key: string, inheri
   if (option === undefined) return undefined;
   const fail = (what: string): DeckhandError =>
     new DeckhandError('InvalidIni', `[${section.name}] ${key}= (line ${option.line}): ${what}`);
-  const lookUp = (name: string): string | undefined => (section.options.get(name) ?? ini.defaults.get(name))?.value;
+  const lookUp = (name: string): string => {
+    const found = (section.options.get(name) ?? ini.defaults.get(name))?.value;
+    if (found === undefined) throw fail(`%(${name})s refers to a key that the section does not have.`);
+    ini.budget.left -= found.length + 1;
+    if (ini.budget.left < 0) throw fail('the references of this INI grow out of bounds. Write the values out.');
+    return found;
+  };
   return interpolate(option.value, lookUp, fail, 1);
 }
 
 function interpolate(
   value: string,
-  lookUp: (name: string) => string | undefined,
+  lookUp: (name: string) => string,
   fail: (what: string) => DeckhandError,
   depth: number,
 ): string {
   if (depth > INTERPOLATION_DEPTH) throw fail(`references go deeper than ${INTERPOLATION_DEPTH} levels.`);
   return value.replace(/%(%|\(([^)]+)\)s)?/g, (_match, what: string | undefined, name: string | undefined) => {
     if (what === undefined) throw fail('a lone "%" is not allowed. Write "%%" for a percent sign.');
-    if (name === undefined) return '%';
-    const found = lookUp(name.toLowerCase());
-    if (found === undefined) throw fail(`%(${name})s refers to a key that the section does not have.`);
-    return interpolate(found, lookUp, fail, depth + 1);
+    return name === undefined ? '%' : interpolate(lookUp(name.toLowerCase()), lookUp, fail, depth + 1);
   });
 }

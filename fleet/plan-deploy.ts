@@ -1,5 +1,4 @@
 /** The pure plan of one deploy request: what would be, from the INI, the fleet as it is, and the machine's network. */
-import { serviceByName } from './catalog.ts';
 import type { DeckyConfig, DesiredDecky, FleetNetwork } from './config.ts';
 import { buildDeckies } from './deckies.ts';
 import { DeckhandError } from './errors.ts';
@@ -9,6 +8,7 @@ import type { Operation } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
 import { assertNamesApart } from './names.ts';
 import { type NetworkContext, resolveNetwork } from './network.ts';
+import { portWarnings } from './port-warnings.ts';
 import { seededRandom } from './random.ts';
 
 export type { NetworkContext };
@@ -76,29 +76,6 @@ function checkLimit(total: number, limit: number): void {
     );
 }
 
-/** Services of one decky that listen on the same port: accepted as the original does, but only one of them gets it. */
-function portWarnings(deckies: readonly DesiredDecky[]): string[] {
-  const clashes = new Map<string, string[]>();
-  for (const { config, custom_services } of deckies) {
-    const custom = new Map(custom_services.map((service) => [service.name, service.ports]));
-    const holders = new Map<number, string>();
-    for (const service of new Set(config.services)) {
-      for (const port of new Set(custom.get(service) ?? serviceByName(service)?.default_ports)) {
-        const holder = holders.get(port);
-        if (holder === undefined) holders.set(port, service);
-        else {
-          const clash = `${holder} and ${service} both listen on port ${port}`;
-          clashes.set(clash, [...(clashes.get(clash) ?? []), config.name]);
-        }
-      }
-    }
-  }
-  return [...clashes].map(([clash, names]) => {
-    const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-    return `${clash}: ${names.slice(0, 3).join(', ')}${more}.`;
-  });
-}
-
 /** What a replaced decky keeps where the INI leaves it open; one that never came up has nothing worth keeping. */
 const continuity = (members: readonly FleetMember[]): ReadonlyMap<string, DeckyConfig> =>
   new Map(members.filter((member) => member.established).map((member) => [nameOf(member), member.desired.config]));
@@ -119,13 +96,13 @@ export function planDeploy(
   checkLimit(requestedCount(ini), Math.max(fleet.limit, LIMITS.deploymentLimitMax));
   const expansion = expandSections(ini);
   const wanted = new Set(expansion.deckies.map(({ name }) => name));
-  const replaced = fleet.members.filter((member) => wanted.has(nameOf(member)));
-  const others = fleet.members.filter((member) => !wanted.has(nameOf(member)));
   const replace = request.replace_fleet;
+  const same = fleet.members.filter((member) => wanted.has(nameOf(member)));
+  const others = fleet.members.filter((member) => !wanted.has(nameOf(member)));
   const staying = replace ? [] : others;
 
-  checkBusy(replace ? fleet.members : replaced);
-  if (!replace) checkExists(replaced);
+  checkBusy(replace ? fleet.members : same);
+  if (!replace) checkExists(same);
   const present = fleet.members.some(isLive) ? fleet.network : null;
   const { network, warnings } = resolveNetwork(ini.general, present, replace, context);
   checkLimit(wanted.size + staying.length, fleet.limit);
@@ -133,19 +110,14 @@ export function planDeploy(
     subnet: network.subnet,
     gateway: network.gateway,
     hostIp: context.host_ip,
-    reserved: staying.map((member) => member.desired.config.ip),
+    reserved: staying.map(({ desired }) => desired.config.ip),
     random: seededRandom(seed),
-    ...(replace ? { existing: continuity(replaced) } : {}),
+    existing: replace ? continuity(same) : new Map(),
   });
   assertNamesApart(
     deckies.map(({ config }) => config),
-    staying.map((member) => member.desired.config),
+    staying.map(({ desired }) => desired.config),
   );
-  return {
-    mode: 'unihost',
-    network,
-    deckies,
-    removed: replace ? others : [],
-    warnings: [...ini.warnings, ...expansion.warnings, ...warnings, ...portWarnings(deckies)],
-  };
+  const allWarnings = [...ini.warnings, ...expansion.warnings, ...warnings, ...portWarnings(deckies)];
+  return { mode: 'unihost', network, deckies, removed: replace ? others : [], warnings: allWarnings };
 }
