@@ -15,6 +15,8 @@ const host = process.env.DECOY_HOST || '0.0.0.0';
 const offset = Number(process.env.DECOY_PORT_OFFSET) || 0;
 const realPort = (port) => (process.env.DECOY_PORTS === 'random' ? 0 : port + offset);
 
+const NOBODY = 65_534;
+
 // PID 1 has no default reactions to signals. There is nothing to finish: a decoy ends at once.
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(0));
 process.on('uncaughtException', (error) =>
@@ -57,6 +59,14 @@ async function open(listener) {
   return { port: listener.port, transport: listener.transport, bound: bound.port };
 }
 
+/** In its container the decoy is root only until its ports are bound. */
+function dropPrivileges() {
+  if (process.pid !== 1 || process.getuid?.() !== 0) return;
+  process.setgroups([]);
+  process.setgid(NOBODY);
+  process.setuid(NOBODY);
+}
+
 async function start(name) {
   const service = SERVICES[name];
   if (!service) return fail(`unknown service ${JSON.stringify(name)}; known: ${Object.keys(SERVICES).join(', ')}`);
@@ -77,6 +87,7 @@ async function start(name) {
       });
     }
   }
+  dropPrivileges();
   log({ event: 'listening', ports });
   return undefined;
 }
