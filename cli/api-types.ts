@@ -22,6 +22,8 @@ export interface DeploymentSummary {
 export interface DeploymentDetail extends DeploymentSummary {
   /** One sentence: for what, on whom, until when; null when nothing is waited for. */
   readonly waiting_for: string | null;
+  /** Why it was not accepted. */
+  readonly refusal?: { readonly code: string; readonly detail: string } | null;
   readonly rows: readonly OperationRow[];
 }
 

@@ -7,7 +7,7 @@ import type { Snapshot } from '../watch.ts';
 const NEVER = ['refused', 'withdrawn'];
 
 function refusalOf(detail: DeploymentDetail): string | null {
-  if (NEVER.includes(detail.state)) return `it was ${detail.state}.`;
+  if (NEVER.includes(detail.state)) return detail.refusal?.detail ?? `it was ${detail.state}.`;
   return detail.rows.length === 0 && detail.ended_at !== null
     ? `it ended without a row (${detail.outcome ?? detail.state}).`
     : null;
