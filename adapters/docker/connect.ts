@@ -14,7 +14,9 @@ export function connectDocker(dockerHost: string): Docker {
   if (local) return new Docker(Object.assign({ socketPath: local }, { agent, host: undefined }));
   const url = URL.canParse(dockerHost) ? new URL(dockerHost) : null;
   if (url && ['tcp:', 'http:'].includes(url.protocol))
-    return new Docker(Object.assign({ host: url.hostname, port: url.port || '2375' }, { agent, protocol: 'http' as const }));
+    return new Docker(
+      Object.assign({ host: url.hostname, port: url.port || '2375' }, { agent, protocol: 'http' as const }),
+    );
   throw new DeckhandError(
     'InvalidParameters',
     `DOCKER_HOST: ${JSON.stringify(dockerHost)} can't be used; write unix:///path or tcp://host:port`,

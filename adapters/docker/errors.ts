@@ -20,8 +20,16 @@ const TEXTS: readonly EngineText[] = [
   { status: 404, text: /no such image/i, code: 'EngineBusy' },
   { status: 409, text: /removal of container .* is already in progress/i, code: 'EngineBusy' },
   { status: 409, text: /is already in use by container/i, code: 'NameTaken' },
-  { status: 500, text: /no configured subnet|requested address is out of range/i, code: 'EngineRefused' },
-  { status: 500, text: /OCI runtime create failed|exec: ".*": (?:executable file|stat)/i, code: 'EngineRefused' },
+  { status: 409, text: /cannot join network of a non.running container/i, code: 'ContainerExited' },
+  {
+    status: 500,
+    text: /does not belong to any of this network's subnets|no configured subnet/i,
+    code: 'EngineRefused',
+  },
+  { status: 500, text: /requested address is out of range/i, code: 'EngineRefused' },
+  { status: 500, text: /invalid subinterface vlan name/i, code: 'EngineRefused' },
+  { status: 500, text: /is not in a separate kernel namespace|executable file not found/i, code: 'EngineRefused' },
+  { status: 500, text: /invalid (?:volume specification|mount config)/i, code: 'EngineRefused' },
   { status: 500, text: /no space left on device/i, code: 'EngineRefused' },
 ];
 

@@ -9,7 +9,9 @@ import type { Containers } from './containers.ts';
 import { createOptions } from './create-options.ts';
 import type { EngineScope, OperationOptions } from './engine.ts';
 import { engineMessage, engineStatus } from './errors.ts';
+import { describeContainer, withEvidence } from './health.ts';
 import type { ImageStore } from './images.ts';
+import { inspectContainer, lastLogLines } from './inspect.ts';
 import { containerLabels, LABEL, ownerInWords } from './labels.ts';
 import type { NetworkKeeper } from './network.ts';
 import { type Action, imageName, type Step, serviceOf } from './plan.ts';
@@ -71,8 +73,9 @@ const EXECUTORS: { readonly [A in Action]: (step: StepOf<A>, run: Run) => Promis
       await tools.containers.start(id, step.target, options.signal);
     } catch (error) {
       if (error instanceof DeckhandError && engineStatus(error.cause) === 404) tools.network.forget();
-      if (error instanceof DeckhandError && error.code === 'AddressTaken')
-        throw await addressTaken(error, step.key, run);
+      if (!(error instanceof DeckhandError)) throw error;
+      if (error.code === 'AddressTaken') throw await addressTaken(error, step.key, run);
+      if (error.code === 'ContainerExited') throw await baseExited(error, run);
       throw error;
     }
   },
@@ -111,6 +114,17 @@ async function addressTaken(error: DeckhandError, key: string, run: Run): Promis
       `or free this one (${engineMessage(error.cause)})`,
     { cause: error.cause },
   );
+}
+
+/** A service can't start because its base does not run: the base and its last words are what an operator has to see. */
+async function baseExited(error: DeckhandError, run: Run): Promise<DeckhandError> {
+  const { tools, spec, options } = run;
+  const name = serviceOf(spec, spec.keys[0]).container_name;
+  const base = await inspectContainer(tools.docker, tools.scope, name, options.signal);
+  if (!base) return error;
+  const judgement = { status: 'failed', sentence: describeContainer(base), container: base } as const;
+  const health = withEvidence(judgement, await lastLogLines(tools.docker, base.id, options.signal));
+  return health.status === 'failed' ? new DeckhandError('ContainerExited', health.sentence, { cause: error }) : error;
 }
 
 const ownerOrDecky = (labels: Record<string, string>, scope: EngineScope): string =>

@@ -9,6 +9,9 @@ import { serviceOf } from './plan.ts';
  */
 export const CRASH_LOOP_RESTARTS = 3;
 
+/** How soon it is worth looking again at a container that restarts. */
+const RESTART_PAUSE_MS = 500;
+
 /** One container as its inspection shows it; null where it is missing. */
 export interface Inspection {
   readonly id: string;
@@ -30,7 +33,8 @@ export type Judgement =
   /** `container` is the one whose log is the evidence; null when there is none. */
   | { readonly status: 'failed'; readonly sentence: string; readonly container: Inspection | null };
 
-function describe(container: Inspection): string {
+/** One clause: what an operator needs to know of a container that does not run. */
+export function describeContainer(container: Inspection): string {
   const restarts = container.restarts > 0 ? `, restarted ${container.restarts} times` : '';
   const memory = container.oomKilled ? ', killed for want of memory' : '';
   const words = container.error ? `; the engine says: ${container.error}` : '';
@@ -43,13 +47,18 @@ function judgeOne(name: string, container: Inspection | null, minHealthyMs: numb
   const crashing = container.restarts >= CRASH_LOOP_RESTARTS;
   if (container.state === 'running') {
     if (age >= minHealthyMs) return { status: 'healthy' };
-    if (crashing) return { status: 'failed', sentence: `${describe(container)}: it does not stay up`, container };
+    if (crashing)
+      return { status: 'failed', sentence: `${describeContainer(container)}: it does not stay up`, container };
     const sentence = `container ${name} has run ${(age / 1000).toFixed(1)} of ${minHealthyMs / 1000} s`;
     return { status: 'waiting', sentence, remainingMs: minHealthyMs - age };
   }
   if (container.state === 'restarting' && !crashing)
-    return { status: 'waiting', sentence: describe(container), remainingMs: minHealthyMs };
-  return { status: 'failed', sentence: describe(container), container };
+    return {
+      status: 'waiting',
+      sentence: describeContainer(container),
+      remainingMs: Math.max(minHealthyMs, RESTART_PAUSE_MS),
+    };
+  return { status: 'failed', sentence: describeContainer(container), container };
 }
 
 /** `now`: epoch milliseconds by the engine's clock. Inspections stand in the order of the spec's keys. */
