@@ -6,6 +6,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TooManyAttempts } from '../errors.ts';
+import { EXAMPLES } from '../examples.ts';
 import { json, Message, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
 import { NewPassword, Password } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
@@ -29,6 +30,7 @@ const login = createRoute({
       description: 'A token for `Authorization: Bearer`.',
       content: json(
         z.object({ access_token: z.string(), token_type: z.literal('bearer'), must_change_password: z.boolean() }),
+        EXAMPLES.token,
       ),
     },
     ...refusals(400, 401, 422),
@@ -46,7 +48,10 @@ const changePassword = (deps: RouteDependencies) =>
     description: 'All tokens issued so far stop counting.',
     ...guarded(deps, { role: 'viewer', beforePasswordChange: true }),
     request: {
-      body: { required: true, content: json(z.object({ old_password: Password, new_password: NewPassword })) },
+      body: {
+        required: true,
+        content: json(z.object({ old_password: Password, new_password: NewPassword }), EXAMPLES.passwordChange),
+      },
     },
     responses: {
       200: { description: 'Changed.', content: json(Message, { message: 'Password updated successfully' }) },
@@ -78,7 +83,10 @@ const ticket = (deps: RouteDependencies) =>
     description: 'For `?ticket=`, where a browser can send no header. Good for one use.',
     ...guarded(deps, { role: 'viewer' }),
     responses: {
-      200: { description: 'A ticket.', content: json(z.object({ ticket: z.string(), expires_in: z.number() })) },
+      200: {
+        description: 'A ticket.',
+        content: json(z.object({ ticket: z.string(), expires_in: z.number() }), EXAMPLES.ticket),
+      },
       ...refusals(401, 403),
     },
   });

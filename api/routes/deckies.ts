@@ -7,12 +7,11 @@ import { STATUS } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
 import { TEXT } from '../errors.ts';
+import { EXAMPLES, ROW_ID } from '../examples.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyConfigView, DeckyName, Row } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 import { DeployBody, idempotencyOf, rolloutOptions } from './deploy-request.ts';
-
-const ROW_ID = '4dd02dd6-7b2c-4b35-9a53-0f4b7c1c9f5e';
 
 const deploy = (deps: RouteDependencies) =>
   createRoute({
@@ -27,7 +26,10 @@ const deploy = (deps: RouteDependencies) =>
       headers: z.object({
         'idempotency-key': z.string().optional().openapi({ description: 'Kept for 24 hours, per user.' }),
       }),
-      body: { required: true, content: json(DeployBody) },
+      body: {
+        required: true,
+        content: json(DeployBody, { ini_content: '[web-01]\nservices=http,ssh\n', replace_fleet: false }),
+      },
     },
     responses: {
       202: {
@@ -76,7 +78,7 @@ const lifecycle = (deps: RouteDependencies) =>
       }),
     },
     responses: {
-      200: { description: 'The rows.', content: json(z.object({ rows: z.array(Row) })) },
+      200: { description: 'The rows.', content: json(z.object({ rows: z.array(Row) }), EXAMPLES.rows) },
       ...refusals(400, 401, 403, 422),
     },
   });
@@ -89,7 +91,7 @@ const list = (deps: RouteDependencies) =>
     tags: ['deckies'],
     summary: 'The fleet’s configuration, by name',
     responses: {
-      200: { description: 'A DeckyConfig each.', content: json(z.array(DeckyConfigView)) },
+      200: { description: 'A DeckyConfig each.', content: json(z.array(DeckyConfigView), EXAMPLES.deckies) },
       ...refusals(401, 403),
     },
   });

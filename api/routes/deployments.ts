@@ -1,6 +1,7 @@
 /** Deployments and the fleet as the screens show them. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { EXAMPLES } from '../examples.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
 import { Deployment, DeploymentDetailView, Fleet } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
@@ -21,7 +22,10 @@ const list = (deps: RouteDependencies) =>
       }),
     },
     responses: {
-      200: { description: 'The deployments.', content: json(z.object({ deployments: z.array(Deployment) })) },
+      200: {
+        description: 'The deployments.',
+        content: json(z.object({ deployments: z.array(Deployment) }), EXAMPLES.deployments),
+      },
       ...refusals(401, 403, 422),
     },
   });
@@ -42,7 +46,7 @@ const detail = (deps: RouteDependencies) =>
       }),
     },
     responses: {
-      200: { description: 'The deployment.', content: json(DeploymentDetailView) },
+      200: { description: 'The deployment.', content: json(DeploymentDetailView, EXAMPLES.deployment) },
       ...refusals(401, 403, 404, 422),
     },
   });
@@ -54,7 +58,7 @@ const fleet = (deps: RouteDependencies) =>
     path: `${PREFIX}/fleet`,
     tags: ['deployments'],
     summary: 'The fleet with what was last seen of it',
-    responses: { 200: { description: 'The fleet.', content: json(Fleet) }, ...refusals(401, 403) },
+    responses: { 200: { description: 'The fleet.', content: json(Fleet, EXAMPLES.fleet) }, ...refusals(401, 403) },
   });
 
 export const addDeploymentRoutes: AddRoutes = (app, deps) => {

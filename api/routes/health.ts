@@ -1,6 +1,7 @@
 /** Whether the process lives, and whether what it needs can be reached. Neither needs a token. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { within } from '../deadline.ts';
+import { EXAMPLES } from '../examples.ts';
 import { json } from '../openapi.ts';
 import type { AddRoutes, RouteDependencies } from './dependencies.ts';
 
@@ -11,7 +12,9 @@ const healthz = createRoute({
   path: '/healthz',
   tags: ['system'],
   summary: 'The process lives',
-  responses: { 200: { description: 'It does.', content: json(z.object({ status: z.literal('ok') })) } },
+  responses: {
+    200: { description: 'It does.', content: json(z.object({ status: z.literal('ok') }), { status: 'ok' }) },
+  },
 });
 
 const Readiness = z.object({
@@ -28,8 +31,8 @@ const readyz = createRoute({
   tags: ['system'],
   summary: 'All that the API needs can be reached',
   responses: {
-    200: { description: 'It can.', content: json(Readiness) },
-    503: { description: 'It can’t; `checks` says what is missing.', content: json(Readiness) },
+    200: { description: 'It can.', content: json(Readiness, EXAMPLES.ready) },
+    503: { description: 'It can’t; `checks` says what is missing.', content: json(Readiness, EXAMPLES.notReady) },
   },
 });
 

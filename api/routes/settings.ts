@@ -51,6 +51,7 @@ const setLimit = (deps: RouteDependencies) =>
               example: 40,
             }),
           }),
+          { deployment_limit: 40 },
         ),
       },
     },
@@ -78,6 +79,7 @@ const setInterval = (deps: RouteDependencies) =>
               .regex(/^[1-9]\d{0,8}[mdMyY]$/)
               .openapi({ description: 'm: minutes, d: days, M: months, y or Y: years', example: '2d' }),
           }),
+          { global_mutation_interval: '2d' },
         ),
       },
     },

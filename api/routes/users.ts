@@ -1,6 +1,7 @@
 /** Users, kept by admins. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { EXAMPLES } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { NewPassword, Username, UserRole, UserView } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
@@ -17,11 +18,14 @@ const create = (deps: RouteDependencies) =>
     request: {
       body: {
         required: true,
-        content: json(z.object({ username: Username, password: NewPassword, role: UserRole.default('viewer') })),
+        content: json(
+          z.object({ username: Username, password: NewPassword, role: UserRole.default('viewer') }),
+          EXAMPLES.newUser,
+        ),
       },
     },
     responses: {
-      200: { description: 'Created.', content: json(UserView) },
+      200: { description: 'Created.', content: json(UserView, EXAMPLES.user) },
       ...refusals(400, 401, 403, 409, 422),
       ...unsupportedMediaType,
     },
@@ -37,7 +41,7 @@ const resetPassword = (deps: RouteDependencies) =>
     description: 'All tokens of that user stop counting.',
     request: {
       params,
-      body: { required: true, content: json(z.object({ new_password: NewPassword })) },
+      body: { required: true, content: json(z.object({ new_password: NewPassword }), EXAMPLES.newPassword) },
     },
     responses: {
       200: { description: 'Reset.', content: json(Message, { message: 'Password reset successfully' }) },
