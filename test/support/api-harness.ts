@@ -162,11 +162,11 @@ async function settleAll(sql: Sql, status: 'succeeded' | 'failed'): Promise<void
   await sql`update host_tickets set closed_at = now() where closed_at is null`;
 }
 
-/** `options.deps` replaces single ports; the first admin is `admin`, and need not change the password unless asked. */
+/** `options.deps` replaces single ports, `options.database` is another's and stays; the first admin is `admin`, and need not change the password unless asked. */
 export async function createApiHarness(
-  options: { deps?: (sql: Sql) => Partial<ApiDependencies>; mustChange?: boolean } = {},
+  options: { deps?: (sql: Sql) => Partial<ApiDependencies>; mustChange?: boolean; database?: TestDatabase } = {},
 ): Promise<ApiHarness> {
-  const database = await createTestDatabase();
+  const database = options.database ?? (await createTestDatabase());
   const { sql } = database;
   const secret = randomBytes(32).toString('hex');
   const deps = { ...dependencies(sql, secret), ...options.deps?.(sql) };
@@ -202,5 +202,6 @@ export async function createApiHarness(
     return row ?? { deployments: -1, rows: -1, deckies: -1 };
   };
   const settle = (status: 'succeeded' | 'failed' = 'succeeded') => settleAll(sql, status);
-  return { app, database, deps, secret, call, login, viewer, settle, counts, close: database.drop };
+  const close = options.database ? async () => undefined : database.drop;
+  return { app, database, deps, secret, call, login, viewer, settle, counts, close };
 }
