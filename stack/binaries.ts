@@ -1,8 +1,18 @@
 /** Finding a server's binary: on the PATH, in the cache, or by making it once, under a lock, for everybody on this machine. */
-import { execFileSync, spawn } from 'node:child_process';
-import { accessSync, chmodSync, constants, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { lock } from './file-lock.ts';
 
 export type Say = (line: string) => void;
@@ -56,6 +66,7 @@ export async function provideBinary(name: string, version: string, ways: readonl
 }
 
 async function firstThatWorks(target: string, ways: readonly Way[], say: Say): Promise<string> {
+  clearScratch(target);
   const reasons: string[] = [];
   for (const way of ways) {
     const scratch = mkdtempSync(`${target}.making-`);
@@ -68,8 +79,7 @@ async function firstThatWorks(target: string, ways: readonly Way[], say: Say): P
       reasons.push(`${way.title}: ${(error as Error).message}`);
       say(`${way.title}: did not work`);
     } finally {
-      makeRemovable(scratch);
-      rmSync(scratch, { recursive: true, force: true });
+      remove(scratch);
     }
   }
   throw new Error(reasons.join('\n'));
@@ -83,9 +93,17 @@ function install(made: string, target: string): void {
   renameSync(beside, target);
 }
 
-/** Go writes its module cache read-only. */
-function makeRemovable(directory: string): void {
+/** Scratch directories of a process that was killed; the caller holds the lock. */
+function clearScratch(target: string): void {
+  const prefix = `${basename(target)}.making-`;
+  for (const name of readdirSync(dirname(target)).filter((entry) => entry.startsWith(prefix)))
+    remove(join(dirname(target), name));
+}
+
+/** Go leaves read-only files behind. */
+function remove(directory: string): void {
   execFileSync('chmod', ['-R', 'u+w', directory]);
+  rmSync(directory, { recursive: true, force: true });
 }
 
 async function withProgress<T>(title: string, say: Say, work: () => Promise<T>): Promise<T> {
@@ -106,7 +124,12 @@ export interface CommandOptions {
   readonly gid?: number;
 }
 
-/** Runs a command to its end; rejects with the last lines of its output. Killed after `timeoutMs`. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Runs a command to its end; rejects with the last lines of its output. Killed after `timeoutMs`, and when this process ends. */
 export function runCommand(command: string, args: readonly string[], options: CommandOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {
     const { env, timeoutMs = 900_000, ...rest } = options;
@@ -116,6 +139,8 @@ export function runCommand(command: string, args: readonly string[], options: Co
       timeout: timeoutMs,
       env: { ...process.env, ...env },
     });
+    running.add(child);
+    child.once('close', () => running.delete(child));
     let output = '';
     const keep = (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-1500);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import Docker from 'dockerode';
 import type { Provided, StackContext } from './context.ts';
 import { dockerAnswers } from './docker-ping.ts';
-import { commandLine } from './process-table.ts';
+import { writeJson } from './json-file.ts';
+import { commandLine, identify, signalProcess, waitForExit } from './process-table.ts';
 
 /** `host` is null when there is no engine: deckies are simulated then, and `reason` says why. */
 export interface DockerEngine {
@@ -43,21 +44,61 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
     process: {
       name: 'docker',
       command: dockerd,
-      args: ['--data-root', data, '--exec-root', join(run, 'exec'), '--pidfile', pidFile, '-H', host, ...SETTINGS],
+      args: [
+        ...['--data-root', data, '--exec-root', join(run, 'exec'), '--pidfile', pidFile, '-H', host],
+        ...['--config-file', join(run, 'daemon.json'), ...SETTINGS],
+      ],
       adoptable: true,
       startTimeoutMs: 60_000,
       // It stops its containers first.
       stopTimeoutMs: 60_000,
-      prepare: () => {
+      prepare: async () => {
         mkdirSync(run, { recursive: true, mode: 0o700 });
         mkdirSync(data, { recursive: true, mode: 0o711 });
+        setLiveRestore(run, true);
         removeStalePidFile(pidFile);
+        await endContainerd(join(run, 'exec', 'containerd'));
       },
       ready: async () => (await dockerAnswers(host)) === null,
-      ...(context.disposable ? { beforeStop: () => removeEverything(run) } : {}),
+      beforeStop: async () => {
+        if (context.disposable) await removeEverything(run);
+        await giveUpContainers(run, pidFile);
+      },
       cleanUp: () => cleanUp(run, context.disposable ? home.path('docker') : null),
     },
   };
+}
+
+/** With it, deckies run on while a dockerd that was killed is away. */
+const setLiveRestore = (run: string, on: boolean): void => writeJson(join(run, 'daemon.json'), { 'live-restore': on });
+
+const clientOf = (run: string): Docker => new Docker({ socketPath: join(run, 'docker.sock'), timeout: 30_000 });
+
+/**
+ * An engine that stops for good stops its containers too; those with a restart policy come back with it. Live restore would leave
+ * them running, without anybody who could end them, so it is switched off first, which a running dockerd can do.
+ */
+async function giveUpContainers(run: string, pidFile: string): Promise<void> {
+  const docker = clientOf(run);
+  setLiveRestore(run, false);
+  process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGHUP');
+  for (let round = 0; round < 50; round++) {
+    const { LiveRestoreEnabled: on } = (await docker.info()) as { LiveRestoreEnabled: boolean };
+    if (!on) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('dockerd did not switch live restore off; its containers may go on running');
+}
+
+/** The containerd of a killed dockerd dies with it, but a moment later; a new dockerd that still finds it waits for it in vain. */
+async function endContainerd(directory: string): Promise<void> {
+  const file = join(directory, 'containerd.pid');
+  const pid = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : 0;
+  const identity = pid > 0 ? identify(pid) : null;
+  if (!identity || !commandLine(pid).some((argument) => argument.startsWith(directory))) return;
+  if (await waitForExit(identity, 1_000)) return;
+  signalProcess(identity, 'SIGTERM');
+  if (!(await waitForExit(identity, 5_000))) signalProcess(identity, 'SIGKILL');
 }
 
 /** A dockerd refuses to start when the pid in its file runs, whoever that is by now. */
@@ -69,7 +110,7 @@ function removeStalePidFile(file: string): void {
 
 /** A dockerd that ends leaves the bridges of its networks on the host: disposable ones are removed through it. */
 async function removeEverything(run: string): Promise<void> {
-  const docker = new Docker({ socketPath: join(run, 'docker.sock'), timeout: 30_000 });
+  const docker = clientOf(run);
   const containers = await docker.listContainers({ all: true });
   await Promise.allSettled(containers.map(({ Id }) => docker.getContainer(Id).remove({ force: true, v: true })));
   const networks = (await docker.listNetworks()).filter(({ Name }) => !['none', 'host', 'bridge'].includes(Name));

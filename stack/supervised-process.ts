@@ -125,12 +125,13 @@ export class SupervisedProcess {
     if (this.#stopping) return;
     try {
       await this.#spawn();
-      await this.#untilReady(this.#options.spec.startTimeoutMs ?? 30_000);
+      // However long it takes: what it needs may be away too.
+      await this.#untilReady(Number.POSITIVE_INFINITY);
       if (this.#stopping) return;
       say('is back');
       this.#options.onRestarted();
     } catch {
-      // It died again: that death has its own turn here. One that lives and is not ready yet goes on being waited for by its users.
+      // It died again, and that death has its own turn here.
     }
   }
 

@@ -1,5 +1,5 @@
 /** One set of test servers, by the providers of stack/, in a temporary home; leaves nothing behind. */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmountBelow } from '../../stack/dockerd.ts';
@@ -9,6 +9,8 @@ import { startServers } from '../../stack/servers.ts';
 import { Supervisor } from '../../stack/supervisor.ts';
 
 const PREFIX = 'deckhand-test-';
+/** A younger home may belong to a run that is about to lock it. */
+const SETTLED_MS = 30_000;
 
 export interface TestServers {
   /** What the rooms are given: see test/support/stack.ts. */
@@ -32,6 +34,7 @@ function remove(directory: string): void {
 async function clearLeftovers(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
     const directory = join(tmpdir(), name);
+    if (Date.now() - statSync(directory).mtimeMs < SETTLED_MS) continue;
     const { supervisor } = openHome(directory);
     if (!supervisor) continue;
     await supervisor.stopSurvivorsBut([]);

@@ -1,0 +1,100 @@
+/** The subnet of the fleet's bridge network: the first of 10.200–10.219.0.0/24 that neither this host nor another stack uses. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { StackHome } from './home.ts';
+
+interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
+const CANDIDATES = Array.from({ length: 20 }, (_, index) => `10.${200 + index}.0.0/24`);
+
+const toNumber = (address: string): number => address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+
+export function cidrRange(cidr: string): Range {
+  const [address = '', bits = '32'] = cidr.split('/');
+  const size = 2 ** (32 - Number(bits));
+  const first = Math.floor(toNumber(address) / size) * size;
+  return { first, last: first + size - 1 };
+}
+
+/**
+ * Subnets of /proc/net/route, the default route left out: interfaces that are up without a carrier (the bridge of a stopped
+ * fleet) stand there and not among os.networkInterfaces(). Fields 2 and 8 are address and mask, hexadecimal, bytes reversed.
+ */
+export function routedRanges(table: string): Range[] {
+  const reversed = (hex: string): number => Buffer.from(hex, 'hex').readUInt32LE();
+  return table
+    .split('\n')
+    .slice(1)
+    .map((line) => line.trim().split(/\s+/))
+    .filter((fields) => fields.length >= 8 && fields[7] !== '00000000')
+    .map((fields) => {
+      const first = reversed(fields[1] ?? '00000000');
+      return { first, last: first + (0xffffffff - reversed(fields[7] ?? 'FFFFFFFF')) };
+    });
+}
+
+function usedRanges(): Range[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const ofInterfaces = addresses.flatMap(({ family, cidr }) => (family === 'IPv4' && cidr ? [cidrRange(cidr)] : []));
+  const table = '/proc/net/route';
+  return [...ofInterfaces, ...(existsSync(table) ? routedRanges(readFileSync(table, 'utf8')) : [])];
+}
+
+export function firstFree(candidates: readonly string[], used: readonly Range[]): string | null {
+  const free = (cidr: string) => {
+    const { first, last } = cidrRange(cidr);
+    return used.every((range) => range.last < first || range.first > last);
+  };
+  return candidates.find(free) ?? null;
+}
+
+const claimSchema = z.object({ home: z.string(), instance: z.string() });
+
+/**
+ * Two stacks that start one after the other, before either made its network, would choose the same subnet. So a choice is claimed
+ * by a file that all stacks of the machine see; a claim whose home is gone counts no more. True when it is ours now.
+ */
+function claim(cidr: string, home: StackHome): boolean {
+  const directory = join(tmpdir(), 'deckhand-subnets');
+  mkdirSync(directory, { recursive: true, mode: 0o1777 });
+  const file = join(directory, cidr.replace('/', '_'));
+  for (let round = 0; round < 3; round++) {
+    try {
+      writeFileSync(file, JSON.stringify({ home: home.directory, instance: home.instance }), {
+        flag: 'wx',
+        mode: 0o644,
+      });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return true;
+    }
+    const holder = readClaim(file);
+    if (holder?.instance === home.instance) return true;
+    if (holder && existsSync(join(holder.home, 'instance'))) return false;
+    rmSync(file, { force: true });
+  }
+  return false;
+}
+
+function readClaim(file: string): z.infer<typeof claimSchema> | null {
+  try {
+    return claimSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+/** Chosen at the first start, remembered afterwards. Null when all twenty are taken: then a fleet has to name its `net`. */
+export function bridgePool(home: StackHome): string | null {
+  const remembered = home.state.bridgePool;
+  if (remembered) return remembered;
+  const used = usedRanges();
+  const chosen = CANDIDATES.find((cidr) => firstFree([cidr], used) && claim(cidr, home)) ?? null;
+  if (chosen) home.remember({ bridgePool: chosen });
+  return chosen;
+}

@@ -1,0 +1,33 @@
+/** The lines that say where everything is. Pure. */
+import type { StackFile } from './stack-file.ts';
+
+export interface ScreenFacts {
+  /** Why deckies are simulated; null when they are real. */
+  readonly simulated: string | null;
+  /** The driver of the fleet's network, as configured. */
+  readonly network: string;
+  /** Set when the password was made at this start: it is shown once. */
+  readonly newPassword: string | null;
+  readonly logs: string;
+}
+
+const line = (label: string, value: string): string => `  ${label.padEnd(12)} ${value}`;
+
+export function notes({ simulated, network }: Pick<ScreenFacts, 'simulated' | 'network'>): string[] {
+  if (simulated !== null) return [`simulated: no container runs, because ${simulated}`];
+  return network === 'bridge' ? ['bridge: reachable from this host only'] : [];
+}
+
+export function urls(stack: StackFile, facts: ScreenFacts): string[] {
+  const { username } = stack.admin;
+  return [
+    line('API', `${stack.api_url}/api/v1`),
+    line('API docs', `${stack.api_url}/docs`),
+    line('Temporal UI', stack.temporal_ui_url ?? `that of ${stack.temporal_address}`),
+    line('NATS', stack.nats_url),
+    line('Docker', stack.docker_host ?? 'none'),
+    line('Admin', facts.newPassword ? `${username}, password ${facts.newPassword} (shown this once)` : username),
+    line('Logs', facts.logs),
+    ...notes(facts).map((note) => line('', note).trimEnd()),
+  ];
+}

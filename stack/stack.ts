@@ -1,0 +1,130 @@
+/** The whole stack of one home: servers, API, worker, and the file that says where they are. */
+import { rmSync } from 'node:fs';
+import type { StackContext } from './context.ts';
+import type { StackHome } from './home.ts';
+import { PortBook } from './ports.ts';
+import { describePrograms } from './programs.ts';
+import { loadSecrets, type Secrets } from './secrets.ts';
+import { type Servers, startServers } from './servers.ts';
+import { type StackFile, stackFilePath, writeStackFile } from './stack-file.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** Survivors of these names may be taken over. */
+const SERVER_NAMES = ['temporal', 'postgres', 'nats', 'docker'];
+
+export interface StackOptions {
+  readonly home: StackHome;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly sayFor: StackContext['sayFor'];
+  readonly confirm: StackContext['confirm'];
+}
+
+interface Up {
+  readonly servers: Servers;
+  readonly secrets: Secrets;
+  readonly apiUrl: string;
+}
+
+export interface Started {
+  readonly file: StackFile;
+  readonly servers: Servers;
+  readonly secrets: Secrets;
+}
+
+export class Stack {
+  readonly #options: StackOptions;
+  readonly #supervisor: Supervisor;
+  #up: Up | null = null;
+  #wasUp = false;
+  #stopped = false;
+
+  private constructor(options: StackOptions, supervisor: Supervisor) {
+    this.#options = options;
+    this.#supervisor = supervisor;
+  }
+
+  /** Null when a stack runs for this home already. */
+  static open(options: StackOptions): Stack | null {
+    let stack: Stack | null = null;
+    const { home, sayFor } = options;
+    const supervisor = Supervisor.acquire({ home, sayFor, onRestarted: () => stack?.rewrite() });
+    stack = supervisor && new Stack(options, supervisor);
+    return stack;
+  }
+
+  /** Resolves once the API says that it is ready and stack.json is written. */
+  async start(): Promise<Started> {
+    const { home, environment, sayFor, confirm } = this.#options;
+    rmSync(stackFilePath(home.directory), { force: true });
+    await this.#supervisor.stopSurvivorsBut(SERVER_NAMES);
+    const context: StackContext = {
+      home,
+      environment,
+      sayFor,
+      confirm,
+      ports: new PortBook(home, true),
+      survives: (name) => this.#supervisor.survives(name),
+      disposable: false,
+    };
+    const servers = await startServers(context, this.#supervisor);
+    const secrets = loadSecrets(home, environment);
+    const { apiUrl, specs } = await describePrograms(context, servers, secrets);
+    await Promise.all(
+      specs.map(async (spec) => {
+        const begun = Date.now();
+        await this.#supervisor.start(spec);
+        sayFor(spec.name)(`ready (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+      }),
+    );
+    if (this.#stopped) throw new Error('it was stopped while it started');
+    this.#up = { servers, secrets, apiUrl };
+    this.#wasUp = true;
+    return { file: this.#write(this.#up), servers, secrets };
+  }
+
+  /** Whether it ever came up; stays true after the end. */
+  get wasUp(): boolean {
+    return this.#wasUp;
+  }
+
+  /** Whether there is a real engine, so that deckies may run on it. */
+  get hasEngine(): boolean {
+    return this.#up?.servers.docker.host != null;
+  }
+
+  /** Whether the Docker Engine was ours to start, and its deckies stop with it. */
+  get ownsDocker(): boolean {
+    return this.#supervisor.processes.some(({ name }) => name === 'docker');
+  }
+
+  /** Stops all that was started, and nothing else. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#up = null;
+    rmSync(stackFilePath(this.#options.home.directory), { force: true });
+    await this.#supervisor.stop();
+  }
+
+  /** Pids change when a process is started again. */
+  rewrite(): void {
+    if (this.#up) this.#write(this.#up);
+  }
+
+  #write({ servers, secrets, apiUrl }: Up): StackFile {
+    const file: StackFile = {
+      api_url: apiUrl,
+      swarm_url: null,
+      temporal_address: servers.temporal.address,
+      temporal_namespace: servers.temporal.namespace,
+      temporal_ui_url: servers.temporal.uiUrl,
+      nats_url: servers.natsUrl,
+      database_url: servers.databaseUrl,
+      docker_host: servers.docker.host,
+      admin: { username: secrets.adminUser, password: secrets.adminPassword },
+      ca_dir: null,
+      processes: this.#supervisor.processes,
+    };
+    writeStackFile(this.#options.home.directory, file);
+    return file;
+  }
+}
