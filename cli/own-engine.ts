@@ -25,10 +25,12 @@ export function instanceOf(home: string, environment: NodeJS.ProcessEnv): string
   });
 }
 
-/** The engine that the stack of `home` uses or used; else DOCKER_HOST; else the default socket. */
-export function ownEngine(home: string, environment: NodeJS.ProcessEnv): OwnEngine {
+/** The engine of the stack that runs in `home`; else DOCKER_HOST; else the default socket. Null where that stack simulates. */
+export function ownEngine(home: string, environment: NodeJS.ProcessEnv): OwnEngine | null {
   const instance = instanceOf(home, environment);
-  const dockerHost = readStackFile(home)?.docker_host ?? (environment.DOCKER_HOST || `unix://${DEFAULT_SOCKET}`);
+  const stack = readStackFile(home);
+  if (stack && !stack.docker_host) return null;
+  const dockerHost = stack?.docker_host ?? (environment.DOCKER_HOST || `unix://${DEFAULT_SOCKET}`);
   const engine = createDockerEngine({
     dockerHost,
     // Purge goes by the instance alone; the project names nothing here.

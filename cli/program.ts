@@ -96,7 +96,7 @@ function addDeploy(program: Command, act: Act): void {
     )
     .option('--host-lost-after <duration>', 'give up a silent host (default: 90s)', durationText('--host-lost-after'))
     .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
-    .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there')
+    .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there once all have ended')
     .action((file: string, options, command: Command) => act(command, (context) => deploy(context, file, options)));
 }
 

@@ -30,5 +30,8 @@ export function shortDuration(ms: number): string {
   return `${Math.floor(seconds / 3600)}h${pad((seconds % 3600) / 60)}m`;
 }
 
+/** `1 network`, `3 networks`. */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
 /** `1 decky`, `3 deckies`. */
-export const deckies = (count: number): string => `${count} ${count === 1 ? 'decky' : 'deckies'}`;
+export const deckies = (count: number): string => counted(count, 'decky', 'deckies');

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { text as readAll } from 'node:stream/consumers';
+import { OPERATION } from '../../fleet/lifecycle.ts';
+import type { OperationRow } from '../api-types.ts';
 import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import type { Accepted, DeployBody } from '../master.ts';
@@ -9,7 +11,7 @@ import { reportEnd } from '../report.ts';
 import { countByStatus } from '../tally.ts';
 import { deckies } from '../text.ts';
 import { viewFor } from '../views.ts';
-import { type WatchResult, watchRows } from '../watch.ts';
+import { watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { submit } from './submit.ts';
@@ -73,10 +75,10 @@ async function send(context: Context, ini: string, options: DeployOptions, deadl
   return accepted;
 }
 
-/** `succeeded` are those that this deploy brought up, `unchanged` those that were there already. */
-async function writeSummary(file: string | undefined, result: WatchResult | null, unchanged: number): Promise<void> {
+/** Written once all have ended. `succeeded` are those that this deploy brought up, `unchanged` those that were there already. */
+async function writeSummary(file: string | undefined, rows: readonly OperationRow[], unchanged: number): Promise<void> {
   if (file === undefined) return;
-  const counts = countByStatus((result?.snapshot.rows ?? []).filter((row) => row.operation === 'deploy'));
+  const counts = countByStatus(rows.filter((row) => row.operation === OPERATION.deploy));
   const summary = { succeeded: counts.succeeded, failed: counts.failed, unchanged };
   await writeFile(file, `${JSON.stringify(summary)}\n`);
 }
@@ -113,7 +115,7 @@ export async function deploy(context: Context, file: string, options: DeployOpti
   const nothingToFollow = accepted === null && missing.underway.length === 0;
   if (nothingToFollow && !context.json) context.io.out('Nothing to do.');
   if (!options.wait || nothingToFollow) {
-    await writeSummary(options.summaryFile, null, missing.unchanged.length);
+    if (nothingToFollow) await writeSummary(options.summaryFile, [], missing.unchanged.length);
     return nothingToFollow && !context.json ? EXIT.succeeded : acceptedOnly(context, accepted, missing);
   }
   const id = accepted?.deployment_id ?? null;
@@ -125,7 +127,7 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     timeoutMs: Math.max(0, startedAt + timeoutMs - Date.now()),
     interrupted: context.io.interrupted,
   });
-  await writeSummary(options.summaryFile, result, missing.unchanged.length);
+  if (result.end === 'ended') await writeSummary(options.summaryFile, result.snapshot.rows, missing.unchanged.length);
   return reportEnd(context.io, {
     result,
     unchanged: missing.unchanged.length,

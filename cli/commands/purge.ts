@@ -6,6 +6,7 @@ import { findSurvivors } from '../../stack/survivors.ts';
 import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import { instanceOf, type OwnEngine, ownEngine } from '../own-engine.ts';
+import { counted } from '../text.ts';
 
 export interface PurgeOptions {
   readonly yes?: boolean;
@@ -16,6 +17,8 @@ interface Removed {
   readonly containers: number;
   readonly networks: number;
 }
+
+const NOTHING: Removed = { containers: 0, networks: 0 };
 
 /** Names of what still runs for this state directory. */
 const running = (home: string): string[] =>
@@ -68,16 +71,19 @@ export async function purge(context: Context, options: PurgeOptions): Promise<Ex
   if (alive.length > 0 && !context.json)
     io.err('The stack runs and keeps its deckies in its books; `deckhand teardown --all` takes them out of both.');
   const target = ownEngine(home, io.environment);
-  const what = `all containers and networks of instance ${instance} on ${target.dockerHost}`;
-  await agree(context, `Remove ${what}${state ? ` and the directory ${home}` : ''}?`, options);
-  const removed = await purgeEngine(target, state);
+  const engine = target
+    ? `all containers and networks of instance ${instance} on ${target.dockerHost}`
+    : 'nothing (deckies are simulated)';
+  await agree(context, `Remove ${engine}${state ? ` and the directory ${home}` : ''}?`, options);
+  const removed = target ? await purgeEngine(target, state) : NOTHING;
   if (state) removeState(home);
-  if (context.json) printJson(io, { instance, engine: target.dockerHost, ...removed, state_removed: state });
+  const facts = { instance, engine: target?.dockerHost ?? null, ...removed, state_removed: state };
+  if (context.json) printJson(io, facts);
   else {
     io.out(
       removed
-        ? `Removed ${removed.containers} containers and ${removed.networks} networks of instance ${instance}.`
-        : `The engine at ${target.dockerHost} does not answer; nothing was removed there.`,
+        ? `Removed ${counted(removed.containers, 'container')} and ${counted(removed.networks, 'network')} of instance ${instance}.`
+        : `The engine at ${facts.engine} does not answer; nothing was removed there.`,
     );
     if (state) io.out(`Removed ${home}.`);
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -106,7 +106,9 @@ describe('cli commands', () => {
   it('deploy exits 5 when the wait ended first, saying what is waited for and how to look again', async () => {
     const open = deployment([row('web-01', 'running')], { waiting_for: 'web-01 to stay up, until 06:05' });
     master.script = scripted({ 'POST /deckies/deploy': ACCEPTED, 'GET /deployments/d-1': found(open) });
-    assert.equal(await run(['deploy', file, '--wait', '--timeout', '400ms'], io), 5);
+    const summary = join(folder, 'summary.json');
+    assert.equal(await run(['deploy', file, '--wait', '--timeout', '400ms', '--summary-file', summary], io), 5);
+    assert.equal(existsSync(summary), false, 'a count before the end would be taken for the end');
     assert.match(
       io.errors.at(-1) ?? '',
       /^Still running after .*1 decky of 1 to go\. Waiting for: web-01 to stay up, until 06:05\nLook at it: deckhand status d-1/,
