@@ -85,7 +85,8 @@ export async function provideNats(context: StackContext): Promise<Provided<strin
   };
 }
 
-async function answersWithJetStream(url: string): Promise<boolean> {
+/** True, or throws why not. */
+export async function answersWithJetStream(url: string): Promise<boolean> {
   const connection = await connect({ servers: url, reconnect: false, timeout: 2_000 });
   try {
     await (await connection.jetstreamManager()).getAccountInfo();

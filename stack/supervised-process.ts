@@ -1,6 +1,6 @@
 /** One process under supervision: started, or taken over from a killed supervisor; started again when it dies; stopped for good. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ProcessSpec } from './context.ts';
 import { identify, isRunning, type ProcessIdentity, signalProcess, waitForExit } from './process-table.ts';
@@ -140,9 +140,11 @@ export class SupervisedProcess {
     const identity = this.#identity;
     const until = Date.now() + timeoutMs;
     while (!this.#stopping) {
-      if (!identity || !isRunning(identity)) throw new Error(`${spec.name} ended while it started; see ${logFile}`);
+      if (!identity || !isRunning(identity))
+        throw new Error(`${spec.name} ended while it started; ${lastLines(logFile)}`);
       if (await spec.ready().catch(() => false)) return;
-      if (Date.now() > until) throw new Error(`${spec.name} was not ready after ${timeoutMs / 1000} s; see ${logFile}`);
+      if (Date.now() > until)
+        throw new Error(`${spec.name} was not ready after ${timeoutMs / 1000} s; ${lastLines(logFile)}`);
       await this.#pause(READY_POLL_MS);
     }
   }
@@ -167,4 +169,15 @@ function openLog(path: string): number {
     // There is none yet.
   }
   return openSync(path, 'a', 0o600);
+}
+
+const LAST_LINES = 8;
+
+function lastLines(path: string): string {
+  try {
+    const lines = readFileSync(path, 'utf8').trim().split('\n').slice(-LAST_LINES);
+    return `the last lines of ${path}:\n${lines.map((line) => `  ${line.slice(0, 400)}`).join('\n')}`;
+  } catch {
+    return `see ${path}`;
+  }
 }

@@ -1,5 +1,6 @@
 /** Starts processes, keeps them running, and stops them in reverse order; one supervisor per DECKHAND_HOME. */
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ProcessSpec } from './context.ts';
 import { tryLock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
@@ -13,7 +14,8 @@ export interface SupervisorOptions {
   readonly onRestarted: (name: string) => void;
 }
 
-export const lockFile = (home: StackHome): string => home.path('supervisor.lock');
+export const lockFilePath = (home: string): string => join(home, 'supervisor.lock');
+export const lockFile = (home: StackHome): string => lockFilePath(home.directory);
 
 export class Supervisor {
   readonly #options: SupervisorOptions;

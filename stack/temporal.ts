@@ -17,6 +17,13 @@ export const SEARCH_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze
   LifecycleOutcome: 'Keyword',
 });
 
+/** What an operator runs where a Temporal of his own does not know them. */
+export const registerCommand = (address: string, namespace: string, names: readonly string[]): string =>
+  [
+    `temporal operator search-attribute create --address ${address} --namespace ${namespace}`,
+    ...names.map((name) => `--name ${name} --type ${SEARCH_ATTRIBUTES[name]}`),
+  ].join(' ');
+
 export interface TemporalServer {
   readonly address: string;
   readonly namespace: string;
