@@ -13,6 +13,10 @@ export const composeFilePath = (composeDir: string, scope: EngineScope): string 
 /** Compose reads YAML 1.1 in places ("on", 0777, 2024-01-01): all strings but plain names are quoted. */
 const PLAIN_KEY = /^[A-Za-z_][\w.-]*$/;
 
+/** Compose's parser refuses these raw, or takes them for line breaks; all strings that can hold them are in double quotes, where an escape says the same. */
+const NEVER_RAW = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
+const escapeRaw = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
 /** Text of the file. A `$` is doubled, since Compose would take it for a variable. */
 export function composeFileText(document: ComposeDocument, scope: EngineScope): string {
   const services = Object.fromEntries(
@@ -27,7 +31,7 @@ export function composeFileText(document: ComposeDocument, scope: EngineScope): 
       if (position !== 'key') node.value = node.value.replaceAll('$', '$$$$');
     },
   });
-  return yaml.toString({ lineWidth: 0 });
+  return yaml.toString({ lineWidth: 0 }).replace(NEVER_RAW, escapeRaw);
 }
 
 /** Written aside and renamed, so that a reader sees the old or the new; readable by its owner only: it carries passwords. */

@@ -114,14 +114,16 @@ function removals(current: readonly CurrentContainer[], verdicts: ReadonlyMap<st
 export function planDecky(spec: DeckySpec, current: readonly CurrentContainer[], context: PlanContext): Step[] {
   const verdicts = judgeAll(spec, current, context);
   const steps = removals(current, verdicts);
-  const images = new Set<string>();
+  /** Image → the service that it is for first. */
+  const images = new Map<string, string>();
   const containers: Step[] = [];
   for (const [key, verdict] of verdicts) {
     if (verdict.kind === 'keep') continue;
     const service = serviceOf(spec, key);
     const target = service.container_name;
     if (verdict.kind === 'create') {
-      images.add(key);
+      const image = imageName(key, service, context.project);
+      if (!images.has(image)) images.set(image, key);
       containers.push({ action: 'createContainer', target, reason: verdict.reason, key });
     }
     const id = verdict.kind === 'start' ? verdict.container.id : null;
@@ -129,10 +131,8 @@ export function planDecky(spec: DeckySpec, current: readonly CurrentContainer[],
   }
   if (verdicts.get(spec.keys[0])?.kind !== 'keep')
     steps.push({ action: 'ensureNetwork', target: context.networkName, reason: `${spec.decky} needs it` });
-  for (const key of images) {
-    const target = imageName(key, serviceOf(spec, key), context.project);
+  for (const [target, key] of images)
     steps.push({ action: 'ensureImage', target, reason: `${serviceOf(spec, key).container_name} is made of it`, key });
-  }
   return [...steps, ...containers];
 }
 

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { toDeckhandError } from '../../adapters/docker/errors.ts';
+import { parseReference } from '../../adapters/docker/image-pull.ts';
+import { DeckhandError, ERRORS, isErrorCode } from '../../fleet/errors.ts';
+
+interface Answer {
+  readonly what: string;
+  readonly status: number;
+  readonly message: string;
+  readonly code: string;
+}
+
+const { answers } = JSON.parse(
+  readFileSync(new URL('../fixtures/engine/engine-answers.json', import.meta.url), 'utf8'),
+) as { answers: Answer[] };
+
+/** As dockerode throws it. */
+const engineError = ({ status, message }: Pick<Answer, 'status' | 'message'>): Error =>
+  Object.assign(new Error(`(HTTP code ${status}) unexpected - ${message} `), { statusCode: status, json: { message } });
+
+describe('errors of the Docker Engine', () => {
+  for (const answer of answers) {
+    it(`C9: "${answer.what}" (${answer.status}) is ${answer.code}`, () => {
+      const error = toDeckhandError(engineError(answer), 'start of container web1');
+      assert.equal(error.code, answer.code);
+      assert.ok(isErrorCode(answer.code));
+      assert.equal(error.retryable, ERRORS[error.code].retryable);
+    });
+  }
+
+  it("C8: the sentence says what was tried and the engine's own words", () => {
+    const error = toDeckhandError(
+      engineError({ status: 400, message: 'No command specified' }),
+      'creation of container web1',
+    );
+    assert.equal(error.message, 'creation of container web1: the engine says (400) No command specified');
+  });
+
+  it('C9: words alone never make an error permanent', () => {
+    const error = toDeckhandError(engineError({ status: 500, message: 'layer not found, try later' }), 'x');
+    assert.equal(error.retryable, true);
+  });
+
+  for (const code of ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
+    it(`a connection that ends with ${code} is EngineUnreachable, which is tried again`, () => {
+      const error = toDeckhandError(Object.assign(new Error(`connect ${code} /x.sock`), { code }), 'ping');
+      assert.equal(error.code, 'EngineUnreachable');
+      assert.equal(error.retryable, true);
+    });
+
+  it('an error of ours passes through unchanged', () => {
+    const own = new DeckhandError('BuildFailed', 'no');
+    assert.equal(toDeckhandError(own, 'x'), own);
+  });
+});
+
+describe('image references', () => {
+  for (const [image, fromImage, tag] of [
+    ['nginx', 'nginx', 'latest'],
+    ['nginx:1.27', 'nginx', '1.27'],
+    ['localhost:5000/a/b', 'localhost:5000/a/b', 'latest'],
+    ['localhost:5000/a/b:2', 'localhost:5000/a/b', '2'],
+    ['debian:bookworm-slim@sha256:f9c6', 'debian', 'sha256:f9c6'],
+  ] as const)
+    it(`${image} is ${fromImage} and ${tag}`, () => {
+      assert.deepEqual(parseReference(image), { fromImage, tag });
+    });
+});

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { composeConfigHash } from '../../adapters/docker/config-hash.ts';
+import type { CurrentContainer } from '../../adapters/docker/current.ts';
+import { describeDifferences, type PlanContext, planDecky, type Step, serviceOf } from '../../adapters/docker/plan.ts';
+import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+
+const CONTEXT: PlanContext = { networkName: 'decnet_lan', networkId: 'net1', project: 'decnet' };
+const BASE_ID = 'id-web1';
+
+const serviceSpec = (name: string, change: Partial<ComposeService> = {}): ComposeService => ({
+  image: 'deckhand/http:1',
+  container_name: name,
+  network_mode: 'service:web1',
+  depends_on: ['web1'],
+  ...change,
+});
+
+const spec = (base: Partial<ComposeService> = {}, http: Partial<ComposeService> = {}): DeckySpec => ({
+  decky: 'web1',
+  keys: ['web1', 'web1-http', 'web1-ssh'],
+  services: {
+    web1: {
+      image: 'deckhand/base:1',
+      container_name: 'web1',
+      networks: { decnet_lan: { ipv4_address: '10.0.0.5' } },
+      ...base,
+    },
+    'web1-http': serviceSpec('web1-http', http),
+    'web1-ssh': serviceSpec('web1-ssh'),
+  },
+});
+
+/** A container as it would be after `up` of the spec. */
+function running(wanted: DeckySpec, key: string, change: Partial<CurrentContainer> = {}): CurrentContainer {
+  const isBase = key === wanted.keys[0];
+  const service = serviceOf(wanted, key);
+  return {
+    id: `id-${key}`,
+    name: service.container_name,
+    decky: 'web1',
+    key,
+    image: service.image ?? '',
+    state: 'running',
+    configHash: composeConfigHash(service, isBase ? null : BASE_ID),
+    networkId: isBase ? 'net1' : null,
+    ip: isBase ? '10.0.0.5' : null,
+    ...change,
+  };
+}
+
+const all = (wanted: DeckySpec, change: Record<string, Partial<CurrentContainer>> = {}): CurrentContainer[] =>
+  wanted.keys.map((key) => running(wanted, key, change[key]));
+
+const brief = (steps: readonly Step[]): string[] => steps.map((step) => `${step.action} ${step.target}`);
+
+const EVERYTHING_NEW = [
+  'ensureNetwork decnet_lan',
+  'ensureImage deckhand/base:1',
+  'ensureImage deckhand/http:1',
+  'createContainer web1',
+  'startContainer web1',
+  'createContainer web1-http',
+  'startContainer web1-http',
+  'createContainer web1-ssh',
+  'startContainer web1-ssh',
+];
+
+describe('the plan for a decky', () => {
+  it('makes all that is missing, the base before its services', () => {
+    assert.deepEqual(brief(planDecky(spec(), [], CONTEXT)), EVERYTHING_NEW);
+  });
+
+  it('C3: is empty when all is as it should be', () => {
+    assert.deepEqual(planDecky(spec(), all(spec()), CONTEXT), []);
+  });
+
+  it('replaces the one service that changed, and only it', () => {
+    const steps = planDecky(spec({}, { environment: { A: 'b' } }), all(spec()), CONTEXT);
+    assert.deepEqual(brief(steps), [
+      'removeContainer web1-http',
+      'ensureImage deckhand/http:1',
+      'createContainer web1-http',
+      'startContainer web1-http',
+    ]);
+    assert.equal(steps[0]?.reason, 'its configuration changed');
+  });
+
+  it('replaces the services with their base, whose network namespace goes', () => {
+    const steps = planDecky(spec({ hostname: 'new' }), all(spec()), CONTEXT);
+    assert.deepEqual(brief(steps), [
+      'removeContainer web1',
+      'removeContainer web1-http',
+      'removeContainer web1-ssh',
+      ...EVERYTHING_NEW,
+    ]);
+    assert.equal(steps[1]?.reason, 'its base is made anew');
+  });
+
+  it('replaces a base that hangs on another network than the one that stays', () => {
+    const steps = planDecky(spec(), all(spec(), { web1: { networkId: 'old' } }), CONTEXT);
+    assert.deepEqual(brief(steps).slice(3), EVERYTHING_NEW);
+    assert.equal(steps[0]?.reason, 'it is not on the network decnet_lan');
+  });
+
+  it('replaces everything when the network is to be made anew', () => {
+    const steps = planDecky(spec(), all(spec()), { ...CONTEXT, networkId: null });
+    assert.deepEqual(brief(steps).slice(3), EVERYTHING_NEW);
+  });
+
+  it('starts what was created and not started', () => {
+    const steps = planDecky(spec(), all(spec(), { 'web1-ssh': { state: 'created' } }), CONTEXT);
+    assert.deepEqual(steps, [
+      { action: 'startContainer', target: 'web1-ssh', reason: 'it is created', key: 'web1-ssh', id: 'id-web1-ssh' },
+    ]);
+  });
+
+  it('starts a base that stands still, and makes the services anew that hung on its old namespace', () => {
+    const current = all(spec(), { web1: { state: 'exited' }, 'web1-ssh': { state: 'exited' } });
+    assert.deepEqual(brief(planDecky(spec(), current, CONTEXT)), [
+      'removeContainer web1-http',
+      'ensureNetwork decnet_lan',
+      'ensureImage deckhand/http:1',
+      'startContainer web1',
+      'createContainer web1-http',
+      'startContainer web1-http',
+      'startContainer web1-ssh',
+    ]);
+  });
+
+  it('makes the rest when half of the services are there', () => {
+    const steps = planDecky(spec(), all(spec()).slice(0, 2), CONTEXT);
+    assert.deepEqual(brief(steps), [
+      'ensureImage deckhand/http:1',
+      'createContainer web1-ssh',
+      'startContainer web1-ssh',
+    ]);
+  });
+
+  for (const state of ['dead', 'removing', 'paused', 'restarting'])
+    it(`makes a container anew that is ${state}`, () => {
+      const steps = planDecky(spec(), all(spec(), { 'web1-http': { state } }), CONTEXT);
+      assert.deepEqual(brief(steps)[0], 'removeContainer web1-http');
+      assert.equal(steps[0]?.reason, `it is ${state}`);
+    });
+
+  it('makes a container anew whose image name means another image now', () => {
+    const steps = planDecky(spec(), all(spec(), { 'web1-http': { image: 'sha256:abc' } }), CONTEXT);
+    assert.equal(steps[0]?.reason, 'the image deckhand/http:1 changed');
+  });
+
+  it('removes what nobody wants any more, and a second container of one service', () => {
+    const extra = running(spec(), 'web1-http', { id: 'other', name: 'web1-http-2' });
+    const gone = running(spec(), 'web1-http', { id: 'gone', name: 'web1-ftp', key: 'web1-ftp' });
+    assert.deepEqual(
+      planDecky(spec(), [...all(spec()), extra, gone], CONTEXT).map(
+        (step) => `${step.action} ${step.target}: ${step.reason}`,
+      ),
+      ['removeContainer web1-http-2: it is there twice', 'removeContainer web1-ftp: nobody wants it any more'],
+    );
+  });
+
+  it('does not start again what another attempt left created on the old base', () => {
+    const current = all(spec(), { 'web1-ssh': { state: 'created', configHash: 'of another base' } });
+    assert.equal(brief(planDecky(spec(), current, CONTEXT))[0], 'removeContainer web1-ssh');
+  });
+});
+
+describe('the differences of a decky, in words', () => {
+  it('are none when all is as specified', () => {
+    assert.deepEqual(describeDifferences(spec(), all(spec()), CONTEXT), []);
+  });
+
+  it('name each container and why', () => {
+    const current = all(spec(), { 'web1-ssh': { state: 'exited' } }).filter(({ key }) => key !== 'web1-http');
+    assert.deepEqual(describeDifferences(spec(), current, CONTEXT), [
+      'web1-http: it is missing',
+      'web1-ssh: it is exited',
+    ]);
+  });
+});
