@@ -1,0 +1,139 @@
+/**
+ * An engine without containers, for machines that can have no Docker and for load: it keeps the same promises about what is
+ * there, what is as specified and what an address is, and says `simulated: true`, which every screen shows.
+ */
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { ComposeDocument, ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { FleetNetwork } from '../../fleet/config.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { composeFilePath, composeFileText, writeComposeFile } from '../docker/compose-file.ts';
+import type {
+  ComposeEngine,
+  DeckyObservation,
+  EngineScope,
+  Health,
+  OperationOptions,
+  PlannedStep,
+  UpResult,
+} from '../docker/engine.ts';
+import { serviceOf } from '../docker/plan.ts';
+import { type SimulatedDecky, type SimulatedState, SimulatedStore } from './store.ts';
+
+export interface SimulatedEngineOptions {
+  readonly scope: EngineScope;
+  /** Where its state and the compose file are written. */
+  readonly stateDir: string;
+}
+
+export const createSimulatedEngine = (options: SimulatedEngineOptions): ComposeEngine => new SimulatedEngine(options);
+
+const addressOf = (service: ComposeService): string | null =>
+  Object.values(service.networks ?? {})[0]?.ipv4_address ?? null;
+
+const hashOf = (spec: DeckySpec): string => createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+
+class SimulatedEngine implements ComposeEngine {
+  readonly simulated = true;
+  readonly #scope: EngineScope;
+  readonly #store: SimulatedStore;
+  readonly #composeFile: string;
+
+  constructor({ scope, stateDir }: SimulatedEngineOptions) {
+    this.#scope = scope;
+    this.#store = new SimulatedStore(join(stateDir, `${scope.project}.json`), scope.instance);
+    this.#composeFile = composeFilePath(stateDir, scope);
+  }
+
+  ping(): Promise<{ readonly version: string }> {
+    return Promise.resolve({ version: 'simulated' });
+  }
+
+  async observe(specs: readonly DeckySpec[]): Promise<readonly DeckyObservation[]> {
+    const { deckies } = await this.#store.read();
+    return specs.map((spec) => {
+      const found = deckies[spec.decky];
+      const differences = !found ? ['it is missing'] : found.hash === hashOf(spec) ? [] : ['its configuration changed'];
+      const containers = (found?.containers ?? []).map((container) => ({ ...container, state: 'running' }));
+      return { decky: spec.decky, asSpecified: differences.length === 0, differences, containers };
+    });
+  }
+
+  async up(spec: DeckySpec, _network: FleetNetwork, options: OperationOptions = {}): Promise<UpResult> {
+    options.signal?.throwIfAborted();
+    const state = await this.#store.read();
+    const found = state.deckies[spec.decky];
+    const hash = hashOf(spec);
+    if (found?.hash === hash) return { unchanged: true, steps: [] };
+    const containers = spec.keys.map((key) => {
+      const service = serviceOf(spec, key);
+      return { name: service.container_name, service: key, ip: addressOf(service) };
+    });
+    refuseTakenAddress(state, spec.decky, containers);
+    const reason = found ? 'its configuration changed' : 'it is missing';
+    const steps = containers.map(({ name }): PlannedStep => ({ action: 'createContainer', target: name, reason }));
+    for (const { name } of containers) options.onProgress?.(`simulating ${name}`);
+    state.deckies[spec.decky] = { hash, startedAt: Date.now(), containers };
+    state.network = true;
+    await this.#store.save();
+    return { unchanged: false, steps };
+  }
+
+  async health(spec: DeckySpec, minHealthyMs: number): Promise<Health> {
+    const found = (await this.#store.read()).deckies[spec.decky];
+    if (!found) return { status: 'failed', sentence: `decky ${spec.decky} is not there (simulated)` };
+    const remainingMs = found.startedAt + minHealthyMs - Date.now();
+    if (remainingMs <= 0) return { status: 'healthy' };
+    return { status: 'waiting', sentence: `decky ${spec.decky} is younger than ${minHealthyMs / 1000} s`, remainingMs };
+  }
+
+  async down(decky: string, options: OperationOptions = {}): Promise<readonly string[]> {
+    options.signal?.throwIfAborted();
+    const state = await this.#store.read();
+    const found = state.deckies[decky];
+    if (!found) return [];
+    delete state.deckies[decky];
+    await this.#store.save();
+    return found.containers.map(({ name }) => name);
+  }
+
+  async removeNetworkIfUnused(): Promise<boolean> {
+    const state = await this.#store.read();
+    if (!state.network || Object.keys(state.deckies).length > 0) return false;
+    state.network = false;
+    await this.#store.save();
+    return true;
+  }
+
+  async deckies(): Promise<readonly string[]> {
+    return Object.keys((await this.#store.read()).deckies).sort();
+  }
+
+  async writeDocument(document: ComposeDocument): Promise<string> {
+    await writeComposeFile(this.#composeFile, composeFileText(document, this.#scope));
+    return this.#composeFile;
+  }
+
+  async purge(): Promise<{ readonly containers: number; readonly networks: number }> {
+    const state = await this.#store.read();
+    const containers = Object.values(state.deckies).reduce((sum, decky) => sum + decky.containers.length, 0);
+    const networks = state.network ? 1 : 0;
+    state.deckies = {};
+    state.network = false;
+    await this.#store.save();
+    return { containers, networks };
+  }
+}
+
+function refuseTakenAddress(state: SimulatedState, decky: string, containers: SimulatedDecky['containers']): void {
+  const wanted = new Set(containers.flatMap(({ ip }) => ip ?? []));
+  for (const [other, { containers: theirs }] of Object.entries(state.deckies)) {
+    const taken = theirs.find(({ ip }) => ip !== null && wanted.has(ip));
+    if (other === decky || !taken) continue;
+    throw new DeckhandError(
+      'AddressTaken',
+      `address ${taken.ip} of decky ${decky} is in use by container ${taken.name} (decky ${other}); ` +
+        'give the decky another address or free this one',
+    );
+  }
+}
