@@ -42,7 +42,7 @@ async function diagnosePorts(running: boolean): Promise<Finding> {
 
 /** Tried in a network namespace that ends with the command, so that no interface of the machine is touched. */
 function canMake(link: string): boolean {
-  const script = `ip link add a type veth peer name b && ip link add ${link}`;
+  const script = `ip link add v0 type veth peer name v1 && ip link add ${link}`;
   return spawnSync('unshare', ['--net', 'sh', '-c', script], { stdio: 'ignore', timeout: 5_000 }).status === 0;
 }
 
@@ -52,7 +52,11 @@ function diagnoseNetworks(): Finding {
     return warn(part, 'not Linux', 'Deckies get addresses inside Docker’s own machine only.');
   if (process.getuid?.() !== 0 || !findOnPath('unshare', ['/usr/bin']) || !findOnPath('ip', ['/usr/sbin', '/sbin']))
     return warn(part, 'not tried', 'Trying macvlan, ipvlan and bridge needs root, `unshare` and `ip`.');
-  const kinds = { macvlan: 'link a name c type macvlan', ipvlan: 'link a name c type ipvlan', bridge: 'c type bridge' };
+  const kinds = {
+    macvlan: 'link v0 name w0 type macvlan',
+    ipvlan: 'link v0 name w0 type ipvlan',
+    bridge: 'w0 type bridge',
+  };
   const able = Object.entries(kinds).filter(([, link]) => canMake(link));
   const names = able.map(([name]) => name);
   const lacking = Object.keys(kinds).filter((name) => !names.includes(name));

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { DEFAULT_FLEET, parseOptions } from '../../stack/options.ts';
+
+const start = (...args: string[]) => {
+  const parsed = parseOptions(args);
+  assert.equal(parsed.kind, 'start', JSON.stringify(parsed));
+  return parsed.kind === 'start' ? parsed.options : assert.fail();
+};
+const sentence = (...args: string[]) => {
+  const parsed = parseOptions(args);
+  return parsed.kind === 'wrong' ? parsed.sentence : assert.fail(`${args.join(' ')} was accepted`);
+};
+
+describe('options of npm start', () => {
+  it('deploys the quickstart fleet unless told otherwise', () => {
+    assert.deepEqual(start(), { fleet: DEFAULT_FLEET, once: false, replace: false, yes: false });
+  });
+
+  it('takes a fleet of one’s own, or none', () => {
+    assert.equal(start('--fleet', 'mine.ini').fleet, 'mine.ini');
+    assert.equal(start('--fleet', 'none').fleet, null);
+  });
+
+  it('takes --once, --replace and --yes', () => {
+    assert.deepEqual(start('--once', '--replace', '--yes', '--agents', '0'), {
+      fleet: DEFAULT_FLEET,
+      once: true,
+      replace: true,
+      yes: true,
+    });
+  });
+
+  it('says that agents come later, rather than ignoring them', () => {
+    assert.match(sentence('--agents', '2'), /agents come with the next release/);
+    assert.match(sentence('--agents', 'many'), /wants a number/);
+  });
+
+  it('refuses --once without a fleet, and options that it does not know', () => {
+    assert.match(sentence('--once', '--fleet', 'none'), /nothing to do/);
+    assert.match(sentence('--fleeet', 'x'), /--fleeet/);
+    assert.match(sentence('stray'), /stray/);
+  });
+});

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { parseRequest } from '../support/stack-runner.ts';
+import { addTotals, totalsLine } from '../support/stack-totals.ts';
+
+const rooms = (...args: string[]) => parseRequest(args).rooms.map(({ room }) => room.name);
+
+describe('node test/run.mjs', () => {
+  it('runs checks and all rooms when nothing is named', () => {
+    const request = parseRequest([]);
+    assert.equal(request.everything, true);
+    assert.ok(request.rooms.some(({ room }) => room.name === 'unit'));
+  });
+
+  it('runs the named rooms, in its own order, without checks', () => {
+    assert.deepEqual(rooms('e2e', 'unit'), ['unit', 'e2e']);
+    assert.equal(parseRequest(['unit']).everything, false);
+  });
+
+  it('runs single files in their rooms', () => {
+    const { rooms: found } = parseRequest(['/x/test/unit/a.test.ts', 'test/e2e/b.test.ts']);
+    assert.deepEqual(
+      found.map(({ room, files }) => [room.name, files]),
+      [
+        ['unit', ['test/unit/a.test.ts']],
+        ['e2e', ['test/e2e/b.test.ts']],
+      ],
+    );
+  });
+
+  it('hands options on to mocha', () => {
+    assert.deepEqual(parseRequest(['unit', '--grep', 'all rooms']).mocha, ['--grep', 'all rooms']);
+  });
+
+  it('refuses a room that does not exist', () => {
+    assert.throws(() => parseRequest(['units']), /no room "units"/);
+  });
+
+  it('sums, and names skipped tests only where there are some', () => {
+    const sum = addTotals([
+      { passed: 2, failed: 0, skipped: 0 },
+      { passed: 1, failed: 1, skipped: 0 },
+    ]);
+    assert.equal(totalsLine(sum), '3 passed, 1 failed');
+    assert.equal(totalsLine({ ...sum, skipped: 2 }), '3 passed, 1 failed, 2 skipped');
+  });
+});
