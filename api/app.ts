@@ -80,7 +80,7 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
     if (missing !== null) throw new DeckhandError('Unavailable', missing);
     await next();
   });
-  app.use('/api/v1/*', answerInTime);
+  app.use('/api/v1/*', answerInTime(deps.deadlines));
 }
 
 /** Builds the app; nothing is opened or started. */

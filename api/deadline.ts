@@ -3,9 +3,13 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { DeckhandError } from '../fleet/errors.ts';
 import type { ApiEnv } from './environment.ts';
 
-const ANSWER_MS = 10_000;
-/** Deploys and teardowns have deadlines of their own, which end earlier. */
-const OPERATION_MS = 60_000;
+export interface AnswerDeadlines {
+  readonly answerMs: number;
+  /** For deploys and teardowns, which have deadlines of their own that end earlier. */
+  readonly operationMs: number;
+}
+
+export const ANSWER_DEADLINES: AnswerDeadlines = Object.freeze({ answerMs: 10_000, operationMs: 60_000 });
 
 /** Settles as `work` does, or rejects with `late()` after `ms`. */
 export async function within<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
@@ -23,15 +27,16 @@ export async function within<T>(ms: number, work: Promise<T>, late: () => Error)
 const isOperation = (c: Context): boolean =>
   (c.req.method === 'POST' || c.req.method === 'DELETE') && c.req.path.startsWith('/api/v1/deckies/');
 
-export const answerInTime: MiddlewareHandler<ApiEnv> = async (c, next) => {
-  const ms = isOperation(c) ? OPERATION_MS : ANSWER_MS;
-  await within(
-    ms,
-    next(),
-    () =>
-      new DeckhandError(
-        'Unavailable',
-        `No answer from PostgreSQL or Temporal within ${ms / 1000} s. Look at the state before you try again.`,
-      ),
-  );
-};
+export const answerInTime = (deadlines: AnswerDeadlines): MiddlewareHandler<ApiEnv> =>
+  async function answerInTime(c, next) {
+    const ms = isOperation(c) ? deadlines.operationMs : deadlines.answerMs;
+    await within(
+      ms,
+      next(),
+      () =>
+        new DeckhandError(
+          'Unavailable',
+          `No answer from PostgreSQL or Temporal within ${ms / 1000} s. Look at the state before you try again.`,
+        ),
+    );
+  };

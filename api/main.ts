@@ -13,6 +13,7 @@ import { openTemporal, type TemporalClient } from '../adapters/temporal/connecti
 import { createDeployments } from '../adapters/temporal/deployments.ts';
 import { createApp } from './app.ts';
 import { type ApiConfig, apiVariables, rolloutDefaults } from './config.ts';
+import { ANSWER_DEADLINES } from './deadline.ts';
 import type { ApiDependencies } from './ports.ts';
 import { startServer } from './server.ts';
 import { keptSecret } from './signing-secret.ts';
@@ -50,6 +51,7 @@ function dependencies(
     limiterEnabled: config.DECKHAND_LIMITER_ENABLED,
     corsOrigins: config.DECKHAND_CORS_ORIGINS,
     rolloutDefaults: rolloutDefaults(config),
+    deadlines: ANSWER_DEADLINES,
     teardownWaitMs: TEARDOWN_WAIT_MS,
   };
 }

@@ -9,6 +9,7 @@ import type { Users } from '../adapters/postgres/users.ts';
 import type { Deployments } from '../adapters/temporal/deployments.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import type { NetworkContext } from '../fleet/plan-deploy.ts';
+import type { AnswerDeadlines } from './deadline.ts';
 
 export interface ApiDependencies {
   readonly logger: Logger;
@@ -33,6 +34,7 @@ export interface ApiDependencies {
   readonly corsOrigins: readonly string[];
   /** Rollout options set by environment; a request's own win over them. */
   readonly rolloutDefaults: Partial<RolloutOptions>;
+  readonly deadlines: AnswerDeadlines;
   /** How long DELETE waits before it answers 202. */
   readonly teardownWaitMs: number;
 }

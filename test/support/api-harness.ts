@@ -12,6 +12,7 @@ import { createTokens } from '../../adapters/postgres/tokens.ts';
 import { createUsers } from '../../adapters/postgres/users.ts';
 import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import { createApp } from '../../api/app.ts';
+import { ANSWER_DEADLINES } from '../../api/deadline.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { ensureFirstAdmin } from '../../api/first-admin.ts';
 import type { ApiDependencies } from '../../api/ports.ts';
@@ -131,6 +132,7 @@ function dependencies(sql: Sql, secret: string): ApiDependencies {
     limiterEnabled: true,
     corsOrigins: [],
     rolloutDefaults: {},
+    deadlines: ANSWER_DEADLINES,
     teardownWaitMs: 1_000,
   };
 }
