@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { connect, type NatsConnection, StringCodec } from 'nats';
+import { createBus } from '../../adapters/nats/bus.ts';
+import { drainOutbox } from '../../adapters/postgres/outbox.ts';
+import { EVENT_STREAM, lifecycleSubject } from '../../fleet/subjects.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { testServers } from '../support/stack.ts';
+
+describe('the outbox and the bus', () => {
+  let database: TestDatabase;
+  let nats: NatsConnection;
+  let decky: string;
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    nats = await connect({ servers: testServers.natsUrl });
+    decky = `o${randomBytes(4).toString('hex')}`;
+  });
+  afterEach(async () => {
+    await nats.close();
+    await database.drop();
+  });
+
+  const announce = (id: string) => database.sql`
+    insert into outbox (message_id, decky_name, type, payload) values (${`${id}:running`}, ${decky}, 'lifecycle', ${database.sql.json({ lifecycle_id: id })})`;
+
+  async function stored(): Promise<{ id: string; subject: string; envelope: Record<string, unknown> }[]> {
+    const js = nats.jetstream();
+    const consumer = await js.consumers.get(EVENT_STREAM, { filterSubjects: lifecycleSubject(decky) });
+    const found = [];
+    for await (const message of await consumer.fetch({ max_messages: 100, expires: 1_000 }))
+      found.push({
+        id: message.headers?.get('Nats-Msg-Id') ?? '',
+        subject: message.subject,
+        envelope: JSON.parse(StringCodec().decode(message.data)),
+      });
+    return found;
+  }
+
+  it('sends in order, in DECNET’s envelope, for subscribers now and later', async () => {
+    const live = nats.subscribe(lifecycleSubject(decky), { max: 3 });
+    for (const id of ['1', '2', '3']) await announce(id);
+    const bus = createBus(testServers.natsUrl);
+    assert.equal(await drainOutbox(database.sql, bus.publish), 3);
+    const seen: string[] = [];
+    for await (const message of live)
+      seen.push(
+        (JSON.parse(StringCodec().decode(message.data)) as { payload: { lifecycle_id: string } }).payload.lifecycle_id,
+      );
+    assert.deepEqual(seen, ['1', '2', '3']);
+    const later = await stored();
+    assert.deepEqual(
+      later.map((one) => one.id),
+      ['1:running', '2:running', '3:running'],
+    );
+    const envelope = later[0]?.envelope ?? {};
+    assert.deepEqual(Object.keys(envelope).sort(), ['id', 'payload', 'topic', 'ts', 'type', 'v']);
+    assert.match(String(envelope.id), /^[0-9a-f]{32}$/);
+    assert.equal(envelope.topic, lifecycleSubject(decky));
+    await bus.close();
+  });
+
+  it('an event that was sent but not marked is stored once', async () => {
+    await announce('1');
+    const bus = createBus(testServers.natsUrl);
+    await drainOutbox(database.sql, bus.publish);
+    await database.sql`update outbox set sent_at = null`;
+    assert.equal(await drainOutbox(database.sql, bus.publish), 1);
+    assert.equal((await stored()).length, 1);
+    await bus.close();
+  });
+
+  it('a bus that fails in the middle keeps what it took, and the rest follows in order (promise 5)', async () => {
+    for (const id of ['1', '2', '3', '4']) await announce(id);
+    const bus = createBus(testServers.natsUrl);
+    let taken = 0;
+    const failing: typeof bus.publish = async (event) => {
+      if (taken === 2) throw new Error('the bus is down');
+      taken += 1;
+      await bus.publish(event);
+    };
+    await assert.rejects(drainOutbox(database.sql, failing), /the bus is down/);
+    assert.equal(await drainOutbox(database.sql, bus.publish), 2);
+    assert.deepEqual(
+      (await stored()).map((one) => one.id),
+      ['1', '2', '3', '4'].map((id) => `${id}:running`),
+    );
+    await bus.close();
+  });
+
+  it('two drainers at the same time send each event once and in order', async () => {
+    for (let id = 0; id < 60; id += 1) await announce(String(id));
+    const buses = [createBus(testServers.natsUrl), createBus(testServers.natsUrl)];
+    const counts = await Promise.all(buses.map((bus) => drainOutbox(database.sql, bus.publish)));
+    assert.equal((counts[0] ?? 0) + (counts[1] ?? 0), 60);
+    assert.deepEqual(
+      (await stored()).map((one) => one.id),
+      Array.from({ length: 60 }, (_, id) => `${id}:running`),
+    );
+    for (const bus of buses) await bus.close();
+  });
+
+  it('a bus that can’t be reached is said to be, and nothing is marked', async () => {
+    await announce('1');
+    const bus = createBus('nats://127.0.0.1:1');
+    await assert.rejects(drainOutbox(database.sql, bus.publish), /can’t be reached/);
+    assert.equal((await database.sql`select from outbox where sent_at is null`).length, 1);
+  });
+});

@@ -1,0 +1,142 @@
+/**
+ * A master without its HTTP front, for the workflow room: real PostgreSQL, Temporal, NATS and Docker Engine, with a schema,
+ * a task queue, a project and a bridge network of its own.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { NativeConnection, type Worker } from '@temporalio/worker';
+import { createLogger } from '../../adapters/logger.ts';
+import { type Bus, createBus } from '../../adapters/nats/bus.ts';
+import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
+import { openTemporal, type TemporalClient } from '../../adapters/temporal/connection.ts';
+import {
+  type AcceptedDeployment,
+  createDeployments,
+  type DeployInput,
+  type Deployments,
+} from '../../adapters/temporal/deployments.ts';
+import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { NetworkContext } from '../../fleet/plan-deploy.ts';
+import { workflowBundle } from '../../worker/bundle.ts';
+import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts';
+import { createLocalEngine, type LocalEngine } from '../../worker/engine.ts';
+import { createWorkers } from '../../worker/workers.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { testDirectory, testServers } from './stack.ts';
+
+/** Bridge pools of tests: away from the embedded stack's 10.200–10.219. */
+let nextPool = Math.floor(Math.random() * 200);
+const takePool = (): string => `10.231.${nextPool++ % 250}.0/24`;
+
+export interface World {
+  readonly id: string;
+  readonly database: TestDatabase;
+  readonly temporal: TemporalClient;
+  readonly deployments: Deployments;
+  readonly local: LocalEngine;
+  readonly config: WorkerConfig;
+  readonly bus: Bus;
+  readonly pool: string;
+  deploy(
+    ini: string,
+    options?: Partial<Pick<DeployInput, 'options' | 'idempotency'>> & { replace?: boolean },
+  ): Promise<AcceptedDeployment>;
+  rows(ids: readonly string[]): Promise<LifecycleRow[]>;
+  /** Waits until the rows ended and returns them. */
+  ended(ids: readonly string[], timeoutMs?: number): Promise<LifecycleRow[]>;
+  startWorker(): Promise<void>;
+  stopWorker(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function createWorld(options: { worker?: boolean; natsUrl?: string } = {}): Promise<World> {
+  const id = `t${randomBytes(4).toString('hex')}`;
+  process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
+  process.env.DECKHAND_LOG_LEVEL ??= 'error';
+  const database = await createTestDatabase();
+  const config = readWorkerConfig({
+    ...process.env,
+    DATABASE_URL: database.url,
+    DECKHAND_DB_SCHEMA: database.schema,
+    NATS_URL: options.natsUrl ?? testServers.natsUrl,
+    DOCKER_HOST: testServers.dockerHost ?? undefined,
+    DECKHAND_ENGINE: testServers.dockerHost ? 'docker' : 'simulated',
+    DECKHAND_HOME: testDirectory(id),
+    DECKHAND_INSTANCE: id,
+    DECKHAND_PROJECT: id,
+    DECKHAND_TASK_QUEUE: id,
+  });
+  const logger = createLogger(id);
+  const local = await createLocalEngine(config, logger);
+  const temporal = openTemporal(id);
+  const bus = createBus(config.natsUrl, id);
+  const deployments = createDeployments(database.sql, temporal, { taskQueue: id });
+  const reader = createLifecycleReader(database.sql);
+  const pool = takePool();
+  const network: NetworkContext = {
+    driver: 'bridge',
+    host_ip: null,
+    interfaces: ['lo', 'eth0'],
+    detected: null,
+    bridge_pool: pool,
+  };
+  let running: { workers: Worker[]; done: Promise<unknown>; connection: NativeConnection } | null = null;
+
+  const world: World = {
+    id,
+    database,
+    temporal,
+    deployments,
+    local,
+    config,
+    bus,
+    pool,
+    deploy: (ini, { replace = false, ...rest } = {}) =>
+      deployments.deploy({
+        username: 'admin',
+        request: { ini_content: ini, replace_fleet: replace },
+        options: { minHealthyTimeMs: 0 },
+        network,
+        idempotency: null,
+        ...rest,
+      }),
+    rows: (ids) => reader.byIds(ids),
+    ended: async (ids, timeoutMs = 90_000) => {
+      await deployments.waitForRows(ids, timeoutMs);
+      return reader.byIds(ids);
+    },
+    startWorker: async () => {
+      const connection = await NativeConnection.connect({ address: testServers.temporalAddress });
+      const bundle = await workflowBundle(join(config.cache, 'bundles'));
+      const { fleet, compose } = await createWorkers({
+        connection,
+        namespace: temporal.namespace,
+        client: temporal.client,
+        sql: database.sql,
+        bus,
+        local,
+        bundle,
+        taskQueue: id,
+        searchAttributes: true,
+      });
+      running = { workers: [fleet, compose], done: Promise.all([fleet.run(), compose.run()]), connection };
+    },
+    stopWorker: async () => {
+      if (!running) return;
+      const { workers, done, connection } = running;
+      running = null;
+      for (const worker of workers) worker.shutdown();
+      await done;
+      await connection.close();
+    },
+    close: async () => {
+      await world.stopWorker();
+      await local.engine.purge();
+      await bus.close();
+      await temporal.connection.close();
+      await database.drop();
+    },
+  };
+  if (options.worker !== false) await world.startWorker();
+  return world;
+}

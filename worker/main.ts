@@ -1,0 +1,108 @@
+/** The worker: configuration → adapters → activities → run. Drains on SIGTERM. */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadClientConnectConfig } from '@temporalio/envconfig';
+import { NativeConnection } from '@temporalio/worker';
+import { EnvironmentError } from '../adapters/environment.ts';
+import { createLogger, type Logger } from '../adapters/logger.ts';
+import { createBus } from '../adapters/nats/bus.ts';
+import { openDatabase } from '../adapters/postgres/connect.ts';
+import { migrate } from '../adapters/postgres/migrate.ts';
+import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
+import { ensureSweep } from '../adapters/temporal/schedules.ts';
+import { workflowBundle } from './bundle.ts';
+import { readWorkerConfig } from './config.ts';
+import { createLocalEngine } from './engine.ts';
+import { installRuntime } from './logging.ts';
+import { createWorkers } from './workers.ts';
+
+/** Temporal's database may be lost while the worker lives; its Schedule is looked after this often. */
+const SCHEDULE_CHECK_MS = 20_000;
+const RETRY_MS = 1_000;
+
+/** Tries until it works or the program is told to stop: servers may come up after the worker. */
+async function persist<T>(what: string, logger: Logger, stopping: AbortSignal, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      logger.warn({ err: error }, `${what} does not answer; trying again`);
+      await sleep(RETRY_MS, undefined, { signal: stopping });
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const config = readWorkerConfig();
+  const logger = createLogger('worker');
+  installRuntime(logger);
+  const stop = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
+
+  const sql = openDatabase(config.databaseUrl, { schema: config.schema, applicationName: 'deckhand-worker' });
+  const bus = createBus(config.natsUrl, 'deckhand-worker');
+  const [bundle, local] = await Promise.all([
+    workflowBundle(join(config.cache, 'bundles')),
+    createLocalEngine(config, logger),
+    persist('PostgreSQL', logger, stop.signal, () => migrate(sql, config.schema)),
+  ]);
+  const { connectionOptions } = loadClientConnectConfig();
+  const connection = await persist('Temporal', logger, stop.signal, () => NativeConnection.connect(connectionOptions));
+  const temporal = openTemporal(`deckhand-worker/${process.pid}`);
+  const searchAttributes = await persist('Temporal', logger, stop.signal, () => hasSearchAttributes(temporal));
+  const { fleet, compose } = await createWorkers({
+    connection,
+    namespace: temporal.namespace,
+    client: temporal.client,
+    sql,
+    bus,
+    local,
+    bundle,
+    taskQueue: config.taskQueue,
+    searchAttributes,
+  });
+  const runs = [fleet.run(), compose.run()];
+  logger.info(
+    { taskQueue: config.taskQueue, engine: config.engine, project: config.project, instance: config.instance },
+    'worker ready',
+  );
+  const schedules = lookAfterSchedules(logger, stop.signal, (now) =>
+    ensureSweep(temporal.client, { taskQueue: config.taskQueue, now }),
+  );
+  stop.signal.addEventListener('abort', () => {
+    logger.info('draining');
+    fleet.shutdown();
+    compose.shutdown();
+  });
+  await Promise.all(runs);
+  await schedules;
+  await Promise.allSettled([bus.close(), sql.end({ timeout: 2 }), connection.close(), temporal.connection.close()]);
+  logger.info('stopped');
+}
+
+/** Sweeps once at start, and makes the Schedule again where Temporal has lost it. */
+async function lookAfterSchedules(
+  logger: Logger,
+  stopping: AbortSignal,
+  ensure: (now: boolean) => Promise<void>,
+): Promise<void> {
+  let swept = false;
+  while (!stopping.aborted) {
+    try {
+      await ensure(!swept);
+      swept = true;
+    } catch (error) {
+      logger.warn({ err: error }, 'the sweep’s Schedule can’t be looked after; trying again');
+    }
+    await sleep(swept ? SCHEDULE_CHECK_MS : RETRY_MS, undefined, { signal: stopping }).catch(() => undefined);
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    if (error instanceof EnvironmentError) process.stderr.write(`${error.message}\n`);
+    else createLogger('worker').fatal({ err: error }, 'the worker can’t go on');
+    process.exit(error instanceof EnvironmentError ? 2 : 1);
+  },
+);
