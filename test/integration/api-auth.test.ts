@@ -158,4 +158,15 @@ describe('API: auth', () => {
     assert.equal(await api.deps.users.createFirst(again), false);
     assert.equal((await api.deps.users.list()).length, 1);
   });
+
+  it('lets browsers of the named origins in, and no others', async () => {
+    await api.close();
+    api = await createApiHarness({ deps: () => ({ corsOrigins: ['https://console.example'] }) });
+    const preflight = (origin: string) =>
+      api.call('OPTIONS', '/api/v1/deckies', { headers: { origin, 'access-control-request-method': 'GET' } });
+    const allowed = (await preflight('https://console.example')).headers;
+    assert.equal(allowed.get('access-control-allow-origin'), 'https://console.example');
+    assert.equal(allowed.get('access-control-allow-credentials'), null);
+    assert.equal((await preflight('https://evil.example')).headers.get('access-control-allow-origin'), null);
+  });
 });
