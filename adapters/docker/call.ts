@@ -1,5 +1,6 @@
 /** One call of the Docker Engine: bounded in number and time, cancellable, its errors translated. */
 import { DeckhandError } from '../../fleet/errors.ts';
+import { onAbort } from './abort.ts';
 import { toDeckhandError } from './errors.ts';
 import type { Semaphore } from './semaphore.ts';
 
@@ -26,8 +27,7 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
   signal?.throwIfAborted();
   const release = options.semaphore ? await options.semaphore.acquire(signal) : undefined;
   const controller = new AbortController();
-  const onAbort = (): void => controller.abort();
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const stopListening = onAbort(signal, () => controller.abort());
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -45,7 +45,7 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
     throw toDeckhandError(error, doing);
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    stopListening();
     release?.();
   }
 }

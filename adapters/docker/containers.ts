@@ -1,12 +1,12 @@
 /** Creating, starting and removing single containers. */
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { pauseFor } from './abort.ts';
 import { type CallOptions, CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { EngineScope } from './engine.ts';
 import { engineStatus } from './errors.ts';
 import { LABEL, ownerInWords } from './labels.ts';
 import type { Semaphore } from './semaphore.ts';
-import { pauseFor } from './single-flight.ts';
 
 /** A removal that is under way elsewhere, or that the engine fumbled, is given this many looks. */
 const REMOVAL_TRIES = 4;

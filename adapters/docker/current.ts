@@ -1,9 +1,9 @@
 /** What runs: containers of this instance and project as one listing of the engine shows them. */
 import type Docker from 'dockerode';
+import { raceAbort } from './abort.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { EngineScope } from './engine.ts';
 import { LABEL } from './labels.ts';
-import { raceAbort } from './single-flight.ts';
 
 export interface CurrentContainer {
   readonly id: string;

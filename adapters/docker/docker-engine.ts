@@ -3,6 +3,7 @@ import type Docker from 'dockerode';
 import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import type { Logger } from '../logger.ts';
+import { raceAbort } from './abort.ts';
 import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { composeFilePath, composeFileText, writeComposeFile } from './compose-file.ts';
 import { connectDocker } from './connect.ts';
@@ -17,7 +18,6 @@ import { LABEL, withOwnLabels } from './labels.ts';
 import { NetworkKeeper } from './network.ts';
 import { describeDifferences, planDecky, serviceOf } from './plan.ts';
 import { Semaphore } from './semaphore.ts';
-import { raceAbort } from './single-flight.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
 const DEFAULT_PARALLEL = 24;

@@ -1,7 +1,7 @@
 /** Pulls an image from its registry. */
-import { setTimeout as pause } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { onAbort, pauseFor } from './abort.ts';
 import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
 
@@ -53,9 +53,8 @@ async function pullOnce(
   onProgress: (step: string) => void,
 ): Promise<void> {
   const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  signal.addEventListener('abort', abort, { once: true });
-  const idle = setTimeout(abort, IDLE_MS);
+  const stopListening = onAbort(signal, () => controller.abort());
+  const idle = setTimeout(() => controller.abort(), IDLE_MS);
   const layers = new Map<string, readonly [number, number]>();
   let told = 0;
   try {
@@ -78,7 +77,7 @@ async function pullOnce(
     throw new PullError(engineMessage(error), FINAL_STATUS.has(status) || FINAL_TEXT.test(engineMessage(error)));
   } finally {
     clearTimeout(idle);
-    signal.removeEventListener('abort', abort);
+    stopListening();
   }
 }
 
@@ -102,7 +101,7 @@ export async function pullImage(
       const wait = error.final ? undefined : PAUSES_MS[attempt];
       if (wait === undefined) throw unavailable(image, error, attempt + 1);
       onProgress(`pulling ${image}: trying again in ${wait / 1000} s (${error.message})`);
-      await pause(wait, undefined, { signal });
+      await pauseFor(wait, signal);
     }
   }
 }

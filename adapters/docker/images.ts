@@ -2,12 +2,13 @@
 import type Docker from 'dockerode';
 import type { ComposeService } from '../../fleet/compose-types.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { raceAbort } from './abort.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { OperationOptions } from './engine.ts';
 import { engineStatus } from './errors.ts';
 import { buildImage } from './image-build.ts';
 import { pullImage } from './image-pull.ts';
-import { raceAbort, SingleFlight } from './single-flight.ts';
+import { SingleFlight } from './single-flight.ts';
 
 /** A build context that is ours (decoys/images.ts provides them). */
 export interface ImageContext {

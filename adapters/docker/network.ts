@@ -2,12 +2,13 @@
 import type Docker from 'dockerode';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { raceAbort } from './abort.ts';
 import { CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { EngineScope, OperationOptions } from './engine.ts';
 import { engineStatus } from './errors.ts';
 import { LABEL } from './labels.ts';
 import { type CurrentNetwork, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
-import { raceAbort, SingleFlight } from './single-flight.ts';
+import { SingleFlight } from './single-flight.ts';
 
 /** How long a look at the network is good for: long enough for a fleet to share it, short enough to notice a change. */
 const FRESH_MS = 10_000;

@@ -1,4 +1,6 @@
 /** A counting semaphore whose waiters can give up. */
+import { onAbort } from './abort.ts';
+
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -22,16 +24,15 @@ export class Semaphore {
 
   #wait(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(granted), 1);
-        reject(signal?.reason);
-      };
       const granted = (): void => {
-        signal?.removeEventListener('abort', onAbort);
+        stopListening();
         resolve();
       };
       this.#waiting.push(granted);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const stopListening = onAbort(signal, () => {
+        this.#waiting.splice(this.#waiting.indexOf(granted), 1);
+        reject(signal?.reason);
+      });
     });
   }
 

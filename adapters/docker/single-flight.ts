@@ -1,4 +1,5 @@
 /** Work that many ask for and one does: a build, a pull, the making of a network. */
+import { raceAbort } from './abort.ts';
 
 interface Flight<T> {
   readonly promise: Promise<T>;
@@ -53,23 +54,4 @@ export class SingleFlight<T> {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
     flight.controller.abort();
   }
-}
-
-/** Throws the signal's reason as soon as it is aborted; the promise goes on by itself. */
-export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
-/** A pause that an abort ends, with the signal's own reason. */
-export function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  return raceAbort(over, signal).finally(() => clearTimeout(timer));
 }
