@@ -138,9 +138,6 @@ async function assertDeployable(deps: RouteDependencies, input: DeployInput): Pr
 }
 
 async function accept(deps: RouteDependencies, input: DeployInput): Promise<AcceptedDeployment> {
-  // PostgreSQL's text and jsonb hold no NUL.
-  if (input.request.ini_content.includes('\0'))
-    throw new DeckhandError('InvalidIni', 'Configuration conflict: INI syntax or characters are invalid.');
   await assertDeployable(deps, input);
   return deps.deployments.deploy(input);
 }

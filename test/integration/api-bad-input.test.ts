@@ -154,6 +154,11 @@ describe('API: bad input', () => {
     }
   });
 
+  it('refuses the media type of a body that is too large without reading it', async () => {
+    const headers = { 'content-type': 'text/plain', 'content-length': String(BODY_LIMIT_BYTES + 1) };
+    assert.equal((await api.call('POST', DEPLOY, { raw: 'x'.repeat(BODY_LIMIT_BYTES + 1), headers })).status, 415);
+  });
+
   it('judges JSON before the token, the token before the schema and the path’s pattern', async () => {
     const json = { 'content-type': 'application/json' };
     assert.equal((await api.call('POST', DEPLOY, { raw: '{', headers: json })).status, 422);
