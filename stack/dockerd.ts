@@ -90,15 +90,19 @@ async function giveUpContainers(run: string, pidFile: string): Promise<void> {
   throw new Error('dockerd did not switch live restore off; its containers may go on running');
 }
 
-/** The containerd of a killed dockerd dies with it, but a moment later; a new dockerd that still finds it waits for it in vain. */
+/**
+ * The containerd of a killed dockerd dies with it, but a moment later, and may stay a zombie for another; a new dockerd that finds
+ * its pid in the file waits for it in vain, for 15 s. So it is ended, and the file removed.
+ */
 async function endContainerd(directory: string): Promise<void> {
   const file = join(directory, 'containerd.pid');
   const pid = existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : 0;
   const identity = pid > 0 ? identify(pid) : null;
-  if (!identity || !commandLine(pid).some((argument) => argument.startsWith(directory))) return;
-  if (await waitForExit(identity, 1_000)) return;
-  signalProcess(identity, 'SIGTERM');
-  if (!(await waitForExit(identity, 5_000))) signalProcess(identity, 'SIGKILL');
+  if (identity && commandLine(pid).some((argument) => argument.startsWith(directory))) {
+    if (!(await waitForExit(identity, 1_000))) signalProcess(identity, 'SIGTERM');
+    if (!(await waitForExit(identity, 5_000))) signalProcess(identity, 'SIGKILL');
+  }
+  rmSync(file, { force: true });
 }
 
 /** A dockerd refuses to start when the pid in its file runs, whoever that is by now. */
