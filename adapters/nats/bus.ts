@@ -1,10 +1,8 @@
 /** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
-import { AckPolicy, connect, type JetStreamClient, type NatsConnection, nanos, StringCodec } from 'nats';
+import { connect, type JetStreamClient, type NatsConnection, nanos, StringCodec } from 'nats';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/subjects.ts';
 import type { Publish } from '../postgres/outbox.ts';
-
-export { AckPolicy };
 
 const HOUR_MS = 3_600_000;
 /** Kept: 7 days or 1 GiB; repeats of a message id are dropped for 24 h (design, sections 4.8 and 7). */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { connect, type NatsConnection, StringCodec } from 'nats';
+import { AckPolicy, connect, type NatsConnection, StringCodec } from 'nats';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { EVENT_STREAM, lifecycleSubject } from '../../fleet/subjects.ts';
@@ -25,8 +25,9 @@ describe('the outbox and the bus', () => {
     insert into outbox (message_id, decky_name, type, payload) values (${`${id}:running`}, ${decky}, 'lifecycle', ${database.sql.json({ lifecycle_id: id })})`;
 
   async function stored(): Promise<{ id: string; subject: string; envelope: Record<string, unknown> }[]> {
-    const js = nats.jetstream();
-    const consumer = await js.consumers.get(EVENT_STREAM, { filterSubjects: lifecycleSubject(decky) });
+    const manager = await nats.jetstreamManager();
+    const { name } = await manager.consumers.add(EVENT_STREAM, { filter_subject: lifecycleSubject(decky), ack_policy: AckPolicy.None });
+    const consumer = await nats.jetstream().consumers.get(EVENT_STREAM, name);
     const found = [];
     for await (const message of await consumer.fetch({ max_messages: 100, expires: 1_000 }))
       found.push({

@@ -18,7 +18,7 @@ create table deployments (
   username text not null,
   request jsonb not null,
   options jsonb not null,
-  network jsonb not null,
+  network jsonb,
   mode text,
   warnings jsonb not null default '[]',
   refusal jsonb,
