@@ -158,6 +158,12 @@ describe('replace_fleet', () => {
     });
   });
 
+  it('gives a newcomer no address that another keeps', () => {
+    const made = again(`${GENERAL}[new]\nservices=ftp\n${text.slice(GENERAL.length)}`);
+    assert.equal(made.deckies[0]?.config.ip, '10.77.0.7');
+    assert.deepEqual(made.deckies.slice(1), first.deckies);
+  });
+
   it('gives way when an address is named, is given to another, or left the subnet', () => {
     const taken = again(`${GENERAL}[web]\nservices=http\n[new]\nservices=ftp\nip=10.77.0.3\n`);
     assert.deepEqual(
@@ -172,7 +178,8 @@ describe('replace_fleet', () => {
     const box = again(`${GENERAL}[box]\narchetype=iot-device\n`).deckies[0]?.config;
     assert.deepEqual([box?.distro, box?.services.join()], ['alpine', 'mqtt,snmp,telnet']);
     const bare = again(`${GENERAL}[box]\n`).deckies[0]?.config;
-    assert.ok(bare && bare.services.length >= 1 && bare.archetype === null);
+    assert.equal(bare?.archetype, null);
+    assert.notDeepEqual(bare?.services, ['smb', 'ftp', 'ssh']);
   });
 
   it('keeps nothing of a member that never came up', () => {
