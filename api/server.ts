@@ -10,6 +10,7 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 /** How long answers that are under way may take when the server stops. */
 const DRAIN_MS = 20_000;
+const IDLE_CHECK_MS = 100;
 
 export interface RunningServer {
   readonly port: number;
@@ -19,12 +20,14 @@ export interface RunningServer {
 
 function stop(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    const drained = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    // A connection that is kept alive gets idle only once its last answer is out.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     server.close(() => {
-      clearTimeout(timer);
+      clearTimeout(drained);
+      clearInterval(idle);
       resolve();
     });
-    server.closeIdleConnections();
   });
 }
 
