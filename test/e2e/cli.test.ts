@@ -57,7 +57,7 @@ describe('the deckhand command against a master', () => {
   it('is refused with 1 and the sentence: a name that exists, an unknown service', async () => {
     const exists = await master.run('deploy', file, '--wait');
     assert.equal(exists.code, 1);
-    assert.match(exists.err, /decky 'web-01' already exists/);
+    assert.match(exists.err, /decky '[\w-]+' already exists/);
     const unknown = await master.run('deploy', write('bad.ini', '[a]\nservices = teleport\n'), '--json');
     assert.equal(unknown.code, 1);
     assert.match(JSON.parse(unknown.out).error.message, /Unknown service\(s\) in \[a\]: \['teleport'\]/);
