@@ -2,6 +2,7 @@
 import { DeckhandError } from '../../fleet/errors.ts';
 import { onAbort } from './abort.ts';
 import { toDeckhandError } from './errors.ts';
+import { opaque } from './opaque.ts';
 import type { Semaphore } from './semaphore.ts';
 
 /** Reading takes milliseconds; a hung engine is found out after this long. */
@@ -34,7 +35,7 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
     controller.abort();
   }, timeoutMs);
   try {
-    return await work(controller.signal);
+    return await work(opaque(controller.signal, 'signal'));
   } catch (error) {
     signal?.throwIfAborted();
     if (late)

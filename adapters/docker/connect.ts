@@ -2,6 +2,7 @@
 import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { opaque } from './opaque.ts';
 
 /**
  * `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port` or `http://host:port`. Connections are kept and used again,
@@ -9,7 +10,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
  */
 export function connectDocker(dockerHost: string): Docker {
   const local = /^(?:unix|npipe):\/\/(.+)$/.exec(dockerHost)?.[1];
-  const agent = new Agent({ keepAlive: true });
+  const agent = opaque(new Agent({ keepAlive: true }), 'agent');
   // `host: undefined` keeps dockerode from taking the host out of the environment.
   if (local) return new Docker(Object.assign({ socketPath: local }, { agent, host: undefined }));
   const url = URL.canParse(dockerHost) ? new URL(dockerHost) : null;

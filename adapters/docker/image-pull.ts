@@ -58,7 +58,10 @@ async function pullOnce(
   const layers = new Map<string, readonly [number, number]>();
   let told = 0;
   try {
-    const stream = await docker.createImage({ ...parseReference(image), abortSignal: controller.signal });
+    const stream = await docker.createImage({
+      ...parseReference(image),
+      abortSignal: opaque(controller.signal, 'signal'),
+    });
     for await (const line of progressLines(stream)) {
       idle.refresh();
       const error = lineError(line);
