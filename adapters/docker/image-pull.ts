@@ -1,9 +1,11 @@
 /** Pulls an image from its registry. */
+
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { onAbort, pauseFor } from './abort.ts';
 import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
+import { opaque } from './opaque.ts';
 
 /** Pauses between tries while a registry can't be reached. After the last try it counts as ImageUnavailable. */
 const PAUSES_MS: readonly number[] = [1_000, 2_000];

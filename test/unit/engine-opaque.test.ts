@@ -11,7 +11,7 @@ describe('what docker-modem inspects at every request', () => {
   });
 
   it('holds for the agent of every connection', () => {
-    const modem = connectDocker('unix:///nowhere.sock').modem as { agent: Agent };
+    const modem = connectDocker('unix:///nowhere.sock').modem as unknown as { agent: Agent };
     assert.equal(inspect(modem.agent, { showHidden: true, depth: null }), '<agent>');
   });
 });
