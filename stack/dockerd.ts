@@ -64,7 +64,7 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
         if (context.disposable) await removeEverything(run);
         await giveUpContainers(run, pidFile);
       },
-      cleanUp: () => cleanUp(run, context.disposable ? home.path('docker') : null),
+      cleanUp: () => cleanUp(run, home.path('docker'), context.disposable),
     },
   };
 }
@@ -121,14 +121,15 @@ async function removeEverything(run: string): Promise<void> {
   await Promise.allSettled(networks.map(({ Id }) => docker.getNetwork(Id).remove()));
 }
 
-/** What an ended dockerd leaves: mounts of network namespaces, sockets; for test servers the data too. */
-function cleanUp(run: string, data: string | null): void {
-  for (const directory of data ? [run, data] : [run]) {
-    unmountBelow(directory);
-    rmSync(directory, { recursive: true, force: true });
-  }
+/** What an ended dockerd leaves: mounts (its data, network namespaces) and sockets; for test servers the data goes too. */
+function cleanUp(run: string, directory: string, disposable: boolean): void {
+  unmountBelow(run);
+  unmountBelow(directory);
+  rmSync(run, { recursive: true, force: true });
+  if (disposable) rmSync(directory, { recursive: true, force: true });
 }
 
+/** Nothing that runs may use what is mounted there. */
 export function unmountBelow(directory: string): void {
   if (!existsSync('/proc/self/mounts')) return;
   const points = readFileSync('/proc/self/mounts', 'utf8')
