@@ -38,6 +38,7 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
   const data = home.path('docker', 'data');
   const pidFile = join(run, 'docker.pid');
   const host = `unix://${join(run, 'docker.sock')}`;
+  let bridges: string[] = [];
   return {
     origin: 'embedded, a private dockerd',
     value: { host, reason: null },
@@ -62,9 +63,13 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
       ready: async () => (await dockerAnswers(host)) === null,
       beforeStop: async () => {
         if (context.disposable) await removeEverything(run);
+        bridges = await bridgesOf(clientOf(run));
         await giveUpContainers(run, pidFile);
       },
-      cleanUp: () => cleanUp(run, home.path('docker'), context.disposable),
+      cleanUp: () => {
+        for (const bridge of bridges) spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
+        cleanUp(run, home.path('docker'), context.disposable);
+      },
     },
   };
 }
@@ -112,7 +117,13 @@ function removeStalePidFile(file: string): void {
   if (!(pid > 0) || !commandLine(pid).includes(file)) rmSync(file, { force: true });
 }
 
-/** A dockerd that ends leaves the bridges of its networks on the host: disposable ones are removed through it. */
+/** Interfaces of the engine's networks. A dockerd that ends leaves them on the host; one that starts makes what is missing. */
+async function bridgesOf(docker: Docker): Promise<string[]> {
+  const networks = await docker.listNetworks({ filters: { driver: ['bridge'] } });
+  return networks.map(({ Id, Options }) => Options?.['com.docker.network.bridge.name'] ?? `br-${Id.slice(0, 12)}`);
+}
+
+/** Of disposable engines nothing stays. */
 async function removeEverything(run: string): Promise<void> {
   const docker = clientOf(run);
   const containers = await docker.listContainers({ all: true });
