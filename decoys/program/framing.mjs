@@ -12,7 +12,7 @@ export function lines(connection, onLine, limit = LIMITS.lineBytes) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     for (let at = rest.indexOf(10); at >= 0 && !connection.ended; at = rest.indexOf(10)) {
       const end = at > 0 && rest[at - 1] === 13 ? at - 1 : at;
-      const text = rest.latin1Slice(0, end);
+      const text = rest.toString('latin1', 0, end);
       rest = rest.subarray(at + 1);
       onLine(text);
     }

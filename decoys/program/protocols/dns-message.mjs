@@ -13,7 +13,7 @@ function readName(bytes, from) {
     const length = bytes[at];
     if (length === 0) return { name: labels.join('.'), end: at + 1 };
     if (length > 63 || at + 1 + length > bytes.length) return undefined;
-    labels.push(bytes.latin1Slice(at + 1, at + 1 + length));
+    labels.push(bytes.toString('latin1', at + 1, at + 1 + length));
     at += 1 + length;
   }
   return undefined;

@@ -54,7 +54,7 @@ export function bson(document) {
 function firstName(document) {
   const end = document.indexOf(0, 5);
   if (document.length < 6 || end < 0 || end > 5 + 128) throw new ProtocolError('BSON');
-  return document.latin1Slice(5, end);
+  return document.toString('latin1', 5, end);
 }
 
 const hello = (primary) => ({

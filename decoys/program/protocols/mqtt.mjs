@@ -25,7 +25,7 @@ function answer(bytes) {
   at += 1;
   if (bytes.length < at + 2) throw new ProtocolError('CONNECT');
   const end = at + 2 + bytes.readUInt16BE(at);
-  const name = bytes.latin1Slice(at + 2, end);
+  const name = bytes.toString('latin1', at + 2, end);
   if ((name !== 'MQTT' && name !== 'MQIsdp') || end >= bytes.length) throw new ProtocolError('CONNECT');
   const level = bytes[end];
   if (level === 5) return Buffer.of(0x20, 3, 0, NOT_AUTHORIZED_V5, 0);

@@ -50,7 +50,7 @@ function handshake(version, plugin) {
 function denied(body, peer) {
   const end = body.indexOf(0, USER_AT);
   const user =
-    body.length > USER_AT ? body.latin1Slice(USER_AT, Math.min(end < 0 ? body.length : end, USER_AT + 80)) : '';
+    body.length > USER_AT ? body.toString('latin1', USER_AT, Math.min(end < 0 ? body.length : end, USER_AT + 80)) : '';
   const withPassword = end >= 0 && end + 1 < body.length && body[end + 1] > 0 ? 'YES' : 'NO';
   const code = Buffer.alloc(3);
   code[0] = 0xff;

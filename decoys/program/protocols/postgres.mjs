@@ -25,7 +25,7 @@ function fatal(code, text, file, line, routine) {
 
 /** The `user` among a startup message's name and value pairs. */
 function userOf(body) {
-  const words = body.latin1Slice(0, 2048).split('\0');
+  const words = body.toString('latin1', 0, 2048).split('\0');
   for (let at = 0; at + 1 < words.length && words[at] !== ''; at += 2)
     if (words[at] === 'user') return words[at + 1].slice(0, 63);
   return undefined;

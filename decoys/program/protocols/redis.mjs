@@ -13,7 +13,7 @@ function parseArray(bytes) {
     const end = bytes.indexOf('\r\n', at);
     if (end < 0 && bytes.length - at > 32) throw new ProtocolError('RESP number');
     if (end < 0) return undefined;
-    const text = bytes.latin1Slice(at, end);
+    const text = bytes.toString('latin1', at, end);
     if (text[0] !== mark || !/^.-?\d{1,9}$/.test(text)) throw new ProtocolError('RESP number');
     at = end + 2;
     return Number(text.slice(1));
@@ -27,7 +27,7 @@ function parseArray(bytes) {
     if (length === undefined) return undefined;
     if (length < 0 || length > LIMITS.frameBytes) throw new ProtocolError('RESP length');
     if (bytes.length < at + length + 2) return undefined;
-    words.push(bytes.latin1Slice(at, at + length));
+    words.push(bytes.toString('latin1', at, at + length));
     at += length + 2;
   }
   return { words, length: at };
@@ -36,7 +36,7 @@ function parseArray(bytes) {
 function parseInline(bytes) {
   const end = bytes.indexOf(10);
   if (end < 0) return undefined;
-  const words = bytes.latin1Slice(0, end).trim().split(/\s+/);
+  const words = bytes.toString('latin1', 0, end).trim().split(/\s+/);
   return { words: words[0] === '' ? [] : words, length: end + 1 };
 }
 

@@ -52,12 +52,13 @@ function respond(text) {
   return Buffer.from([`SIP/2.0 ${status}`, ...echo, ...extra, 'Content-Length: 0', '', ''].join('\r\n'), 'latin1');
 }
 
-export const sipDatagram = (datagram) => respond(datagram.latin1Slice(0, LIMITS.lineBytes).split(/\r?\n\r?\n/, 1)[0]);
+export const sipDatagram = (datagram) =>
+  respond(datagram.toString('latin1', 0, LIMITS.lineBytes).split(/\r?\n\r?\n/, 1)[0]);
 
 export function sipStream(connection) {
   let rest = '';
   return (chunk) => {
-    rest += chunk.latin1Slice();
+    rest += chunk.toString('latin1');
     for (let end = rest.indexOf('\r\n\r\n'); end >= 0 && !connection.ended; end = rest.indexOf('\r\n\r\n')) {
       const head = rest.slice(0, end).trimStart();
       const body = Number(/^(?:content-length|l)\s*:\s*(\d{1,7})\s*$/im.exec(head)?.[1] ?? 0);

@@ -65,7 +65,7 @@ function noDialect(request) {
 
 function answerSmb1(request) {
   if (request.length < SMB1_HEADER + 3 || request[4] !== 0x72) throw new ProtocolError('SMB 1 command');
-  const dialects = request.latin1Slice(SMB1_HEADER);
+  const dialects = request.toString('latin1', SMB1_HEADER);
   if (dialects.includes('\x02SMB 2.???\0')) return negotiated(request, DIALECT_WILDCARD);
   if (dialects.includes('\x02SMB 2.002\0')) return negotiated(request, DIALECT_202);
   return noDialect(request);
@@ -98,7 +98,7 @@ export const smb = (connection) =>
     if (bytes[0] === 0x81) return connection.send(Buffer.of(0x82, 0, 0, 0));
     if (bytes[0] === 0x85) return undefined;
     const request = bytes.subarray(4);
-    const mark = request.latin1Slice(0, 4);
+    const mark = request.toString('latin1', 0, 4);
     if (mark === '\xffSMB') return connection.send(framed(answerSmb1(request)));
     if (mark === '\xfeSMB') return connection.send(framed(answerSmb2(request)));
     throw new ProtocolError('SMB mark');

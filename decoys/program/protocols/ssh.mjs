@@ -63,9 +63,9 @@ export function ssh(connection) {
   return (chunk) => {
     if (identified) return packets(chunk);
     waiting = Buffer.concat([waiting, chunk]);
-    const match = /^(?:.*\n)*?SSH-[^\n]*\n/.exec(waiting.latin1Slice(0, IDENTIFICATION_LIMIT));
+    const match = /^(?:.*\n)*?SSH-[^\n]*\n/.exec(waiting.toString('latin1', 0, IDENTIFICATION_LIMIT));
     if (!match) {
-      if (waiting.length < IDENTIFICATION_LIMIT && !/\n/.test(waiting.latin1Slice())) return undefined;
+      if (waiting.length < IDENTIFICATION_LIMIT && !/\n/.test(waiting.toString('latin1'))) return undefined;
       connection.end('Invalid SSH identification string.\r\n');
       return undefined;
     }

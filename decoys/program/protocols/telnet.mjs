@@ -65,7 +65,7 @@ export function telnet(connection) {
   let last = 0;
   const enter = () => {
     if (user === undefined) {
-      user = Buffer.from(line).latin1Slice();
+      user = Buffer.from(line).toString('latin1');
       connection.send(user === '' ? prompt : 'Password: ');
       if (user === '') user = undefined;
       return;

@@ -35,7 +35,7 @@ export function vnc(connection) {
   const version = {
     length: VERSION_BYTES,
     take(bytes) {
-      const match = /^RFB (\d{3})\.(\d{3})\n$/.exec(bytes.latin1Slice());
+      const match = /^RFB (\d{3})\.(\d{3})\n$/.exec(bytes.toString('latin1'));
       if (!match || Number(match[1]) < 3) throw new ProtocolError('RFB version');
       minor = Number(match[1]) > 3 ? 8 : Number(match[2]);
       step = security;
