@@ -125,11 +125,11 @@ export function readIniText(text: string): IniText {
 }
 
 /**
- * The value of a key with `%%` and `%(other)s` replaced; undefined when the section lacks the key. With `inherit` a key of
- * [DEFAULT] counts as the section's own; what a reference names is looked up there in any case.
+ * The value of a key with `%%` and `%(other)s` replaced; undefined when neither the section nor [DEFAULT] has the key. Ask
+ * only for `section.options` where [DEFAULT] must not leak.
  */
-export function readValue(ini: IniText, section: IniSection, key: string, inherit: boolean): string | undefined {
-  const option = section.options.get(key) ?? (inherit ? ini.defaults.get(key) : undefined);
+export function readValue(ini: IniText, section: IniSection, key: string): string | undefined {
+  const option = section.options.get(key) ?? ini.defaults.get(key);
   if (option === undefined) return undefined;
   const fail = (what: string): DeckhandError =>
     new DeckhandError('InvalidIni', `[${section.name}] ${key}= (line ${option.line}): ${what}`);

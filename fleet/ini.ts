@@ -55,7 +55,7 @@ class Keys {
   }
   get(...names: readonly string[]): string | null {
     for (const name of names) {
-      const value = readValue(this.ini, this.section, name, true);
+      const value = readValue(this.ini, this.section, name);
       if (value !== undefined) return value;
     }
     return null;
@@ -153,7 +153,7 @@ function kindOf(name: string): SectionKind {
 /** Sub-section values are the section's own: [DEFAULT] does not leak into a service's configuration (ours.md). */
 function readServiceSection(ini: IniText, section: IniSection): ServiceSection {
   const dot = section.name.lastIndexOf('.');
-  const values = [...section.options.keys()].map((key) => [key, readValue(ini, section, key, false) ?? ''] as const);
+  const values = [...section.options.keys()].map((key) => [key, readValue(ini, section, key) ?? ''] as const);
   return {
     owner: section.name.slice(0, dot),
     service: section.name.slice(dot + 1),

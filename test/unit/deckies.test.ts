@@ -122,6 +122,12 @@ describe('container names', () => {
     assertRefused(() => assertNamesApart([decky('a'), decky('decky-a')]), 'InvalidDecky', clash);
     assertRefused(() => assertNamesApart([decky('web', 'ssh'), decky('web-ssh')]), 'InvalidDecky', clash);
     assertRefused(() => assertNamesApart([decky('web-ssh')], [decky('web', 'ssh')]), 'InvalidDecky', clash);
+    // The containers differ by a dash, the compose keys do not.
+    assertRefused(
+      () => assertNamesApart([decky('mq', 'smtp_relay'), decky('mq-smtp_relay')]),
+      'InvalidDecky',
+      /the key/,
+    );
     assertRefused(() => assertNamesApart([decky('a-b', 'c'), decky('a', 'b-c')]), 'InvalidDecky', clash);
     assertRefused(() => assertNamesApart([decky('a', 'smtp_relay', 'smtp-relay')]), 'InvalidDecky', clash);
     // What is there already is not this request's affair, and a service may be named twice.

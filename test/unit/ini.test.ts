@@ -29,6 +29,10 @@ describe('INI text', () => {
     });
   });
 
+  it('takes keys that are all indented alike for keys', () => {
+    assert.deepEqual(settings('[a]\n  [a.ssh]\n  user=u\n  hostname=h\n    more'), { user: 'u', hostname: 'h\nmore' });
+  });
+
   it('reads CR and CRLF as line ends', () => {
     assert.deepEqual(first('[a]\rservices=ssh\r\nip=10.0.0.9\r').ip, '10.0.0.9');
   });

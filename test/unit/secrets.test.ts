@@ -18,6 +18,9 @@ describe('secrets', () => {
 
   it('are known as written, decoded, and line by line', () => {
     const key = 'BEGIN-KEY\nline-two-of-it\nEND-KEY';
+    assert.deepEqual(secrets('[a]\nservices=https\n[a.https]\ntls_cert=marked-in-the-catalogue\n'), [
+      'marked-in-the-catalogue',
+    ]);
     const found = secrets(`[a]\nservices=https\n[a.https]\ntls_key=b64:${b64(key)}\n`);
     for (const form of [`b64:${b64(key)}`, key, 'line-two-of-it']) assert.ok(found.includes(form), form);
   });
