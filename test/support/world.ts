@@ -22,6 +22,7 @@ import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts';
 import { createLocalEngine, type LocalEngine } from '../../worker/engine.ts';
 import { createWorkers } from '../../worker/workers.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { quietRuntime } from './quiet-runtime.ts';
 import { testDirectory, testServers } from './stack.ts';
 
 /** Bridge pools of tests: away from the embedded stack's 10.200–10.219. */
@@ -44,6 +45,8 @@ export interface World {
   rows(ids: readonly string[]): Promise<LifecycleRow[]>;
   /** Waits until the rows ended and returns them. */
   ended(ids: readonly string[], timeoutMs?: number): Promise<LifecycleRow[]>;
+  /** The environment of a worker process of its own on the same parts. */
+  readonly environment: NodeJS.ProcessEnv;
   startWorker(): Promise<void>;
   stopWorker(): Promise<void>;
   close(): Promise<void>;
@@ -52,9 +55,9 @@ export interface World {
 export async function createWorld(options: { worker?: boolean; natsUrl?: string } = {}): Promise<World> {
   const id = `t${randomBytes(4).toString('hex')}`;
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
-  process.env.DECKHAND_LOG_LEVEL ??= 'error';
+  quietRuntime();
   const database = await createTestDatabase();
-  const config = readWorkerConfig({
+  const environment: NodeJS.ProcessEnv = {
     ...process.env,
     DATABASE_URL: database.url,
     DECKHAND_DB_SCHEMA: database.schema,
@@ -65,7 +68,8 @@ export async function createWorld(options: { worker?: boolean; natsUrl?: string 
     DECKHAND_INSTANCE: id,
     DECKHAND_PROJECT: id,
     DECKHAND_TASK_QUEUE: id,
-  });
+  };
+  const config = readWorkerConfig(environment);
   const logger = createLogger(id);
   const local = await createLocalEngine(config, logger);
   const temporal = openTemporal(id);
@@ -91,6 +95,7 @@ export async function createWorld(options: { worker?: boolean; natsUrl?: string 
     config,
     bus,
     pool,
+    environment,
     deploy: (ini, { replace = false, ...rest } = {}) =>
       deployments.deploy({
         username: 'admin',

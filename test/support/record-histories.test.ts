@@ -1,0 +1,97 @@
+/**
+ * Records the histories that test/replay/ replays: `npm run record:histories`. They stand under the release that made them
+ * and are never changed: a new scenario or release adds files.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { deployWorkflowId, localWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { endWorker, spawnWorker } from './worker-process.ts';
+import { createWorld, type World } from './world.ts';
+
+const FOLDER = new URL(`../replay/histories/${packageJson.version}/`, import.meta.url);
+
+/** Stack traces name the folder of the machine that recorded; a history must not. */
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const withoutPaths = (text: string): string => text.replaceAll(ROOT, '');
+
+describe('recording histories', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld({ worker: false });
+  });
+  afterEach(() => world.close());
+
+  async function save(scenario: string, workflows: Record<string, string>): Promise<void> {
+    await mkdir(new URL(`${scenario}/`, FOLDER), { recursive: true });
+    for (const [name, workflowId] of Object.entries(workflows)) {
+      const history = await world.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+      await writeFile(new URL(`${scenario}/${name}.json`, FOLDER), `${withoutPaths(historyToJSON(history))}\n`);
+    }
+  }
+
+  const both = (id: string) => ({ 'deploy-fleet': deployWorkflowId(id), 'deploy-local': localWorkflowId(id, 1) });
+  const closed = (id: string) => world.temporal.client.workflow.getHandle(deployWorkflowId(id)).result();
+
+  it('all well, and a teardown', async () => {
+    await world.startWorker();
+    const accepted = await world.deploy('[a]\nservices=redis\n[b]\nservices=http,ssh\n', {
+      options: { minHealthyTimeMs: 1_000 },
+    });
+    await closed(accepted.deployment_id);
+    await save('all-well', both(accepted.deployment_id));
+    const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    await world.temporal.client.workflow.getHandle(teardownWorkflowId(lifecycle_id)).result();
+    await save('teardown', { 'teardown-decky': teardownWorkflowId(lifecycle_id) });
+  });
+
+  it('one fails', async () => {
+    await world.startWorker();
+    const accepted = await world.deploy(
+      '[custom-ghost]\nbinary=deckhand.invalid/ghost:1\n[bad]\nservices=ghost\n[good]\nservices=redis\n',
+    );
+    await closed(accepted.deployment_id);
+    await save('one-fails', both(accepted.deployment_id));
+  });
+
+  it('rejected by conflict', async () => {
+    await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n')).deployment_id);
+    await world.deploy('[a]\nservices=ssh\n').catch(() => undefined);
+    const [refused] = await world.database.sql<{ id: string }[]>`select id from deployments where state = 'refused'`;
+    await closed(refused?.id ?? '');
+    await save('rejected-by-conflict', { 'deploy-fleet': deployWorkflowId(refused?.id ?? '') });
+  });
+
+  it('worker killed in the middle', async () => {
+    const first = await spawnWorker(world.environment);
+    const accepted = await world.deploy('[a]\nservices=redis\n[b]\nservices=http,ssh\n', {
+      options: { minHealthyTimeMs: 3_000 },
+    });
+    await endWorker(first, 'SIGKILL');
+    const second = await spawnWorker(world.environment);
+    await closed(accepted.deployment_id);
+    await endWorker(second, 'SIGTERM');
+    await save('worker-killed', both(accepted.deployment_id));
+  });
+
+  it('a turn that is waited for, and a cancel', async () => {
+    await world.startWorker();
+    const first = await world.deploy('[a]\nservices=redis\n', { options: { minHealthyTimeMs: 2_000 } });
+    const second = await world.deploy('[b]\nservices=redis\n', { options: { minHealthyTimeMs: 60_000 } });
+    await closed(first.deployment_id);
+    await world.deployments.waitForRows(second.lifecycle_ids, 4_000);
+    await world.temporal.client.workflow.getHandle(deployWorkflowId(second.deployment_id)).cancel();
+    await world.ended(second.lifecycle_ids);
+    await closed(second.deployment_id).catch(() => undefined);
+    await save('waited-and-cancelled', both(second.deployment_id));
+  });
+
+  it('the sweep', async () => {
+    await world.startWorker();
+    const workflowId = `sweep/${world.id}`;
+    await world.temporal.client.workflow.execute('sweep', { workflowId, taskQueue: world.id, args: [] });
+    await save('sweep', { sweep: workflowId });
+  });
+});
