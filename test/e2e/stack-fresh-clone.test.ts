@@ -1,7 +1,7 @@
 /** A stranger's first minute: clone, `npm start`. Installs the packages for real, so it needs a registry. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../stack/root.ts';
 import { testDirectory } from '../support/stack.ts';
@@ -11,7 +11,10 @@ describe('a fresh clone', () => {
   it('deploys a fleet by one command', async function () {
     this.timeout(600_000);
     if (!existsSync(join(ROOT, '.git'))) this.skip();
-    const root = join(testDirectory('clone'), 'deckhand');
+    const place = testDirectory('clone');
+    // The database's user passes through; in a place that it can't reach, the cluster would move to /var/lib/deckhand.
+    chmodSync(place, 0o711);
+    const root = join(place, 'deckhand');
     execFileSync('git', ['clone', '--quiet', '--depth', '1', `file://${ROOT}`, root]);
     assert.equal(existsSync(join(root, 'node_modules')), false);
     const fleet = join(root, 'one.ini');

@@ -25,6 +25,7 @@ export const ROOMS: readonly Room[] = [
 
 /** A room whose tests are over and that does not end has left something open. */
 const EXIT_LIMIT_MS = 20_000;
+const POLITE_MS = 30_000;
 
 export function testFiles(room: string): string[] {
   const directory = join(ROOT, 'test', room);
@@ -38,11 +39,17 @@ export function testFiles(room: string): string[] {
 const running = new Set<ChildProcess>();
 /** Mocha and all below it, as on Ctrl-C. */
 export function killRunning(): void {
-  for (const child of running) killGroup(child);
+  for (const child of running) endGroup(child);
 }
-function killGroup(child: ChildProcess): void {
+
+/** Politely first: a stack that a test started stops its servers then. */
+function endGroup(child: ChildProcess): void {
+  signalGroup(child, 'SIGTERM');
+  setTimeout(() => signalGroup(child, 'SIGKILL'), POLITE_MS).unref();
+}
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   try {
-    if (child.pid) process.kill(-child.pid, 'SIGKILL');
+    if (child.pid) process.kill(-child.pid, signal);
   } catch {
     // It is gone already.
   }
@@ -59,7 +66,7 @@ function untilEnded(child: ChildProcess, room: Room, totalsFile: string): Promis
     let why: string | null = null;
     const end = (reason: string) => {
       why = reason;
-      killGroup(child);
+      endGroup(child);
     };
     const limit = setTimeout(() => end(`took longer than ${room.roomLimitMs / MINUTE} minutes`), room.roomLimitMs);
     const watch = setInterval(() => {

@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackHome } from '../../stack/home.ts';
 import { PortBook } from '../../stack/ports.ts';
+import { findByEnvironment, waitForExit } from '../../stack/process-table.ts';
 import { startServers } from '../../stack/servers.ts';
 import { Supervisor } from '../../stack/supervisor.ts';
+import { stopSurvivor } from '../../stack/survivors.ts';
 
 const PREFIX = 'deckhand-test-';
 /** A younger home may belong to a run that is about to lock it. */
 const SETTLED_MS = 30_000;
+const STRAYS_MS = 15_000;
 
 export interface TestServers {
   /** What the rooms are given: see test/support/stack.ts. */
@@ -30,6 +33,14 @@ function remove(directory: string): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
+/** Servers of stacks whose test was cut off: each carries its home, a directory of this run, in its environment. */
+async function stopStrays(directory: string): Promise<void> {
+  const strays = findByEnvironment('DECKHAND_HOME').filter(({ value }) => value.startsWith(`${directory}/`));
+  // Stacks that were told to stop are on their way; what is left after that is stopped here.
+  await Promise.all(strays.map((stray) => waitForExit(stray, STRAYS_MS)));
+  await Promise.all(strays.map((stray) => stopSurvivor({ ...stray, name: 'stray', args: [] })));
+}
+
 /** Homes of runs that were killed: their servers are stopped, their files removed. One whose run goes on is left alone. */
 async function clearLeftovers(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(PREFIX))) {
@@ -37,6 +48,7 @@ async function clearLeftovers(): Promise<void> {
     if (Date.now() - statSync(directory).mtimeMs < SETTLED_MS) continue;
     const { supervisor } = openHome(directory);
     if (!supervisor) continue;
+    await stopStrays(join(directory, 'tmp'));
     await supervisor.stopSurvivorsBut([]);
     await supervisor.stop();
     remove(directory);
@@ -49,6 +61,7 @@ export async function startTestServers(): Promise<TestServers> {
   const { home, supervisor } = openHome(mkdtempSync(join(tmpdir(), PREFIX)));
   if (!supervisor) throw new Error(`${home.directory} is new and yet locked.`);
   const stop = async () => {
+    await stopStrays(home.path('tmp'));
     await supervisor.stop();
     remove(home.directory);
   };
