@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode } from '@temporalio/worker';
+import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const ENTRY = join(ROOT, 'workflows', 'index.ts');
@@ -28,7 +28,7 @@ export async function workflowBundle(cacheDir: string): Promise<{ codePath: stri
   const codePath = join(cacheDir, `workflows-${await digestOfSources()}.js`);
   const known = await readFile(codePath).catch(() => null);
   if (known) return { codePath };
-  const { code } = await bundleWorkflowCode({ workflowsPath: ENTRY });
+  const { code } = await bundleWorkflowCode({ workflowsPath: ENTRY, logger: new DefaultLogger('WARN') });
   await mkdir(cacheDir, { recursive: true });
   const temporary = `${codePath}.${process.pid}`;
   await writeFile(temporary, code);

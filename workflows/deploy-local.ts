@@ -8,6 +8,7 @@ import { Board } from './board.ts';
 import { doLocalWork } from './local-work.ts';
 import { engineWork } from './profiles.ts';
 import { rowError } from './row-error.ts';
+import { tidyEngine } from './tidy-engine.ts';
 import { TransitionRecorder } from './transition-recorder.ts';
 import { Window } from './window.ts';
 
@@ -41,6 +42,7 @@ export async function deployLocal(input: DeployLocalInput): Promise<LocalSummary
     }
   }
   await recorder.written();
+  if (board.counts.failed > 0 || plan?.work.some((work) => work.operation === OPERATION.teardown)) await tidyEngine();
   await recorder.published();
   return board.counts;
 }

@@ -17,6 +17,7 @@ import { Lane } from './lane.ts';
 import { doLocalWork } from './local-work.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { tidyEngine } from './tidy-engine.ts';
 import { TransitionRecorder } from './transition-recorder.ts';
 import { Window } from './window.ts';
 
@@ -42,6 +43,7 @@ export async function teardownDecky(input: OperationInput): Promise<OperationSum
     await CancellationScope.nonCancellable(() => endCancelled(acceptance, board));
   } finally {
     await recorder.written();
+    await tidyEngine();
     await lane.leave();
   }
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));

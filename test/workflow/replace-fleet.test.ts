@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import Docker from 'dockerode';
+import { testServers } from '../support/stack.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+describe('replace_fleet', () => {
+  let world: World;
+  before(async () => {
+    world = await createWorld();
+  });
+  after(() => world.close());
+
+  const section = (name: string, services: string): string => `[${world.id}-${name}]\nservices=${services}\n`;
+  const deploy = async (ini: string): Promise<string[]> => {
+    const accepted = await world.deploy(ini, { replace: true });
+    const rows = await world.ended([...accepted.lifecycle_ids, ...accepted.removed_lifecycle_ids]);
+    assert.deepEqual(
+      rows.filter((row) => row.status !== 'succeeded'),
+      [],
+    );
+    return accepted.removed_lifecycle_ids;
+  };
+  /** Container names → ids, of this world alone. */
+  async function containers(): Promise<Record<string, string>> {
+    const docker = new Docker({ socketPath: (testServers.dockerHost ?? '').replace('unix://', '') });
+    const found = await docker.listContainers({ all: true, filters: { label: [`deckhand.instance=${world.id}`] } });
+    return Object.fromEntries(found.map((one) => [one.Names[0]?.slice(1) ?? '', one.Id]));
+  }
+  const composeFile = (): Promise<string> => readFile(join(world.config.home, 'compose', `${world.id}.yml`), 'utf8');
+
+  it('touches only what differs: nothing, one changed, one left out (gap C3)', async function () {
+    if (!testServers.dockerHost) this.skip();
+    const all = section('a', 'redis') + section('b', 'redis,http') + section('c', 'ssh');
+    await deploy(all);
+    const first = await containers();
+    await deploy(all);
+    assert.deepEqual(await containers(), first);
+    await deploy(section('a', 'redis') + section('b', 'redis,telnet') + section('c', 'ssh'));
+    const changed = await containers();
+    const kept = (now: Record<string, string>) =>
+      Object.keys(first)
+        .filter((name) => now[name] === first[name])
+        .map((name) => name.replace(`${world.id}-`, ''));
+    assert.deepEqual(kept(changed).sort(), ['a', 'a-redis', 'b', 'b-redis', 'c', 'c-ssh']);
+    assert.equal((await deploy(section('a', 'redis') + section('c', 'ssh'))).length, 1);
+    assert.deepEqual(
+      Object.keys(await containers())
+        .map((name) => name.replace(`${world.id}-`, ''))
+        .sort(),
+      ['a', 'a-redis', 'c', 'c-ssh'],
+    );
+  });
+
+  it('writes one compose file, beside the containers, that says what should run now (gap B14)', async () => {
+    await deploy(section('a', 'redis') + section('d', 'redis'));
+    assert.match(await composeFile(), new RegExp(`${world.id}-d-redis`));
+    const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: `${world.id}-d` });
+    await world.ended([lifecycle_id]);
+    await world.temporal.client.workflow.getHandle(`teardown/${lifecycle_id}`).result();
+    assert.doesNotMatch(await composeFile(), new RegExp(`${world.id}-d`));
+  });
+
+  it('an address that a removed decky frees goes to the decky that needs it', async () => {
+    await deploy(`[${world.id}-e]\nservices=redis\nip=${world.pool.replace('0/24', '77')}\n`);
+    await deploy(`[${world.id}-f]\nservices=redis\nip=${world.pool.replace('0/24', '77')}\n`);
+  });
+});
