@@ -1,0 +1,95 @@
+/** The peer without Deckhand: the containers of a resolved compose file by bare dockerode calls. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import { parse } from 'yaml';
+import { createOptions } from '../adapters/docker/create-options.ts';
+import { networkOwner } from '../adapters/docker/labels.ts';
+import type { ComposeDocument, ComposeService } from '../fleet/compose-types.ts';
+import { LIMITS } from '../fleet/limits.ts';
+
+/** A decky as the file has it: the base, then what shares its network. */
+interface Decky {
+  readonly base: readonly [string, ComposeService];
+  readonly services: readonly (readonly [string, ComposeService])[];
+}
+
+/** The fleet's network as Deckhand made it, so that the peers can make the same. */
+export type NetworkBody = Docker.NetworkCreateOptions;
+
+export function readDeckies(file: string): readonly Decky[] {
+  // Compose writes a `$` as two.
+  const text = readFileSync(file, 'utf8').replaceAll('$$', '$');
+  const entries = Object.entries((parse(text) as ComposeDocument).services);
+  return entries
+    .filter(([, service]) => networkOwner(service) === null)
+    .map((base) => ({ base, services: entries.filter(([, service]) => networkOwner(service) === base[0]) }));
+}
+
+export class BareEngine {
+  readonly #docker: Docker;
+  readonly #networkName: string;
+
+  constructor(docker: Docker, project: string) {
+    this.#docker = docker;
+    this.#networkName = `${project}_lan`;
+  }
+
+  async describeNetwork(): Promise<NetworkBody> {
+    const { Driver, IPAM, Labels } = await this.#docker.getNetwork(this.#networkName).inspect();
+    return { Name: this.#networkName, CheckDuplicate: true, Driver, IPAM, Labels };
+  }
+
+  /** Makes the network where a teardown took it along: it is there before any column begins. */
+  async ensureNetwork(body: NetworkBody): Promise<void> {
+    await this.#docker.createNetwork(body).catch((error: { statusCode?: number }) => {
+      if (error.statusCode !== 409) throw error;
+    });
+  }
+
+  /** Base first, then its services side by side; as many deckies at the same time as Deckhand allows. */
+  async up(deckies: readonly Decky[]): Promise<void> {
+    const queue = [...deckies];
+    const lane = async (): Promise<void> => {
+      for (let decky = queue.shift(); decky; decky = queue.shift()) await this.#bringUp(decky);
+    };
+    await Promise.all(Array.from({ length: LIMITS.localParallel }, lane));
+  }
+
+  async #bringUp({ base, services }: Decky): Promise<void> {
+    const baseId = await this.#run(base, null);
+    await Promise.all(services.map((service) => this.#run(service, baseId)));
+  }
+
+  async #run([key, service]: readonly [string, ComposeService], baseId: string | null): Promise<string> {
+    const { labels = {}, image = '', container_name: name } = service;
+    const body = createOptions(service, { key, image, labels, networkName: this.#networkName, baseId });
+    const options = { _query: { name }, _body: body };
+    const container = await this.#docker.createContainer(options as Docker.ContainerCreateOptions);
+    await container.start();
+    return container.id;
+  }
+
+  /** Removes all containers with this label, whoever made them. */
+  async clear(label: string): Promise<void> {
+    const containers = await this.#docker.listContainers({ all: true, filters: { label: [label] } });
+    await Promise.all(containers.map(({ Id }) => this.#removeForce(Id)));
+  }
+
+  /** Throws when a container with this label is left. */
+  async assertClear(label: string): Promise<void> {
+    const left = await this.#docker.listContainers({ all: true, filters: { label: [label] } });
+    if (left.length > 0) throw new Error(`A teardown left ${left.length} containers behind.`);
+  }
+
+  /** Seen with Docker 20.10: 500 "did not receive an exit event" on a forced removal, which passes. */
+  async #removeForce(id: string): Promise<void> {
+    const remove = () => this.#docker.getContainer(id).remove({ force: true, v: true });
+    await remove().catch(async () => {
+      await sleep(500);
+      await remove().catch((error: { statusCode?: number }) => {
+        if (error.statusCode !== 404) throw error;
+      });
+    });
+  }
+}

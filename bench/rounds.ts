@@ -1,0 +1,98 @@
+/** What is measured, in rounds: every column in every round, the order turned by one each time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BareAccept } from './bare-accept/peer.ts';
+import type { BareEngine, NetworkBody, readDeckies } from './bare-engine.ts';
+import type { ComposePeer } from './compose-peer.ts';
+import type { DeckhandClient } from './deckhand-client.ts';
+import { measure, type Sample } from './measure.ts';
+
+export const COLUMNS = [
+  'deploy: Deckhand',
+  'deploy: bare engine calls',
+  'deploy: docker compose up',
+  'again: Deckhand',
+  'again: docker compose up',
+  'accept: Deckhand (202)',
+  'accept: bare update, activity',
+  'accept: bare update, local activity',
+] as const;
+export type Column = (typeof COLUMNS)[number];
+
+/** 10 deckies of 2 services each: 30 containers. */
+export const FLEET = '[decoy]\namount = 10\nservices = http,ssh\n';
+const single = (name: string): string => `[${name}]\nservices = ssh\n`;
+
+/** Rows end a moment before their workflow does, and the bus is still being told: not the next one's business. */
+const SETTLE_MS = 300;
+
+export interface Scene {
+  readonly deckhand: DeckhandClient;
+  readonly workerPid: () => number;
+  readonly engine: BareEngine;
+  readonly network: NetworkBody;
+  readonly deckies: ReturnType<typeof readDeckies>;
+  readonly compose: ComposePeer | null;
+  readonly bareAccept: BareAccept;
+  /** What all columns' containers carry. */
+  readonly label: string;
+}
+
+export type Note = (column: Column, sample: Sample) => void;
+
+async function throughDeckhand(scene: Scene, note: Note): Promise<void> {
+  const { deckhand, engine, label } = scene;
+  const worker = { pid: scene.workerPid() };
+  note('deploy: Deckhand', await measure(worker, () => deckhand.deploy(FLEET, true)));
+  await sleep(SETTLE_MS);
+  note('again: Deckhand', await measure(worker, () => deckhand.deploy(FLEET, true)));
+  await sleep(SETTLE_MS);
+  await deckhand.teardown();
+  await engine.assertClear(label);
+}
+
+async function byBareCalls({ engine, deckies, label }: Scene, note: Note): Promise<void> {
+  note('deploy: bare engine calls', await measure('self', () => engine.up(deckies)));
+  await engine.clear(label);
+}
+
+async function byCompose({ compose, engine, label }: Scene, note: Note): Promise<void> {
+  if (!compose) return;
+  note('deploy: docker compose up', await measure('children', () => compose.up()));
+  note('again: docker compose up', await measure('children', () => compose.up()));
+  await engine.clear(label);
+}
+
+/** One request at a time, each kind in turn; a deploy that was accepted has ended before the next is sent. */
+async function accepting(scene: Scene, count: number, round: number, note: Note): Promise<void> {
+  const { deckhand, bareAccept, engine, label } = scene;
+  const worker = { pid: scene.workerPid() };
+  for (let index = 0; index < count; index += 1) {
+    let ids: readonly string[] = [];
+    const sample = await measure(worker, async () => {
+      ids = await deckhand.accept(single(`one-${round}-${index}`), false);
+    });
+    note('accept: Deckhand (202)', sample);
+    await deckhand.succeeded(ids);
+    await sleep(SETTLE_MS);
+    for (const local of [false, true])
+      note(
+        local ? 'accept: bare update, local activity' : 'accept: bare update, activity',
+        await measure({ pid: bareAccept.pid }, () => bareAccept.accept(local)),
+      );
+    await sleep(SETTLE_MS);
+  }
+  await deckhand.teardown();
+  await engine.assertClear(label);
+}
+
+/** Round 0 is the warm-up: its samples are for nobody. */
+export async function playRound(scene: Scene, round: number, accepts: number, note: Note): Promise<void> {
+  const parts = [throughDeckhand, byBareCalls, byCompose];
+  for (let turn = 0; turn < parts.length; turn += 1) {
+    // The file calls the network external: it is there for all, and making it counts for nobody.
+    await scene.engine.ensureNetwork(scene.network);
+    await parts[(turn + round) % parts.length]?.(scene, note);
+    await sleep(SETTLE_MS);
+  }
+  await accepting(scene, accepts, round, note);
+}
