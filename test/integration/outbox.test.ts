@@ -21,12 +21,17 @@ describe('the outbox and the bus', () => {
     await database.drop();
   });
 
+  /** Ids of this test alone: JetStream drops what it has seen in the last 24 hours. */
+  const messageId = (id: string): string => `${decky}/${id}:running`;
   const announce = (id: string) => database.sql`
-    insert into outbox (message_id, decky_name, type, payload) values (${`${id}:running`}, ${decky}, 'lifecycle', ${database.sql.json({ lifecycle_id: id })})`;
+    insert into outbox (message_id, decky_name, type, payload) values (${messageId(id)}, ${decky}, 'lifecycle', ${database.sql.json({ lifecycle_id: id })})`;
 
   async function stored(): Promise<{ id: string; subject: string; envelope: Record<string, unknown> }[]> {
     const manager = await nats.jetstreamManager();
-    const { name } = await manager.consumers.add(EVENT_STREAM, { filter_subject: lifecycleSubject(decky), ack_policy: AckPolicy.None });
+    const { name } = await manager.consumers.add(EVENT_STREAM, {
+      filter_subject: lifecycleSubject(decky),
+      ack_policy: AckPolicy.None,
+    });
     const consumer = await nats.jetstream().consumers.get(EVENT_STREAM, name);
     const found = [];
     for await (const message of await consumer.fetch({ max_messages: 100, expires: 1_000 }))
@@ -52,7 +57,7 @@ describe('the outbox and the bus', () => {
     const later = await stored();
     assert.deepEqual(
       later.map((one) => one.id),
-      ['1:running', '2:running', '3:running'],
+      ['1', '2', '3'].map(messageId),
     );
     const envelope = later[0]?.envelope ?? {};
     assert.deepEqual(Object.keys(envelope).sort(), ['id', 'payload', 'topic', 'ts', 'type', 'v']);
@@ -84,7 +89,7 @@ describe('the outbox and the bus', () => {
     assert.equal(await drainOutbox(database.sql, bus.publish), 2);
     assert.deepEqual(
       (await stored()).map((one) => one.id),
-      ['1', '2', '3', '4'].map((id) => `${id}:running`),
+      ['1', '2', '3', '4'].map(messageId),
     );
     await bus.close();
   });
@@ -96,7 +101,7 @@ describe('the outbox and the bus', () => {
     assert.equal((counts[0] ?? 0) + (counts[1] ?? 0), 60);
     assert.deepEqual(
       (await stored()).map((one) => one.id),
-      Array.from({ length: 60 }, (_, id) => `${id}:running`),
+      Array.from({ length: 60 }, (_, id) => messageId(String(id))),
     );
     for (const bus of buses) await bus.close();
   });

@@ -52,7 +52,9 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function createWorld(options: { worker?: boolean; natsUrl?: string } = {}): Promise<World> {
+export async function createWorld(
+  options: { worker?: boolean; natsUrl?: string; dockerHost?: string } = {},
+): Promise<World> {
   const id = `t${randomBytes(4).toString('hex')}`;
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
   quietRuntime();
@@ -62,7 +64,7 @@ export async function createWorld(options: { worker?: boolean; natsUrl?: string 
     DATABASE_URL: database.url,
     DECKHAND_DB_SCHEMA: database.schema,
     NATS_URL: options.natsUrl ?? testServers.natsUrl,
-    DOCKER_HOST: testServers.dockerHost ?? undefined,
+    DOCKER_HOST: options.dockerHost ?? testServers.dockerHost ?? undefined,
     DECKHAND_ENGINE: testServers.dockerHost ? 'docker' : 'simulated',
     DECKHAND_HOME: testDirectory(id),
     DECKHAND_INSTANCE: id,
@@ -136,7 +138,7 @@ export async function createWorld(options: { worker?: boolean; natsUrl?: string 
     },
     close: async () => {
       await world.stopWorker();
-      await local.engine.purge();
+      if (!options.dockerHost) await local.engine.purge();
       await bus.close();
       await temporal.connection.close();
       await database.drop();
