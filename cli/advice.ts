@@ -16,6 +16,6 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 
 export function adviceFor(code: string | null, message: string): string | null {
   if (/password change required/i.test(message))
-    return 'Change it first: POST /api/v1/auth/change-password with old_password and new_password (the page /docs of the API can send it).';
+    return 'Change it first: POST /api/v1/auth/change-password with old_password and new_password.';
   return code !== null && isErrorCode(code) ? (ADVICE[code] ?? null) : null;
 }
