@@ -71,26 +71,27 @@ export async function provideNats(context: StackContext): Promise<Provided<strin
   const { path, origin } = await findNats(context.sayFor('nats'));
   const port = await context.ports.choose('nats', context.survives('nats'));
   const url = `nats://${LOOPBACK}:${port}`;
+  const name = `deckhand-${context.home.instance}`;
   return {
     origin,
     value: url,
     process: {
       name: 'nats',
       command: path,
-      args: ['-a', LOOPBACK, '-p', String(port), '-js', '-sd', context.home.path('nats')],
+      args: ['-a', LOOPBACK, '-p', String(port), '-n', name, '-js', '-sd', context.home.path('nats')],
       adoptable: true,
       stopTimeoutMs: 10_000,
-      ready: () => answersWithJetStream(url),
+      ready: () => answersWithJetStream(url, name),
     },
   };
 }
 
-/** True, or throws why not. */
-export async function answersWithJetStream(url: string): Promise<boolean> {
+/** Throws why not; false when it is another server than the one of that name. */
+export async function answersWithJetStream(url: string, name?: string): Promise<boolean> {
   const connection = await connect({ servers: url, reconnect: false, timeout: 2_000 });
   try {
     await (await connection.jetstreamManager()).getAccountInfo();
-    return true;
+    return name === undefined || connection.info?.server_name === name;
   } finally {
     await connection.close();
   }

@@ -1,5 +1,8 @@
 /** Loopback ports: the default, unless it is taken; what was chosen is kept for the next start. */
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { lock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 
 export const LOOPBACK = '127.0.0.1';
@@ -58,5 +61,19 @@ export class PortBook {
     if (this.#home.state.ports[name] !== port)
       this.#home.remember({ ports: { ...this.#home.state.ports, [name]: port } });
     return port;
+  }
+}
+
+/**
+ * Between the moment at which a port is found free and the one at which its server listens, another stack that starts could take
+ * it, and be mistaken for ours. So stacks of one user come up one after the other.
+ */
+export async function withPortsReserved<T>(say: (line: string) => void, work: () => Promise<T>): Promise<T> {
+  const path = join(tmpdir(), `deckhand-ports-${process.getuid?.() ?? 0}.lock`);
+  const release = await lock(path, (holder) => say(`waiting for another stack to come up (pid ${holder.pid})`));
+  try {
+    return await work();
+  } finally {
+    release();
   }
 }

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import type { StackContext } from './context.ts';
 import type { StackHome } from './home.ts';
-import { PortBook } from './ports.ts';
+import { PortBook, withPortsReserved } from './ports.ts';
 import { describePrograms } from './programs.ts';
 import { loadSecrets, type Secrets } from './secrets.ts';
 import { type Servers, startServers } from './servers.ts';
@@ -66,20 +66,25 @@ export class Stack {
       survives: (name) => this.#supervisor.survives(name),
       disposable: false,
     };
+    const up = await withPortsReserved(sayFor('stack'), () => this.#startAll(context));
+    if (this.#stopped) throw new Error('it was stopped while it started');
+    this.#up = up;
+    this.#wasUp = true;
+    return { file: this.#write(up), servers: up.servers, secrets: up.secrets };
+  }
+
+  async #startAll(context: StackContext): Promise<Up> {
     const servers = await startServers(context, this.#supervisor);
-    const secrets = loadSecrets(home, environment);
+    const secrets = loadSecrets(context.home, context.environment);
     const { apiUrl, specs } = await describePrograms(context, servers, secrets);
     await Promise.all(
       specs.map(async (spec) => {
         const begun = Date.now();
         await this.#supervisor.start(spec);
-        sayFor(spec.name)(`ready (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+        context.sayFor(spec.name)(`ready (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
       }),
     );
-    if (this.#stopped) throw new Error('it was stopped while it started');
-    this.#up = { servers, secrets, apiUrl };
-    this.#wasUp = true;
-    return { file: this.#write(this.#up), servers, secrets };
+    return { servers, secrets, apiUrl };
   }
 
   /** Whether it ever came up; stays true after the end. */

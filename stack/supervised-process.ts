@@ -142,7 +142,8 @@ export class SupervisedProcess {
     while (!this.#stopping) {
       if (!identity || !isRunning(identity))
         throw new Error(`${spec.name} ended while it started; ${lastLines(logFile)}`);
-      if (await spec.ready().catch(() => false)) return;
+      // Looked at again: one that ended because a stranger has its port must not pass for ready by the stranger's answer.
+      if ((await spec.ready().catch(() => false)) && isRunning(identity)) return;
       if (Date.now() > until)
         throw new Error(`${spec.name} was not ready after ${timeoutMs / 1000} s; ${lastLines(logFile)}`);
       await this.#pause(READY_POLL_MS);

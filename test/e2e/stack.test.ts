@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { StackHome } from '../../stack/home.ts';
+import { PortBook } from '../../stack/ports.ts';
 import { findByEnvironment, identify } from '../../stack/process-table.ts';
 import type { StackFile } from '../../stack/stack-file.ts';
 import { MARK } from '../../stack/supervised-process.ts';
@@ -119,6 +121,9 @@ describe('npm start', () => {
   });
 
   it('gives way where its port is taken, and keeps it otherwise', async () => {
+    // From the beginning not the defaults, for which other stacks of this machine compete.
+    const book = new PortBook(new StackHome(home), false);
+    for (const name of ['api', 'temporal', 'temporalUi', 'nats', 'postgres'] as const) await book.choose(name, false);
     const first = await start(...NO_FLEET).up();
     const before = first.stackFile();
     await stop(first);

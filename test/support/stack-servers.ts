@@ -2,9 +2,10 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { StackContext } from '../../stack/context.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackHome } from '../../stack/home.ts';
-import { PortBook } from '../../stack/ports.ts';
+import { PortBook, withPortsReserved } from '../../stack/ports.ts';
 import { findByEnvironment, waitForExit } from '../../stack/process-table.ts';
 import { startServers } from '../../stack/servers.ts';
 import { Supervisor } from '../../stack/supervisor.ts';
@@ -67,24 +68,22 @@ export async function startTestServers(): Promise<TestServers> {
   };
   const { DECKHAND_TEST_TEMPORAL, DECKHAND_TEST_DATABASE_URL, DECKHAND_TEST_NATS_URL, DOCKER_HOST } = process.env;
   try {
-    const servers = await startServers(
-      {
-        home,
-        sayFor,
-        environment: {
-          TEMPORAL_ADDRESS: DECKHAND_TEST_TEMPORAL,
-          DATABASE_URL: DECKHAND_TEST_DATABASE_URL,
-          NATS_URL: DECKHAND_TEST_NATS_URL,
-          DOCKER_HOST,
-          DECKHAND_ENGINE: process.env.DECKHAND_ENGINE,
-        },
-        ports: new PortBook(home, false),
-        survives: () => false,
-        confirm: () => Promise.resolve(true),
-        disposable: true,
+    const context: StackContext = {
+      home,
+      sayFor,
+      environment: {
+        TEMPORAL_ADDRESS: DECKHAND_TEST_TEMPORAL,
+        DATABASE_URL: DECKHAND_TEST_DATABASE_URL,
+        NATS_URL: DECKHAND_TEST_NATS_URL,
+        DOCKER_HOST,
+        DECKHAND_ENGINE: process.env.DECKHAND_ENGINE,
       },
-      supervisor,
-    );
+      ports: new PortBook(home, false),
+      survives: () => false,
+      confirm: () => Promise.resolve(true),
+      disposable: true,
+    };
+    const servers = await withPortsReserved(sayFor('stack'), () => startServers(context, supervisor));
     const env = {
       DECKHAND_TEST_TEMPORAL: servers.temporal.address,
       DECKHAND_TEST_DATABASE_URL: servers.databaseUrl,
