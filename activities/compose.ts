@@ -62,6 +62,8 @@ export interface ComposeActivities {
   sightDeckies(input: {
     deckyNames: readonly string[];
   }): Promise<{ deckyName: string; sentence: string; seen: DeckyState }[]>;
+  /** Where the fleet moves to another network: takes down what hangs on the old one. Safe to repeat. */
+  leaveNetwork(): Promise<void>;
   /** Writes the compose file for what should run now, and removes a network that nobody needs. */
   tidyEngine(): Promise<void>;
 }
@@ -185,6 +187,13 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
     return { work, options: { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } };
   }
 
+  async function leaveNetwork(step: (text: string) => void, signal: AbortSignal): Promise<void> {
+    if (!(await engine.networkDiffers(await network(), signal))) return;
+    step('leaving the old network');
+    await Promise.all((await engine.deckies(signal)).map((decky) => engine.down(decky, { signal, onProgress: step })));
+    await engine.removeNetworkIfUnused(signal);
+  }
+
   return withFailures<ComposeActivities>({
     planLocal: ({ workflowId }) => alive((_step, signal) => planLocal(workflowId, signal)),
     composeUp: (input) =>
@@ -210,6 +219,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         return { sentence: 'the last good version is back', seen: DECKY_STATE.running };
       }),
     sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
+    leaveNetwork: () => alive(leaveNetwork),
     tidyEngine: () =>
       alive(async (_step, signal) => {
         if ((await writeDocument(new Set(), new Set())) === 0) await engine.removeNetworkIfUnused(signal);

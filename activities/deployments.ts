@@ -20,6 +20,8 @@ export type Acceptance =
       readonly accepted: true;
       readonly parts: readonly LocalPart[];
       readonly turn: boolean;
+      /** What hangs on the old network must go first. */
+      readonly networkMoved: boolean;
       readonly progressDeadlineMs: number;
     }
   | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };

@@ -13,10 +13,11 @@ import { errorText } from '../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { LIMITS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { finishDeployment, openRows, recordTransitions } from './activities.ts';
+import { finishDeployment, onEngine, openRows, recordTransitions } from './activities.ts';
 import type { deployLocal, LocalSummary } from './deploy-local.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
+import { CLEAN_UP } from './profiles.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
 
@@ -59,6 +60,9 @@ async function runLocal(
       );
       await lane.enter();
     }
+    // A failure here is told by each decky that can't come up.
+    if (acceptance.networkMoved)
+      await onEngine(CLEAN_UP, 'leave the old network').leaveNetwork().catch(unlessCancelled);
     setCurrentDetails(
       acceptance.parts
         .map((part) => `**Waiting for** \`${part.workflowId}\`: ${part.names.length} deckies`)
@@ -129,6 +133,10 @@ async function settleRows(parts: readonly LocalPart[], error: string | null): Pr
     failed += rows.length;
   }
   return { succeeded: 0, failed };
+}
+
+function unlessCancelled(failure: unknown): void {
+  if (isCancellation(failure)) throw failure;
 }
 
 const add = (summaries: readonly LocalSummary[]): LocalSummary => ({

@@ -121,6 +121,10 @@ class DockerEngine implements ComposeEngine {
     return containers.map((container) => container.name);
   }
 
+  async networkDiffers(network: FleetNetwork, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#tools.network.look(network, signal)).kind === 'replace';
+  }
+
   removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean> {
     return this.#tools.network.removeIfUnused(signal);
   }

@@ -68,6 +68,8 @@ export interface ComposeEngine {
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;
+  /** True when the network is ours, but not as it should be: what hangs on it must go before it can be made anew. */
+  networkDiffers(network: FleetNetwork, signal?: AbortSignal): Promise<boolean>;
   /** Removes the network when no container of ours is left on it. */
   removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean>;
   /** Deckies of this instance and project that have a container, whether wanted or not. */

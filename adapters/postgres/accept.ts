@@ -3,7 +3,7 @@
  * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
  */
 import { randomUUID } from 'node:crypto';
-import type { DesiredDecky } from '../../fleet/config.ts';
+import type { DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
@@ -15,7 +15,7 @@ import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
-import { readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
+import { readNetwork, readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
 import { openTicket } from './tickets.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
@@ -66,14 +66,18 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
 }
 
 async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployPlan): Promise<void> {
+  const moved = isAnother(await readNetwork(tx), plan.network);
   await writeNetwork(tx, plan.network);
   await upsertDesired(tx, plan.deckies);
   const removed = plan.removed.map((member) => ({ desired: member.desired, operation: OPERATION.teardown }));
   const wanted = plan.deckies.map((desired) => ({ desired, operation: OPERATION.deploy }));
   await insertRows(tx, request, [...removed, ...wanted]);
   await openTicket(tx, { hostUuid: LOCAL_HOST, operationId: request.id, workflowId: request.workflowId });
-  await tx`update deployments set state = 'accepted', mode = ${plan.mode}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
+  await tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
 }
+
+const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
+  before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);
 
 /** Removals stand first, so that an address or a name is free before the creation that needs it. */
 async function insertRows(

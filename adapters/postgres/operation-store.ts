@@ -23,6 +23,8 @@ export type OperationAcceptance =
       readonly accepted: true;
       readonly parts: readonly OperationPart[];
       readonly turn: boolean;
+      /** What hangs on the old network must go first. */
+      readonly networkMoved: boolean;
       readonly progressDeadlineMs: number;
     }
   | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };
@@ -66,10 +68,16 @@ async function accept(sql: Sql, operationId: string): Promise<OperationAcceptanc
   const parts = await sql<OperationPart[]>`
     select workflow_id as "workflowId", array_agg(decky_name order by position) as names, bool_or(operation = 'teardown') as removals
     from decky_lifecycle where deployment_id = ${operationId} and status in ('pending', 'running') group by workflow_id order by min(position)`;
-  const [lane] = await sql<{ ahead: boolean; progress: number }[]>`
+  const [lane] = await sql<{ ahead: boolean; progress: number; moved: boolean }[]>`
     select exists (select from host_tickets mine join host_tickets a on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
-      where mine.operation_id = ${operationId}) as ahead, (options->>'progressDeadlineMs')::float8 as progress from deployments where id = ${operationId}`;
-  return { accepted: true, parts: [...parts], turn: lane?.ahead === false, progressDeadlineMs: lane?.progress ?? 0 };
+      where mine.operation_id = ${operationId}) as ahead, (options->>'progressDeadlineMs')::float8 as progress, network_moved as moved from deployments where id = ${operationId}`;
+  return {
+    accepted: true,
+    parts: [...parts],
+    turn: lane?.ahead === false,
+    networkMoved: lane?.moved === true,
+    progressDeadlineMs: lane?.progress ?? 0,
+  };
 }
 
 const unfinishedOperations = (sql: Sql, ageMs: number): Promise<UnfinishedOperation[]> =>

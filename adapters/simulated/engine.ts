@@ -97,6 +97,11 @@ class SimulatedEngine implements ComposeEngine {
     return found.containers.map(({ name }) => name);
   }
 
+  /** The simulated network has no address to differ in. */
+  async networkDiffers(): Promise<boolean> {
+    return false;
+  }
+
   async removeNetworkIfUnused(): Promise<boolean> {
     const state = await this.#store.read();
     if (!state.network || Object.keys(state.deckies).length > 0) return false;

@@ -24,8 +24,16 @@ export const SEARCH_ATTRIBUTES = Object.freeze({
   LifecycleOutcome: 'Keyword',
 });
 
-/** True when the namespace has all search attributes; where not, workflows start without them. */
+/** gRPC: who may not ask, or a server that has no such call (Temporal Cloud), is no reason to wait. */
+const NOT_TO_BE_TOLD = [7, 12];
+
+/** True when the namespace has all search attributes; where not, or where it can't be told, workflows start without them. */
 export async function hasSearchAttributes({ connection, namespace }: TemporalClient): Promise<boolean> {
-  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-  return Object.keys(SEARCH_ATTRIBUTES).every((name) => name in customAttributes);
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    return Object.keys(SEARCH_ATTRIBUTES).every((name) => name in customAttributes);
+  } catch (error) {
+    if (NOT_TO_BE_TOLD.includes((error as { code?: number }).code ?? 0)) return false;
+    throw error;
+  }
 }

@@ -66,4 +66,17 @@ describe('replace_fleet', () => {
     await deploy(`[${world.id}-e]\nservices=redis\nip=${world.pool.replace('0/24', '77')}\n`);
     await deploy(`[${world.id}-f]\nservices=redis\nip=${world.pool.replace('0/24', '77')}\n`);
   });
+
+  it('moves the whole fleet to another network (gap B13)', async () => {
+    const three = section('g', 'redis') + section('h', 'redis') + section('i', 'redis');
+    await deploy(three);
+    const other = world.pool.replace('10.231.', '10.232.');
+    await deploy(`[general]\nnet=${other}\n${three}`);
+    const rows = await world.database.sql<{ decky_ip: string }[]>`select decky_ip from fleet_deckies`;
+    assert.ok(
+      rows.every((row) => row.decky_ip.startsWith(other.replace('0/24', ''))),
+      JSON.stringify(rows),
+    );
+    assert.equal(Object.keys(await containers()).length, testServers.dockerHost ? 6 : 0);
+  });
 });
