@@ -8,14 +8,14 @@ import { networkOwner } from '../adapters/docker/labels.ts';
 import type { ComposeDocument, ComposeService } from '../fleet/compose-types.ts';
 import { LIMITS } from '../fleet/limits.ts';
 
+/** Last byte of the address of what keeps the network. */
+const HOLDER_ADDRESS = '250';
+
 /** A decky as the file has it: the base, then what shares its network. */
-interface Decky {
+export interface Decky {
   readonly base: readonly [string, ComposeService];
   readonly services: readonly (readonly [string, ComposeService])[];
 }
-
-/** The fleet's network as Deckhand made it, so that the peers can make the same. */
-export type NetworkBody = Docker.NetworkCreateOptions;
 
 export function readDeckies(file: string): readonly Decky[] {
   // Compose writes a `$` as two.
@@ -35,16 +35,23 @@ export class BareEngine {
     this.#networkName = `${project}_lan`;
   }
 
-  async describeNetwork(): Promise<NetworkBody> {
-    const { Driver, IPAM, Labels } = await this.#docker.getNetwork(this.#networkName).inspect();
-    return { Name: this.#networkName, CheckDuplicate: true, Driver, IPAM, Labels };
-  }
-
-  /** Makes the network where a teardown took it along: it is there before any column begins. */
-  async ensureNetwork(body: NetworkBody): Promise<void> {
-    await this.#docker.createNetwork(body).catch((error: { statusCode?: number }) => {
-      if (error.statusCode !== 409) throw error;
+  /**
+   * Keeps the fleet's network in place for all columns, by a container that runs on it: the file calls the network external,
+   * and Deckhand removes one that nobody uses. Returns what gives it free again.
+   */
+  async holdNetwork(image: string): Promise<() => Promise<void>> {
+    const { IPAM } = await this.#docker.getNetwork(this.#networkName).inspect();
+    // The stack's networks are /24, and ten deckies take the first addresses.
+    const address = String(IPAM?.Config?.[0]?.Subnet).replace(/\d+\/24$/, HOLDER_ADDRESS);
+    const holder = await this.#docker.createContainer({
+      name: `${this.#networkName}_holder`,
+      Image: image,
+      Cmd: ['sleep', 'infinity'],
+      HostConfig: { NetworkMode: this.#networkName },
+      NetworkingConfig: { EndpointsConfig: { [this.#networkName]: { IPAMConfig: { IPv4Address: address } } } },
     });
+    await holder.start();
+    return () => holder.remove({ force: true });
   }
 
   /** Base first, then its services side by side; as many deckies at the same time as Deckhand allows. */

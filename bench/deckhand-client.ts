@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { StackFile } from '../stack/stack-file.ts';
 
-/** Between two looks at the rows: what a figure may be late by, and seldom enough to cost little. */
-const POLL_MS = 20;
+/** Between two looks at the rows, unless said otherwise: what a figure may be late by. */
+const POLL_MS = 50;
 const DEADLINE_MS = 300_000;
 
 const accepted = z.object({
@@ -45,9 +45,9 @@ export class DeckhandClient {
   }
 
   /** Resolves when all rows have succeeded. Throws with the first error when one has failed. */
-  async succeeded(ids: readonly string[]): Promise<void> {
+  async succeeded(ids: readonly string[], pollMs = POLL_MS): Promise<void> {
     const query = new URLSearchParams(ids.map((id): [string, string] => ['ids', id]));
-    for (const until = Date.now() + DEADLINE_MS; Date.now() < until; await sleep(POLL_MS)) {
+    for (const until = Date.now() + DEADLINE_MS; Date.now() < until; await sleep(pollMs)) {
       const answer = rows.parse(await (await this.#ask('GET', `/deckies/lifecycle?${query}`)).json());
       const failed = answer.rows.find((row) => row.status === 'failed');
       if (failed) throw new Error(`${failed.decky_name} failed: ${failed.error}`);
@@ -56,8 +56,8 @@ export class DeckhandClient {
     throw new Error(`Rows are still open after ${DEADLINE_MS / 1000} s.`);
   }
 
-  async deploy(ini: string, replaceFleet: boolean): Promise<void> {
-    await this.succeeded(await this.accept(ini, replaceFleet));
+  async deploy(ini: string, replaceFleet: boolean, pollMs = POLL_MS): Promise<void> {
+    await this.succeeded(await this.accept(ini, replaceFleet), pollMs);
   }
 
   /** Takes the whole fleet down. */

@@ -16,8 +16,14 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
+interface Stage {
+  readonly scene: Scene;
+  readonly versions: Readonly<Record<string, string>>;
+  readonly leave: () => Promise<void>;
+}
+
 /** Deploys once, which builds the images and writes the file that the peers use. */
-async function setScene(stack: BenchStack): Promise<{ scene: Scene; versions: Record<string, string> }> {
+async function setScene(stack: BenchStack): Promise<Stage> {
   const where = await stack.up();
   if (!where.docker_host) throw new Error('There is no Docker Engine; simulated deckies are nothing to measure.');
   const docker = connectDocker(where.docker_host);
@@ -26,8 +32,9 @@ async function setScene(stack: BenchStack): Promise<{ scene: Scene; versions: Re
   await deckhand.deploy(FLEET, true);
   const file = join(stack.home, 'bench-compose.yml');
   copyFileSync(join(stack.home, 'compose', `${stack.project}.yml`), file);
+  const deckies = readDeckies(file);
   const engine = new BareEngine(docker, stack.project);
-  const network = await engine.describeNetwork();
+  const release = await engine.holdNetwork(deckies[0]?.base[1].image ?? '');
   const label = `deckhand.project=${stack.project}`;
   await deckhand.teardown();
   await engine.assertClear(label);
@@ -35,17 +42,17 @@ async function setScene(stack: BenchStack): Promise<{ scene: Scene; versions: Re
   const bareAccept = await BareAccept.start(where);
   const { Version: engineVersion } = await docker.version();
   return {
-    scene: {
-      ...{ deckhand, engine, network, label, compose, bareAccept },
-      workerPid: () => stack.pid('worker'),
-      deckies: readDeckies(file),
-    },
+    scene: { deckhand, engine, deckies, label, compose, bareAccept, workerPid: () => stack.pid('worker') },
     versions: { docker: engineVersion, compose: compose?.version ?? 'not installed' },
+    leave: async () => {
+      await bareAccept.stop();
+      await release();
+    },
   };
 }
 
 async function play(stack: BenchStack, options: BenchOptions): Promise<Report> {
-  const { scene, versions } = await setScene(stack);
+  const { scene, versions, leave } = await setScene(stack);
   const samples = Object.fromEntries(COLUMNS.map((column) => [column, [] as Sample[]])) as Record<Column, Sample[]>;
   try {
     say('warming up');
@@ -55,7 +62,7 @@ async function play(stack: BenchStack, options: BenchOptions): Promise<Report> {
       await playRound(scene, round, options.accepts, (column, sample) => samples[column].push(sample));
     }
   } finally {
-    await scene.bareAccept.stop();
+    await leave();
   }
   return makeReport(samples, options.rounds, versions);
 }
@@ -76,6 +83,9 @@ async function run(options: BenchOptions): Promise<number> {
     writeReport(options.out, report);
     say(`All samples: ${options.out}`);
     return options.strict && report.ratios.some(({ holds }) => holds === false) ? 1 : 0;
+  } catch (error) {
+    console.error(stack.lastWords());
+    throw error;
   } finally {
     say('removing everything');
     await stack.stop();

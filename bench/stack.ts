@@ -1,6 +1,6 @@
 /** The stack under measurement: the real `npm start` in a home of its own, ended and removed afterwards. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { readStackFile, type StackFile } from '../stack/stack-file.ts';
 const UP = 'Deckhand is up.';
 /** A first start may build Temporal's server, which takes about 4 minutes on two cores. */
 const START_TIMEOUT_MS = 600_000;
+const LAST_LINES = 8;
 const STOP_TIMEOUT_MS = 120_000;
 
 export class BenchStack {
@@ -72,6 +73,15 @@ export class BenchStack {
     const found = this.where().processes.find((one) => one.name === name);
     if (!found) throw new Error(`The stack has no process ${name}.`);
     return found.pid;
+  }
+
+  /** The last lines of the programs' logs, for when something broke: the home goes. */
+  lastWords(): string {
+    return ['api', 'worker']
+      .map((name) => join(this.home, 'logs', `${name}.log`))
+      .filter((file) => existsSync(file))
+      .map((file) => `${file}:\n${readFileSync(file, 'utf8').split('\n').slice(-LAST_LINES).join('\n')}`)
+      .join('\n');
   }
 
   /** Removes containers and networks of the instance, ends the stack, removes its home. */
