@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { AckPolicy, connect, type NatsConnection, StringCodec } from 'nats';
-import { createBus } from '../../adapters/nats/bus.ts';
+import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { EVENT_STREAM, lifecycleSubject } from '../../fleet/subjects.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -11,12 +11,20 @@ describe('the outbox and the bus', () => {
   let database: TestDatabase;
   let nats: NatsConnection;
   let decky: string;
+  let opened: Bus[] = [];
+  const openBus = (url = testServers.natsUrl): Bus => {
+    const bus = createBus(url);
+    opened.push(bus);
+    return bus;
+  };
   beforeEach(async () => {
     database = await createTestDatabase();
     nats = await connect({ servers: testServers.natsUrl });
     decky = `o${randomBytes(4).toString('hex')}`;
   });
   afterEach(async () => {
+    for (const bus of opened) await bus.close();
+    opened = [];
     await nats.close();
     await database.drop();
   });
@@ -46,7 +54,7 @@ describe('the outbox and the bus', () => {
   it('sends in order, in DECNET’s envelope, for subscribers now and later', async () => {
     const live = nats.subscribe(lifecycleSubject(decky), { max: 3 });
     for (const id of ['1', '2', '3']) await announce(id);
-    const bus = createBus(testServers.natsUrl);
+    const bus = openBus();
     assert.equal(await drainOutbox(database.sql, bus.publish), 3);
     const seen: string[] = [];
     for await (const message of live)
@@ -63,22 +71,20 @@ describe('the outbox and the bus', () => {
     assert.deepEqual(Object.keys(envelope).sort(), ['id', 'payload', 'topic', 'ts', 'type', 'v']);
     assert.match(String(envelope.id), /^[0-9a-f]{32}$/);
     assert.equal(envelope.topic, lifecycleSubject(decky));
-    await bus.close();
   });
 
   it('an event that was sent but not marked is stored once', async () => {
     await announce('1');
-    const bus = createBus(testServers.natsUrl);
+    const bus = openBus();
     await drainOutbox(database.sql, bus.publish);
     await database.sql`update outbox set sent_at = null`;
     assert.equal(await drainOutbox(database.sql, bus.publish), 1);
     assert.equal((await stored()).length, 1);
-    await bus.close();
   });
 
   it('a bus that fails in the middle keeps what it took, and the rest follows in order (promise 5)', async () => {
     for (const id of ['1', '2', '3', '4']) await announce(id);
-    const bus = createBus(testServers.natsUrl);
+    const bus = openBus();
     let taken = 0;
     const failing: typeof bus.publish = async (event) => {
       if (taken === 2) throw new Error('the bus is down');
@@ -91,24 +97,22 @@ describe('the outbox and the bus', () => {
       (await stored()).map((one) => one.id),
       ['1', '2', '3', '4'].map(messageId),
     );
-    await bus.close();
   });
 
   it('two drainers at the same time send each event once and in order', async () => {
     for (let id = 0; id < 60; id += 1) await announce(String(id));
-    const buses = [createBus(testServers.natsUrl), createBus(testServers.natsUrl)];
+    const buses = [openBus(), openBus()];
     const counts = await Promise.all(buses.map((bus) => drainOutbox(database.sql, bus.publish)));
     assert.equal((counts[0] ?? 0) + (counts[1] ?? 0), 60);
     assert.deepEqual(
       (await stored()).map((one) => one.id),
       Array.from({ length: 60 }, (_, id) => messageId(String(id))),
     );
-    for (const bus of buses) await bus.close();
   });
 
   it('a bus that can’t be reached is said to be, and nothing is marked', async () => {
     await announce('1');
-    const bus = createBus('nats://127.0.0.1:1');
+    const bus = openBus('nats://127.0.0.1:1');
     await assert.rejects(drainOutbox(database.sql, bus.publish), /can’t be reached/);
     assert.equal((await database.sql`select from outbox where sent_at is null`).length, 1);
   });
