@@ -20,7 +20,7 @@ import { describeDifferences, planDecky, serviceOf } from './plan.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
-const DEFAULT_PARALLEL = 24;
+const DEFAULT_PARALLEL = 8;
 
 export interface DockerEngineOptions {
   readonly dockerHost: string;

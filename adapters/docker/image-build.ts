@@ -56,6 +56,8 @@ async function startBuild(
   const options: Docker.ImageBuildOptions = { t: image, version: '1', rm: true, forcerm: true, abortSignal };
   if ('tar' in source) return docker.buildImage(source.tar, options);
   const { context, args } = source.folder;
+  // An operator's recipe may download things; an engine without its default bridge can only do that on the host's network.
+  if (!(await hasDefaultBridge(docker))) options.networkmode = 'host';
   const src = await readdir(context).catch((error: unknown) => {
     throw new DeckhandError(
       'BuildFailed',
@@ -63,4 +65,14 @@ async function startBuild(
     );
   });
   return docker.buildImage({ context, src }, args ? { ...options, buildargs: args } : options);
+}
+
+async function hasDefaultBridge(docker: Docker): Promise<boolean> {
+  try {
+    await docker.getNetwork('bridge').inspect();
+    return true;
+  } catch (error) {
+    if (engineStatus(error) === 404) return false;
+    throw error;
+  }
 }
