@@ -1,0 +1,188 @@
+/** One whole stack for drills: `npm start` in a home of its own, with what is needed to ask, to look, and to leave nothing behind. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type Docker from 'dockerode';
+import postgres from 'postgres';
+import { connectDocker } from '../../adapters/docker/connect.ts';
+import { createApiClient } from '../../cli/api-client.ts';
+import { type Master, masterOf } from '../../cli/master.ts';
+import { findByEnvironment, identify } from '../../stack/process-table.ts';
+import { MARK } from '../../stack/supervised-process.ts';
+import { StackProcess } from '../support/stack-process.ts';
+import { EventWatch } from './events.ts';
+import type { SeenContainer } from './judge.ts';
+
+/** What a shell may have set and a drill must not take over. */
+const UNSET = [
+  'DECKHAND_API_PORT',
+  'DECKHAND_API_URL',
+  'DECKHAND_TOKEN',
+  'DECKHAND_BRIDGE_POOL',
+  'DECKHAND_INSTANCE',
+  'DECKHAND_LOG_LEVEL',
+  'DECKHAND_MIN_HEALTHY_TIME',
+];
+const BACK_MS = 90_000;
+const STOP_MS = 90_000;
+
+export class DrillStack {
+  /** Names of its deckies begin with it, so that they are nobody else's on a shared engine. */
+  readonly id = `d${randomBytes(3).toString('hex')}`;
+  readonly home: string;
+  readonly #interrupted = new AbortController();
+  #process: StackProcess;
+  #sql: postgres.Sql | null = null;
+  #events: EventWatch | null = null;
+  #docker: Docker | null = null;
+
+  private constructor(home: string) {
+    this.home = home;
+    this.#process = this.#spawn();
+  }
+
+  /** `onSpawned` hands the stack over before it is up, so that an interruption can stop it. */
+  static async start(home: string, onSpawned: (stack: DrillStack) => void = () => {}): Promise<DrillStack> {
+    const stack = new DrillStack(home);
+    onSpawned(stack);
+    await stack.#opened();
+    return stack;
+  }
+
+  /** `npm start` again in the same home, after {@link StackProcess} was killed. */
+  async restart(): Promise<void> {
+    await this.#closeConnections();
+    this.#process = this.#spawn();
+    await this.#opened();
+  }
+
+  get process(): StackProcess {
+    return this.#process;
+  }
+  get sql(): postgres.Sql {
+    return present(this.#sql);
+  }
+  get events(): EventWatch {
+    return present(this.#events);
+  }
+  get instance(): string {
+    return readFileSync(join(this.home, 'instance'), 'utf8').trim();
+  }
+
+  /** Asks as an operator does, by the address and password of stack.json. */
+  readonly master: Master = masterOf(
+    createApiClient(() => {
+      const { api_url: apiUrl, admin } = this.#process.stackFile();
+      return { apiUrl, credentials: admin };
+    }, this.#interrupted.signal),
+  );
+
+  /** The containers that carry the instance's label, whatever their state. */
+  async containers(): Promise<SeenContainer[]> {
+    const listed = (await this.#docker?.listContainers({ all: true, filters: this.#ours() })) ?? [];
+    return listed.map(({ Names, State }) => ({ name: Names[0]?.slice(1) ?? '', state: State }));
+  }
+
+  /** Whether there is a real engine to look at. */
+  get hasEngine(): boolean {
+    return this.#docker !== null;
+  }
+
+  pidOf(name: string): number {
+    const pid = this.#process.pidOf(name);
+    if (pid === null) throw new Error(`${name} is not in stack.json`);
+    return pid;
+  }
+
+  /** Resolves when these processes run, under another pid than the one given, and the API is ready. */
+  async back(killed: ReadonlyMap<string, number>): Promise<void> {
+    const isBack = ([name, before]: [string, number]): boolean => {
+      const pid = this.#process.pidOf(name);
+      return pid !== null && pid !== before && identify(pid) !== null;
+    };
+    const until = Date.now() + BACK_MS;
+    while (!([...killed].every(isBack) && (await this.#isReady()))) {
+      if (Date.now() > until)
+        throw new Error(`${[...killed.keys()].join(' and ')}: not back after ${BACK_MS / 1000} s`);
+      await pause(200);
+    }
+  }
+
+  /** Stops all and removes what it made. Returns what was left behind, in sentences. */
+  async stop(): Promise<string[]> {
+    this.#interrupted.abort(new Error('the drill is being stopped'));
+    const left = [...(await this.#leftOnEngine()), ...(await this.#stopProcesses())];
+    return left;
+  }
+
+  #spawn(): StackProcess {
+    const env = Object.fromEntries(UNSET.map((name) => [name, undefined]));
+    const args = ['--fleet', 'none', '--yes'];
+    // A task queue of its own: a worker that a killed stack left may still ask whatever Temporal listens on its old port.
+    const own = { DECKHAND_PROJECT: this.id, DECKHAND_TASK_QUEUE: this.id };
+    return new StackProcess({ home: this.home, args, env: { ...env, ...own } });
+  }
+
+  async #opened(): Promise<void> {
+    await this.#process.up();
+    const file = this.#process.stackFile();
+    this.#sql = postgres(file.database_url, { max: 2, onnotice: () => {} });
+    this.#events = await EventWatch.open(file.nats_url);
+    this.#docker = file.docker_host ? connectDocker(file.docker_host) : null;
+  }
+
+  async #isReady(): Promise<boolean> {
+    const { api_url: url } = this.#process.stackFile();
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) }).catch(() => null);
+    await answer?.body?.cancel();
+    return answer?.status === 200;
+  }
+
+  #ours(): { label: string[] } {
+    return { label: [`deckhand.instance=${this.instance}`] };
+  }
+
+  /** Removes what is there still, so that nothing stays, and says so, since it should have gone before. */
+  async #leftOnEngine(): Promise<string[]> {
+    const docker = this.#docker;
+    if (!docker) return [];
+    const left: string[] = [];
+    try {
+      for (const { Id, Names } of await docker.listContainers({ all: true, filters: this.#ours() })) {
+        left.push(`container ${Names[0]} was left behind`);
+        await docker.getContainer(Id).remove({ force: true, v: true });
+      }
+      for (const { Id, Name } of await docker.listNetworks({ filters: this.#ours() })) {
+        left.push(`network ${Name} was left behind`);
+        await docker.getNetwork(Id).remove();
+      }
+    } catch (error) {
+      left.push(`what is left on the engine can’t be told: ${(error as Error).message}`);
+    }
+    return left;
+  }
+
+  async #stopProcesses(): Promise<string[]> {
+    const mark = `${this.instance}:`;
+    await this.#closeConnections();
+    this.#process.signal('SIGINT');
+    const forced = setTimeout(() => this.#process.signal('SIGKILL'), STOP_MS);
+    await this.#process.ended();
+    clearTimeout(forced);
+    const alive = findByEnvironment(MARK).filter(({ value }) => value.startsWith(mark));
+    for (const { pid } of alive) process.kill(-pid, 'SIGKILL');
+    return alive.map(({ value, pid }) => `process ${value} (${pid}) was left behind`);
+  }
+
+  async #closeConnections(): Promise<void> {
+    await Promise.allSettled([this.#sql?.end({ timeout: 2 }), this.#events?.close()]);
+    this.#sql = null;
+    this.#events = null;
+  }
+}
+
+function present<T>(value: T | null): T {
+  if (value === null) throw new Error('The stack of the drill is not up.');
+  return value;
+}

@@ -1,0 +1,118 @@
+/** The program behind test/drill.mjs. */
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unmountBelow } from '../../stack/dockerd.ts';
+import { type Totals, totalsLine } from '../support/stack-totals.ts';
+import { DrillStack } from './drill-stack.ts';
+import { type DrillOptions, parseDrillOptions } from './options.ts';
+import { measureDeploy, type RoundResult, runRound } from './round.ts';
+
+/** A round that begins this late would be cut off. */
+const LAST_START_MS = 60_000;
+
+interface Drill {
+  readonly options: DrillOptions;
+  readonly home: string;
+  readonly results: RoundResult[];
+  readonly deadline: number;
+  stack: DrillStack | null;
+}
+
+function lineOf({ draw, momentMs, told, problems, seconds }: RoundResult): string {
+  const verdict = problems.length === 0 ? 'passed' : 'FAILED';
+  return `${verdict}  round ${draw.round}  ${draw.kind}  seed ${draw.seed}  at ${momentMs} ms  ${seconds.toFixed(1)} s  ${told}`;
+}
+
+async function runRounds(drill: Drill): Promise<void> {
+  const { options, results } = drill;
+  const stack = await DrillStack.start(drill.home, (spawned) => {
+    drill.stack = spawned;
+  });
+  if (!stack.hasEngine) console.log('There is no Docker Engine: deckies are simulated, containers are not looked at.');
+  const measured = await measureDeploy(stack);
+  const lengthMs = options.lengthMs ?? measured;
+  console.log(`drill: seed ${options.seed}, an undisturbed deploy takes ${measured} ms, moments over ${lengthMs} ms`);
+  for (let round = 1; round <= options.rounds; round += 1)
+    for (const kind of options.kinds) {
+      if (Date.now() > drill.deadline - LAST_START_MS) return;
+      const result = await runRound(stack, { seed: options.seed, round, kind }, lengthMs);
+      results.push(result);
+      console.log([lineOf(result), ...result.problems.map((problem) => `        ${problem}`)].join('\n'));
+    }
+}
+
+/** Resolves with a sentence when it was cut off from outside, or by its own time. */
+function cutOff(deadline: number): Promise<string> {
+  return new Promise((resolve) => {
+    setTimeout(() => resolve('its time is over (--minutes)'), Math.max(0, deadline - Date.now())).unref();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve(signal));
+  });
+}
+
+/** Logs outlive the drill where something broke. */
+function removeHome(home: string, keepLogs: boolean): void {
+  if (keepLogs) {
+    const kept = mkdtempSync(join(tmpdir(), 'deckhand-drill-logs-'));
+    cpSync(join(home, 'logs'), kept, { recursive: true });
+    console.log(`The logs of the stack are in ${kept}.`);
+  }
+  unmountBelow(home);
+  rmSync(home, { recursive: true, force: true });
+}
+
+function summarise({ options, results }: Drill, broken: readonly string[]): Totals {
+  const failed = results.filter(({ problems }) => problems.length > 0);
+  const skipped = options.rounds * options.kinds.length - results.length;
+  console.log('');
+  for (const kind of options.kinds) {
+    const own = results.filter(({ draw }) => draw.kind === kind);
+    const seconds = own.map((result) => result.seconds).sort((left, right) => left - right);
+    const good = own.filter(({ problems }) => problems.length === 0).length;
+    if (own.length > 0)
+      console.log(
+        `${kind}: ${good} of ${own.length} passed, ${seconds[0]?.toFixed(1)} to ${seconds.at(-1)?.toFixed(1)} s`,
+      );
+  }
+  for (const { draw, momentMs } of failed)
+    console.log(`broke: seed ${draw.seed}, round ${draw.round}, ${draw.kind}, at ${momentMs} ms`);
+  for (const sentence of broken) console.log(`broke: ${sentence}`);
+  if (skipped > 0) console.log(`${skipped} were not run.`);
+  return { passed: results.length - failed.length, failed: failed.length + broken.length, skipped };
+}
+
+async function run(options: DrillOptions): Promise<number> {
+  const drill: Drill = {
+    options,
+    home: mkdtempSync(join(tmpdir(), 'deckhand-drill-')),
+    results: [],
+    deadline: Date.now() + options.minutes * 60_000,
+    stack: null,
+  };
+  const broken: string[] = [];
+  const ended = runRounds(drill).then(
+    () => null,
+    (error: Error) => error.message,
+  );
+  const cut = await Promise.race([ended.then(() => null), cutOff(drill.deadline)]);
+  const why = cut === null ? await ended : `the drill was cut off: ${cut}`;
+  if (why !== null) broken.push(why);
+  // What is left on the engine tells only where no round was cut in the middle.
+  const left = (await drill.stack?.stop()) ?? [];
+  if (cut === null) broken.push(...left);
+  const totals = summarise(drill, broken);
+  removeHome(drill.home, totals.failed > 0);
+  console.log(totalsLine(totals));
+  return totals.failed > 0 || totals.skipped > 0 ? 1 : 0;
+}
+
+export async function main(args: readonly string[]): Promise<void> {
+  let options: DrillOptions;
+  try {
+    options = parseDrillOptions(args);
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exit(2);
+  }
+  process.exit(await run(options));
+}

@@ -1,0 +1,43 @@
+/** Options of `npm run test:drill`. */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { KINDS, type Kind, parseKinds } from './kinds.ts';
+
+export interface DrillOptions {
+  readonly seed: string;
+  readonly rounds: number;
+  readonly kinds: readonly Kind[];
+  /** When the drill ends, whatever is left to do. */
+  readonly minutes: number;
+  /** Milliseconds over which moments are drawn; null: measured. Repeats the very moments of a drill on another machine. */
+  readonly lengthMs: number | null;
+}
+
+const DEFAULT_MINUTES = '18';
+
+/** Throws with what is wrong. */
+export function parseDrillOptions(args: readonly string[]): DrillOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string', default: String(randomInt(1_000_000)) },
+      rounds: { type: 'string', default: '1' },
+      kinds: { type: 'string', default: KINDS.join(',') },
+      minutes: { type: 'string', default: DEFAULT_MINUTES },
+      length: { type: 'string' },
+    },
+  });
+  return {
+    seed: values.seed,
+    rounds: wholeNumber('--rounds', values.rounds),
+    kinds: parseKinds(values.kinds),
+    minutes: wholeNumber('--minutes', values.minutes),
+    lengthMs: values.length === undefined ? null : wholeNumber('--length', values.length),
+  };
+}
+
+function wholeNumber(name: string, text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text))
+    throw new Error(`${name} wants a whole number from 1, not ${JSON.stringify(text)}.`);
+  return Number(text);
+}
