@@ -1,14 +1,17 @@
 /**
- * One JSON object a line on stdout. A pipe that nobody reads must not stop the decoy: writes go through libuv's thread
- * pool, one at a time (process.stdout would block on a pipe), the queue is bounded, and what is dropped is counted and told.
+ * One JSON object a line on stdout. A pipe that nobody reads must not stop the decoy: it is written to without blocking
+ * (process.stdout would block), one batch at a time, the queue is bounded, and what is dropped is counted and told. A
+ * blocked thread of the pool would do for writing, but process.exit() would wait for it.
  */
 import { write } from 'node:fs';
+import { Socket } from 'node:net';
 import { LIMITS } from './limits.mjs';
 
 const queue = [];
 let writing = false;
 let dropped = 0;
 let service = '';
+const send = output();
 
 /** Configured secrets, to be cut out wherever they turn up; the catalogue's default `admin` is none. */
 const secrets = Object.entries(process.env)
@@ -76,13 +79,17 @@ function flush() {
     return;
   }
   writing = true;
-  writeAll(Buffer.from(queue.splice(0, 64).join('')), flush);
+  send(Buffer.from(queue.splice(0, 64).join('')), flush);
 }
 
-function writeAll(bytes, done) {
-  write(1, bytes, (error, written) => {
-    if (error?.code === 'EAGAIN') setTimeout(writeAll, 20, bytes, done);
-    else if (error || written === bytes.length) done();
-    else writeAll(bytes.subarray(written), done);
-  });
+/** `send(bytes, done)` for a pipe or socket; a regular file, which net.Socket refuses, is written by node:fs. */
+function output() {
+  try {
+    const socket = new Socket({ fd: 1, readable: false, writable: true });
+    // A reader that has gone away takes the log with it, not the decoy.
+    socket.on('error', () => {});
+    return (bytes, done) => socket.write(bytes, done);
+  } catch {
+    return (bytes, done) => write(1, bytes, done);
+  }
 }

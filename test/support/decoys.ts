@@ -24,11 +24,35 @@ export interface DecoyLine {
   readonly ports?: readonly { readonly port: number; readonly transport: string; readonly bound: number }[];
 }
 
+/** Wakes those who wait for something to change, and at the latest at their deadline. */
+class Changes {
+  private readonly waiting = new Set<() => void>();
+
+  announce(): void {
+    for (const wake of this.waiting) wake();
+    this.waiting.clear();
+  }
+
+  /** Resolves to whether `done()` became true in time. */
+  async until(done: () => boolean): Promise<boolean> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!done() && Date.now() < deadline) {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resolve) => {
+        this.waiting.add(resolve);
+        timer = setTimeout(resolve, deadline - Date.now());
+      });
+      clearTimeout(timer);
+    }
+    return done();
+  }
+}
+
 export class Decoy {
   readonly lines: DecoyLine[] = [];
   readonly child: ChildProcess;
   readonly exited: Promise<number | null>;
-  private waiting: (() => void)[] = [];
+  private readonly changes = new Changes();
 
   constructor(service: string, environment: Readonly<Record<string, string>>) {
     this.child = spawn(process.execPath, [PROGRAM, service], {
@@ -51,23 +75,20 @@ export class Decoy {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop() ?? '';
       this.lines.push(...lines.map((line) => JSON.parse(line) as DecoyLine));
-      for (const wake of this.waiting.splice(0)) wake();
+      this.changes.announce();
     }
   }
 
   /** The first line, also of those that were written before, that the predicate accepts. */
   async line(accepts: (line: DecoyLine) => boolean): Promise<DecoyLine> {
-    const deadline = AbortSignal.timeout(PATIENCE_MS);
-    while (!deadline.aborted) {
-      const found = this.lines.find(accepts);
-      if (found) return found;
-      await Promise.race([
-        new Promise<void>((resolve) => this.waiting.push(resolve)),
-        once(deadline, 'abort'),
-        once(this.child, 'exit'),
-      ]);
-      if (this.child.exitCode !== null && !this.lines.some(accepts)) break;
-    }
+    let over = false;
+    this.child.once('close', () => {
+      over = true;
+      this.changes.announce();
+    });
+    await this.changes.until(() => over || this.lines.some(accepts));
+    const found = this.lines.find(accepts);
+    if (found) return found;
     throw new Error(`no such line; there are: ${JSON.stringify(this.lines.slice(-5))}`);
   }
 
@@ -96,22 +117,19 @@ export class Talk {
   readonly socket: Socket;
   received: Buffer = Buffer.alloc(0);
   closed = false;
-  private waiting: (() => void)[] = [];
+  private readonly changes = new Changes();
 
   constructor(socket: Socket) {
     this.socket = socket;
-    const wake = (): void => {
-      for (const each of this.waiting.splice(0)) each();
-    };
     socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
-      wake();
+      this.changes.announce();
     });
     // A decoy may cut a connection; the tests look at what it said before.
     socket.on('error', () => {});
     socket.on('close', () => {
       this.closed = true;
-      wake();
+      this.changes.announce();
     });
   }
 
@@ -152,30 +170,26 @@ export class Talk {
   }
 
   private async until(done: () => boolean, what: string): Promise<void> {
-    const deadline = AbortSignal.timeout(PATIENCE_MS);
-    while (!done()) {
-      if (this.closed || deadline.aborted)
-        throw new Error(
-          `waited for ${what}, ${this.closed ? 'closed' : 'got'}: ${JSON.stringify(String(this.received))}`,
-        );
-      await Promise.race([new Promise<void>((resolve) => this.waiting.push(resolve)), once(deadline, 'abort')]);
-    }
+    await this.changes.until(() => done() || this.closed);
+    if (done()) return;
+    throw new Error(`waited for ${what}, ${this.closed ? 'closed' : 'got'}: ${JSON.stringify(String(this.received))}`);
   }
 }
 
 /** Sends a datagram; resolves with the answer, or undefined when none came in time. */
-export async function ask(port: number, datagram: Uint8Array, waitMs = PATIENCE_MS): Promise<Buffer | undefined> {
+export function ask(port: number, datagram: Uint8Array, waitMs = PATIENCE_MS): Promise<Buffer | undefined> {
   const socket = createSocket('udp4');
-  try {
+  return new Promise((resolve) => {
+    const settle = (answer?: Buffer): void => {
+      clearTimeout(timer);
+      socket.close();
+      resolve(answer);
+    };
+    const timer = setTimeout(settle, waitMs);
+    socket.once('message', settle);
+    socket.once('error', () => settle());
     socket.send(datagram, port, '127.0.0.1');
-    const signal = AbortSignal.timeout(waitMs);
-    const [answer] = (await once(socket, 'message', { signal })) as [Buffer];
-    return answer;
-  } catch {
-    return undefined;
-  } finally {
-    socket.close();
-  }
+  });
 }
 
 /** Runs `work` with a decoy of its own. */
