@@ -116,11 +116,13 @@ export async function startDecoy(service: string, environment: Readonly<Record<s
 export class Talk {
   readonly socket: Socket;
   received: Buffer = Buffer.alloc(0);
+  localPort: number | undefined;
   closed = false;
   private readonly changes = new Changes();
 
   constructor(socket: Socket) {
     this.socket = socket;
+    this.localPort = socket.localPort;
     socket.on('data', (chunk: Buffer) => {
       this.received = Buffer.concat([this.received, chunk]);
       this.changes.announce();
@@ -133,8 +135,8 @@ export class Talk {
     });
   }
 
-  static async to(port: number): Promise<Talk> {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  static async to(port: number, host = '127.0.0.1'): Promise<Talk> {
+    const socket = connect({ port, host, noDelay: true });
     await once(socket, 'connect');
     return new Talk(socket);
   }
