@@ -20,7 +20,7 @@ Ten deckies of two services each: through Deckhand, by bare engine calls, and by
 installed; then the same fleet again; then how long accepting takes. Runs a stack of its own and removes it.
 
   --rounds N     measured rounds after a warm-up (5)
-  --accepts N    accepted requests in each round (10)
+  --accepts N    accepted requests in each round (6)
   --out FILE     where the figures go as JSON (bench/results/<time>.json)
   --profile DIR  write CPU profiles of API and worker into DIR
   --strict       exit 1 when a target is missed
@@ -37,7 +37,7 @@ export function parseOptions(args: readonly string[], now = new Date()): BenchOp
     args: [...args],
     options: {
       rounds: { type: 'string', default: '5' },
-      accepts: { type: 'string', default: '10' },
+      accepts: { type: 'string', default: '6' },
       out: { type: 'string' },
       profile: { type: 'string' },
       strict: { type: 'boolean', default: false },

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import Table from 'cli-table3';
-import { type Sample, type Summary, summarise } from './measure.ts';
+import { median, type Sample, type Summary, summarise } from './measure.ts';
 import { COLUMNS, type Column } from './rounds.ts';
 
 export type Samples = Readonly<Record<Column, readonly Sample[]>>;
@@ -26,6 +26,8 @@ export interface Ratio extends Target {
   /** Of the medians; null where the other is not installed. */
   readonly ratio: number | null;
   readonly holds: boolean | null;
+  /** Of runs that stood beside each other: how far the ratio itself is to be trusted. Null as above. */
+  readonly paired: { readonly median: number; readonly min: number; readonly max: number } | null;
 }
 
 export interface Report {
@@ -44,7 +46,12 @@ export function makeReport(samples: Samples, rounds: number, versions: Readonly<
   const ratios = TARGETS.map((target) => {
     const [ours, theirs] = [columns[target.of], columns[target.to]];
     const ratio = ours && theirs ? ours.medianMs / theirs.medianMs : null;
-    return { ...target, ratio, holds: ratio === null ? null : ratio <= target.atMost };
+    return {
+      ...target,
+      ratio,
+      holds: ratio === null ? null : ratio <= target.atMost,
+      paired: pairedRatios(samples, target),
+    };
   });
   const [processor] = cpus();
   const machine = {
@@ -55,6 +62,12 @@ export function makeReport(samples: Samples, rounds: number, versions: Readonly<
     ...versions,
   };
   return { date: new Date().toISOString(), machine, rounds, columns, ratios, samples };
+}
+
+function pairedRatios(samples: Samples, { of, to }: Target): Ratio['paired'] {
+  const theirs = samples[to];
+  const ratios = samples[of].flatMap(({ ms }, index) => (theirs[index] ? [ms / theirs[index].ms] : []));
+  return ratios.length === 0 ? null : { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
 }
 
 const number = (value: number | null, digits: number): string => (value === null ? '' : value.toFixed(digits));
@@ -77,13 +90,17 @@ export function tableOf({ columns, ratios }: Report): string {
         : [column, { colSpan: 5, content: 'not installed' }],
     );
   }
-  const targets = new Table({ head: ['ratio of medians', 'is', 'at most', ''], style: plain });
-  for (const { of, to, ratio, atMost, holds } of ratios)
+  const targets = new Table({
+    head: ['ratio of medians', 'is', 'at most', '', 'side by side: median, min–max'],
+    style: plain,
+  });
+  for (const { of, to, ratio, atMost, holds, paired } of ratios)
     targets.push([
       `${of} ÷ ${to}`,
       ratio === null ? 'not installed' : ratio.toFixed(2),
       atMost,
       holds === null ? '' : holds ? 'holds' : 'MISSED',
+      paired ? `${number(paired.median, 2)}, ${number(paired.min, 2)}–${number(paired.max, 2)}` : '',
     ]);
   const whose =
     'CPU and memory: of Deckhand’s worker, of the bench for bare calls, of docker compose, of the bare worker.\n' +

@@ -22,8 +22,13 @@ export type Column = (typeof COLUMNS)[number];
 export const FLEET = '[decoy]\namount = 10\nservices = http,ssh\n';
 const single = (name: string): string => `[${name}]\nservices = ssh\n`;
 
-/** Rows end a moment before their workflow does, and the bus is still being told: not the next one's business. */
-const SETTLE_MS = 300;
+/**
+ * Thirty programs in containers that were just started take the processor for a while, and the workflow and the bus end behind
+ * their rows: neither is the next one's business. The same pause for every column.
+ */
+const SETTLE_MS = 2_000;
+/** The same after one decky of one service. */
+const SETTLE_ONE_MS = 1_000;
 /** It takes a tenth of a deploy, so it is looked at more often; in a long run such polling would take CPU from the engine. */
 const AGAIN_POLL_MS = 10;
 
@@ -46,7 +51,6 @@ async function throughDeckhand(scene: Scene, note: Note): Promise<void> {
   note('deploy: Deckhand', await measure(worker, () => deckhand.deploy(FLEET, true)));
   await sleep(SETTLE_MS);
   note('again: Deckhand', await measure(worker, () => deckhand.deploy(FLEET, true, AGAIN_POLL_MS)));
-  await sleep(SETTLE_MS);
   await deckhand.teardown();
   await engine.assertClear(label);
 }
@@ -59,29 +63,34 @@ async function byBareCalls({ engine, deckies, label }: Scene, note: Note): Promi
 async function byCompose({ compose, engine, label }: Scene, note: Note): Promise<void> {
   if (!compose) return;
   note('deploy: docker compose up', await measure('children', () => compose.up()));
+  await sleep(SETTLE_MS);
   note('again: docker compose up', await measure('children', () => compose.up()));
   await engine.clear(label);
 }
 
-/** One request at a time, each kind in turn; a deploy that was accepted has ended before the next is sent. */
+/** One request at a time, the order turned each time; a deploy that was accepted has ended before the next is sent. */
 async function accepting(scene: Scene, count: number, round: number, note: Note): Promise<void> {
   const { deckhand, bareAccept, engine, label } = scene;
-  const worker = { pid: scene.workerPid() };
-  for (let index = 0; index < count; index += 1) {
+  const [worker, bareWorker] = [{ pid: scene.workerPid() }, { pid: bareAccept.pid }];
+  const throughApi = async (index: number): Promise<void> => {
     let ids: readonly string[] = [];
     const sample = await measure(worker, async () => {
       ids = await deckhand.accept(single(`one-${round}-${index}`), false);
     });
     note('accept: Deckhand (202)', sample);
     await deckhand.succeeded(ids);
-    await sleep(SETTLE_MS);
-    for (const local of [false, true])
-      note(
-        local ? 'accept: bare update, local activity' : 'accept: bare update, activity',
-        await measure({ pid: bareAccept.pid }, () => bareAccept.accept(local)),
-      );
-    await sleep(SETTLE_MS);
-  }
+  };
+  const bare = async (local: boolean): Promise<void> =>
+    note(
+      local ? 'accept: bare update, local activity' : 'accept: bare update, activity',
+      await measure(bareWorker, () => bareAccept.accept(local)),
+    );
+  const kinds = [throughApi, () => bare(false), () => bare(true)];
+  for (let index = 0; index < count; index += 1)
+    for (let turn = 0; turn < kinds.length; turn += 1) {
+      await kinds[(turn + index) % kinds.length]?.(index);
+      await sleep(SETTLE_ONE_MS);
+    }
   await deckhand.teardown();
   await engine.assertClear(label);
 }
