@@ -1,11 +1,14 @@
 /** Writes transitions in batches: whatever came up while a batch was being written goes into the next one. */
-import { CancellationScope, condition } from '@temporalio/workflow';
+import { CancellationScope, condition, patched } from '@temporalio/workflow';
 import type { Transition } from '../fleet/lifecycle.ts';
 import { publishTransitions, recordTransitions } from './activities.ts';
 import { BUS_PATIENCE } from './profiles.ts';
 
 /** Bounds the payload of one activity: 200 errors of 2,000 characters stay below Temporal's 512 KiB warning. */
 const BATCH = 200;
+
+/** Histories from before it have a batch for what came up in one turn of the microtask queue. */
+const GATHER = 'gather-transitions-of-an-activation';
 
 export class TransitionRecorder {
   private readonly queue: Transition[] = [];
@@ -31,14 +34,20 @@ export class TransitionRecorder {
 
   private async write(): Promise<void> {
     this.writing = true;
-    // The next task of the event loop: what is pushed in the same activation goes into one batch.
-    await Promise.resolve();
+    await this.endOfActivation();
     while (this.queue.length > 0) {
       await recordTransitions({ transitions: this.queue.splice(0, BATCH) });
       this.unpublished = true;
       if (!this.publishing) void this.publish();
     }
     this.writing = false;
+  }
+
+  /** What is pushed in the same activation goes into one batch: conditions are looked at again when all else has run. */
+  private async endOfActivation(): Promise<void> {
+    if (!patched(GATHER)) return;
+    let looks = 0;
+    await condition(() => looks++ > 0);
   }
 
   private async publish(): Promise<void> {
