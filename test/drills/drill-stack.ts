@@ -8,8 +8,8 @@ import postgres from 'postgres';
 import { connectDocker } from '../../adapters/docker/connect.ts';
 import { createApiClient } from '../../cli/api-client.ts';
 import { type Master, masterOf } from '../../cli/master.ts';
-import { findByEnvironment, identify } from '../../stack/process-table.ts';
-import { MARK } from '../../stack/supervised-process.ts';
+import { identify } from '../../stack/process-table.ts';
+import { processesOf } from '../support/leftovers.ts';
 import { StackProcess } from '../support/stack-process.ts';
 import { EventWatch } from './events.ts';
 import type { SeenContainer } from './judge.ts';
@@ -112,8 +112,7 @@ export class DrillStack {
   /** Stops all and removes what it made. Returns what was left behind, in sentences. */
   async stop(): Promise<string[]> {
     this.#interrupted.abort(new Error('the drill is being stopped'));
-    const left = [...(await this.#leftOnEngine()), ...(await this.#stopProcesses())];
-    return left;
+    return [...(await this.#leftOnEngine()), ...(await this.#stopProcesses())];
   }
 
   #spawn(): StackProcess {
@@ -164,15 +163,15 @@ export class DrillStack {
   }
 
   async #stopProcesses(): Promise<string[]> {
-    const mark = `${this.instance}:`;
+    const { instance } = this;
     await this.#closeConnections();
     this.#process.signal('SIGINT');
     const forced = setTimeout(() => this.#process.signal('SIGKILL'), STOP_MS);
     await this.#process.ended();
     clearTimeout(forced);
-    const alive = findByEnvironment(MARK).filter(({ value }) => value.startsWith(mark));
+    const alive = processesOf(instance);
     for (const { pid } of alive) process.kill(-pid, 'SIGKILL');
-    return alive.map(({ value, pid }) => `process ${value} (${pid}) was left behind`);
+    return alive.map(({ name, pid }) => `process ${name} (${pid}) was left behind`);
   }
 
   async #closeConnections(): Promise<void> {
