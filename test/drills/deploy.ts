@@ -6,7 +6,7 @@ import type { DrillStack } from './drill-stack.ts';
 import type { SeenRow } from './judge.ts';
 
 const AMOUNT = 8;
-const SERVICES = ['ssh', 'http'] as const;
+const SERVICES = ['ssh', 'redis'] as const;
 /** A request that nobody accepted is withdrawn by the sweep after two minutes at the latest; then its key is free. */
 const ANSWER_MS = 210_000;
 const RETRY_MS = 500;
