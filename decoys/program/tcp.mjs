@@ -92,7 +92,9 @@ function connectionOf(entry, secure) {
     send(data) {
       if (connection.ended) return;
       if (!entry.stream.write(data)) entry.stream.pause();
-      if (entry.stream.writableLength > LIMITS.unsentBytes) destroy(entry);
+      if (entry.stream.writableLength <= LIMITS.unsentBytes) return;
+      connection.ended = true;
+      destroy(entry);
     },
     /** Writes the last words and closes; a peer that keeps its side open is cut two seconds later. */
     end(data) {

@@ -50,7 +50,7 @@ export function selfSigned(commonName) {
   const signature = ber(TAG.bitString, Buffer.of(0), sign('sha256', toBeSigned, privateKey));
   const certificate = ber(TAG.sequence, toBeSigned, algorithm, signature).toString('base64');
   return {
-    cert: `-----BEGIN CERTIFICATE-----\n${certificate.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${certificate.match(/.{1,64}/g).join('\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
   };
 }

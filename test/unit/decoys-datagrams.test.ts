@@ -104,7 +104,7 @@ describe('decoys: protocols of datagrams', function () {
     }));
 
   it('an answer is at most four times its question, whatever is asked', async () => {
-    const records = Array.from({ length: 100 }, (_, at) => `big A 192.0.2.${at}`).join('\n');
+    const records = Array.from({ length: 20 }, (_, at) => `big A 192.0.2.${at}`).join('\n');
     await withDecoy('dns', { DNS_DOMAIN: 'x', DNS_EXTRA_RECORDS: records }, async (decoy) => {
       const question = query('big.x', A);
       const answer = await ask(decoy.port(53, 'udp'), question);

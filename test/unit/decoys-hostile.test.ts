@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import catalog from '../../fleet/catalog.json' with { type: 'json' };
-import { type Decoy, startDecoy, Talk, withDecoy } from '../support/decoys.ts';
+import { type Decoy, Talk, withDecoy } from '../support/decoys.ts';
 
 const SERVICES = catalog.services.filter((service) => service.selectable_for_deckies).map((service) => service.name);
 /** Far above what a decoy needs (50 MB, of which 40 are Node's own), far below what the floods here would fill. */
@@ -104,13 +104,15 @@ describe('decoys: hostile input', function () {
 
   it('a peer that never reads what it asked for is cut', () =>
     withDecoy('redis', {}, async (decoy) => {
-      const socket = connect(decoy.port(6379), '127.0.0.1');
-      socket.on('error', () => {});
-      socket.pause();
-      socket.write('INFO\r\n'.repeat(100_000));
-      await decoy.line((line) => line.event === 'connection');
+      const talk = await Talk.to(decoy.port(6379));
+      talk.socket.pause();
+      // 600 KB of questions, 50 MB of answers.
+      talk.send('INFO\r\n'.repeat(100_000));
+      // A socket that is not read from notices its end only by writing.
+      const timer = setInterval(() => talk.send('PING\r\n'), 50);
+      await talk.rest();
+      clearInterval(timer);
       unharmed(decoy, 'unread answers');
-      socket.destroy();
     }));
 
   it('hundreds of silent connections do not lock the door', () =>
@@ -126,18 +128,23 @@ describe('decoys: hostile input', function () {
       unharmed(decoy, 'many connections');
     }));
 
-  it('who says nothing, and who says a byte now and then, is cut in the end', async () => {
-    const decoy = await startDecoy('http', { DECOY_IDLE_MS: '400', DECOY_LIFETIME_MS: '1500' });
-    const silent = await Talk.to(decoy.port(80));
-    await silent.rest();
-    const slow = await Talk.to(decoy.port(80));
-    const timer = setInterval(() => slow.send('G'), 100);
-    await slow.rest();
-    clearInterval(timer);
-    await decoy.line((line) => line.event === 'connection' && /^G+$/.test(line.first_bytes ?? ''));
-    const inTls = await Talk.to(decoy.port(443));
-    await inTls.send('\x16\x03\x01').rest();
-    unharmed(decoy, 'slow');
-    await decoy.stop();
-  });
+  it('who says nothing is cut, also in the middle of a TLS handshake', () =>
+    withDecoy('http', { DECOY_IDLE_MS: '400' }, async (decoy) => {
+      const silent = await Talk.to(decoy.port(80));
+      await silent.rest();
+      const inTls = await Talk.to(decoy.port(443));
+      await inTls.send('\x16\x03\x01').rest();
+      unharmed(decoy, 'silent');
+    }));
+
+  it('who says a byte now and then is cut in the end', () =>
+    withDecoy('http', { DECOY_LIFETIME_MS: '1500' }, async (decoy) => {
+      const slow = await Talk.to(decoy.port(80));
+      slow.send('GET / HTTP/1.1\r\nX: ');
+      const timer = setInterval(() => slow.send('y'), 100);
+      await slow.rest();
+      clearInterval(timer);
+      await decoy.line((line) => line.event === 'connection' && /X: y+$/.test(line.first_bytes ?? ''));
+      unharmed(decoy, 'slow');
+    }));
 });

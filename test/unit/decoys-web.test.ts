@@ -5,7 +5,7 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type PeerCertificate, TLSSocket } from 'node:tls';
+import { createSecureContext, type PeerCertificate, TLSSocket } from 'node:tls';
 import { pathToFileURL } from 'node:url';
 import { Decoy, withDecoy } from '../support/decoys.ts';
 
@@ -116,6 +116,10 @@ describe('decoys: the web and its programming interfaces', function () {
       const { certificate } = await get(decoy.port(443), '/', { tls: true });
       assert.equal(certificate?.subject.CN, 'given.example');
     });
+  });
+
+  it('a made certificate can be loaded, whatever its length', async () => {
+    for (let length = 1; length <= 64; length += 1) createSecureContext(await selfSigned('n'.repeat(length)));
   });
 
   it('a key that can’t be used ends the program with a sentence that does not contain it', async () => {
