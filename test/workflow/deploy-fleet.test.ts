@@ -94,6 +94,8 @@ describe('deployFleet', () => {
       ended.map((row) => row.status),
       ['succeeded', 'succeeded'],
     );
+    for (const { deployment_id } of [first, second])
+      await world.temporal.client.workflow.getHandle(deployWorkflowId(deployment_id)).result();
     const tickets = await world.database.sql<{ operation_id: string; closed_at: Date }[]>`
       select operation_id, closed_at from host_tickets where operation_id in ${world.database.sql([first.deployment_id, second.deployment_id])} order by number`;
     const times = tickets.map((ticket) => ticket.closed_at.getTime());
