@@ -73,10 +73,21 @@ export async function untilEnded(stack: DrillStack, names: readonly string[], li
   }
 }
 
-/** Takes the deckies down; resolves when their rows have ended. */
+/** Takes the deckies down; resolves when their rows have ended, and the engine is tidy, which comes after the row. */
 export async function takeDown(stack: DrillStack, names: readonly string[]): Promise<void> {
   await Promise.all(names.map((name) => requestTeardown(stack, name)));
   await untilEnded(stack, names);
+  await untilTidy(stack, names);
+}
+
+async function untilTidy(stack: DrillStack, names: readonly string[]): Promise<void> {
+  for (const until = Date.now() + ROWS_MS; ; await pause(100)) {
+    const open = await stack.sql<{ workflow_id: string }[]>`
+      select workflow_id from deployments
+      where kind = 'teardown' and state = 'accepted' and ended_at is null and request->>'decky_name' = any(${[...names]})`;
+    if (open.length === 0) return;
+    if (Date.now() > until) throw new Error(`not ended after ${ROWS_MS / 1000} s: ${open[0]?.workflow_id}`);
+  }
 }
 
 async function requestTeardown(stack: DrillStack, name: string): Promise<void> {

@@ -77,7 +77,8 @@ async function disturbedDeploy(
     const problems = judgeRows(ids, fleet.names, rows);
     if (stack.hasEngine) problems.push(...judgeContainers(fleet.containers, await stack.containers()));
     await fault.lift();
-    problems.push(...(await judgeEvents(stack, fault, rows)));
+    // Events of rows that went wrong tell nothing new, and would be waited for in vain.
+    if (problems.length === 0) problems.push(...(await judgeEvents(stack, fault, rows)));
     const again = lost > 0 ? `, asked ${lost + 1} times` : '';
     return { told: `${fault.told}${again}`, problems };
   } finally {
