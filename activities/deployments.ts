@@ -2,29 +2,14 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { RequestState } from '../adapters/postgres/deployments.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { OperationAcceptance, OperationPart } from '../adapters/postgres/operation-store.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
-import type { ErrorCode } from '../fleet/errors.ts';
 import type { Transition } from '../fleet/lifecycle.ts';
 import { withFailures } from './failures.ts';
 
 /** The rows of one workflow of an operation. */
-export interface LocalPart {
-  readonly workflowId: string;
-  readonly names: readonly string[];
-  /** True when some of its rows are teardowns, which go before creations. */
-  readonly removals: boolean;
-}
-
-export type Acceptance =
-  | {
-      readonly accepted: true;
-      readonly parts: readonly LocalPart[];
-      readonly turn: boolean;
-      /** What hangs on the old network must go first. */
-      readonly networkMoved: boolean;
-      readonly progressDeadlineMs: number;
-    }
-  | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };
+export type LocalPart = OperationPart;
+export type Acceptance = OperationAcceptance;
 
 /** The store as these activities need it; adapters/postgres/operation-store.ts implements it. */
 export interface OperationStore {

@@ -33,11 +33,3 @@ export interface OperationSummary {
   readonly succeeded: number;
   readonly failed: number;
 }
-
-export const WORKFLOW_TYPE = Object.freeze({
-  deployFleet: 'deployFleet',
-  teardownDecky: 'teardownDecky',
-  sweep: 'sweep',
-});
-/** The sweep: a Schedule each minute. */
-export const SWEEP_SCHEDULE_ID = 'sweep';

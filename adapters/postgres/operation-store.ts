@@ -15,6 +15,7 @@ import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from '.
 export interface OperationPart {
   readonly workflowId: string;
   readonly names: readonly string[];
+  /** True when some of its rows are teardowns, which go before creations. */
   readonly removals: boolean;
 }
 
