@@ -2,7 +2,7 @@
 import type Docker from 'dockerode';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
-import { DeckhandError } from '../../fleet/errors.ts';
+import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
 import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { composeConfigHash } from './config-hash.ts';
 import type { Containers } from './containers.ts';
@@ -33,6 +33,9 @@ interface Run {
   /** Ids by service key: the base as it stays, then what was created. */
   readonly ids: Map<string, string>;
 }
+
+/** What the engine answers to the start of a service whose base has died, depending on the moment. */
+const MAY_BE_THE_BASE: ReadonlySet<ErrorCode> = new Set(['ContainerExited', 'EngineRefused', 'EngineBusy']);
 
 type StepOf<A extends Action> = Extract<Step, { action: A }>;
 
@@ -75,7 +78,7 @@ const EXECUTORS: { readonly [A in Action]: (step: StepOf<A>, run: Run) => Promis
       if (error instanceof DeckhandError && engineStatus(error.cause) === 404) tools.network.forget();
       if (!(error instanceof DeckhandError)) throw error;
       if (error.code === 'AddressTaken') throw await addressTaken(error, step.key, run);
-      if (error.code === 'ContainerExited') throw await baseExited(error, run);
+      if (step.key !== run.spec.keys[0] && MAY_BE_THE_BASE.has(error.code)) throw await baseExited(error, run);
       throw error;
     }
   },
@@ -116,12 +119,15 @@ async function addressTaken(error: DeckhandError, key: string, run: Run): Promis
   );
 }
 
-/** A service can't start because its base does not run: the base and its last words are what an operator has to see. */
+/**
+ * A service can't start because its base does not run: the base and its last words are what an operator has to see. The
+ * engine says so in several ways: 409 where it looked first, 400 or 500 from runc where the base died meanwhile.
+ */
 async function baseExited(error: DeckhandError, run: Run): Promise<DeckhandError> {
   const { tools, spec, options } = run;
   const name = serviceOf(spec, spec.keys[0]).container_name;
   const base = await inspectContainer(tools.docker, tools.scope, name, options.signal);
-  if (!base) return error;
+  if (!base || base.state === 'running') return error;
   const judgement = { status: 'failed', sentence: describeContainer(base), container: base } as const;
   const health = withEvidence(judgement, await lastLogLines(tools.docker, base.id, options.signal));
   return health.status === 'failed' ? new DeckhandError('ContainerExited', health.sentence, { cause: error }) : error;
