@@ -1,9 +1,10 @@
 /** What workflows ask of the master's own Docker Engine. */
 import { activityInfo, Context, heartbeat } from '@temporalio/activity';
-import type { ComposeEngine, DeckyObservation, Health } from '../adapters/docker/engine.ts';
+import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
+import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
-import type { ComposeDocument, DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import type { DeckyState, Operation } from '../fleet/lifecycle.ts';
@@ -34,13 +35,8 @@ export interface ComposeStore {
   options(operationId: string): Promise<RolloutOptions | null>;
 }
 
-export interface ComposeDependencies {
-  readonly engine: ComposeEngine;
+export interface ComposeDependencies extends LocalEngine {
   readonly store: ComposeStore;
-  /** Pure: from desired deckies to what the engine is given, images resolved. */
-  readonly resolve: (deckies: readonly DesiredDecky[]) => { document: ComposeDocument; deckies: readonly DeckySpec[] };
-  /** Cuts the secrets of these deckies out of a text (promise 10). */
-  readonly cutSecrets: (text: string, deckies: readonly DesiredDecky[]) => string;
   readonly notes: ProgressNotes;
 }
 

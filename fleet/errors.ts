@@ -144,6 +144,49 @@ export const ERRORS = define({
       'The workflow that owned the row ended without ending it (terminated or failed). The sentence says what was seen on the engine.',
   },
   HostLost: { status: null, retryable: false, meaning: 'The host gave no sign of life for host_lost_after.' },
+  // Hosts and their agents.
+  HostUnreachable: {
+    status: null,
+    retryable: true,
+    meaning: 'No connection to the host’s agent could be made. It is tried again until host_lost_after.',
+  },
+  HostSilent: {
+    status: null,
+    retryable: true,
+    meaning:
+      'The agent took the connection and did not answer in time, so that what it did is unknown. It is asked what runs.',
+  },
+  HostMismatch: {
+    status: null,
+    retryable: false,
+    meaning:
+      'What answers at the host’s address is not the host that was enrolled (another certificate). Nothing was sent to it. Renew or enrol the host again.',
+  },
+  HostRefused: {
+    status: null,
+    retryable: false,
+    meaning: 'The agent refuses the order for good; the sentence has its words.',
+  },
+  HostExists: {
+    status: 409,
+    retryable: false,
+    meaning: 'A host of that name is enrolled. Use another name, or remove that host first.',
+  },
+  HostNameReserved: {
+    status: 409,
+    retryable: false,
+    meaning: 'The name belongs to the master itself. Choose another.',
+  },
+  HostBusy: {
+    status: 409,
+    retryable: false,
+    meaning: 'The host still has deckies. Drain it, or remove it with its deckies.',
+  },
+  EnrollmentRefused: {
+    status: 403,
+    retryable: false,
+    meaning: 'The enrolment token is unknown, expired or used, or the signing request is not right. Make a new token.',
+  },
   Internal: { status: 500, retryable: true, meaning: 'Not foreseen: a bug. Report it with the request id.' },
 });
 

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import { EnvironmentError } from '../adapters/environment.ts';
+import { createLocalEngine } from '../adapters/local-engine.ts';
 import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createBus } from '../adapters/nats/bus.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
@@ -12,7 +13,6 @@ import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connecti
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
 import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
-import { createLocalEngine } from './engine.ts';
 import { installRuntime } from './logging.ts';
 import { createWorkers } from './workers.ts';
 

@@ -7,13 +7,13 @@ import { createDeploymentActivities } from '../activities/deployments.ts';
 import { createEventActivities } from '../activities/events.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
+import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
 import type { Sql } from '../adapters/postgres/connect.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import { composeTaskQueue } from '../fleet/task-queues.ts';
-import type { LocalEngine } from './engine.ts';
 
 export interface WorkerParts {
   readonly connection: NativeConnection;

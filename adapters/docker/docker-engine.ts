@@ -9,7 +9,15 @@ import { composeFilePath, composeFileText, writeComposeFile } from './compose-fi
 import { connectDocker } from './connect.ts';
 import { Containers } from './containers.ts';
 import { ContainerListing, type CurrentContainer } from './current.ts';
-import type { ComposeEngine, DeckyObservation, EngineScope, Health, OperationOptions, UpResult } from './engine.ts';
+import {
+  type ComposeEngine,
+  type DeckyObservation,
+  type EngineScope,
+  type Health,
+  networkNameOf,
+  type OperationOptions,
+  type UpResult,
+} from './engine.ts';
 import { executePlan, type Tools } from './execute.ts';
 import { judgeHealth, withEvidence } from './health.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
@@ -50,7 +58,7 @@ class DockerEngine implements ComposeEngine {
 
   constructor(docker: Docker, options: DockerEngineOptions) {
     const { scope } = options;
-    const networkName = `${scope.project}_lan`;
+    const networkName = networkNameOf(scope);
     this.#docker = docker;
     this.#scope = scope;
     this.#logger = options.logger;

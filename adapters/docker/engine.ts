@@ -9,9 +9,12 @@ import type { FleetNetwork } from '../../fleet/config.ts';
 export interface EngineScope {
   /** The id of DECKHAND_HOME. */
   readonly instance: string;
-  /** Compose project; the network is `<project>_lan`. */
   readonly project: string;
+  /** Name of the one network; absent: `<project>_lan`. The Nth agent of a machine has `decnet_lan_N`. */
+  readonly networkName?: string;
 }
+
+export const networkNameOf = (scope: EngineScope): string => scope.networkName ?? `${scope.project}_lan`;
 
 export interface OperationOptions {
   readonly signal?: AbortSignal;

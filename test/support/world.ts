@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { NativeConnection, type Worker } from '@temporalio/worker';
+import { createLocalEngine, type LocalEngine } from '../../adapters/local-engine.ts';
 import { createLogger } from '../../adapters/logger.ts';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
@@ -19,7 +20,6 @@ import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts';
-import { createLocalEngine, type LocalEngine } from '../../worker/engine.ts';
 import { createWorkers } from '../../worker/workers.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { quietRuntime } from './quiet-runtime.ts';
