@@ -25,7 +25,9 @@ create table swarm_hosts (
   -- The host's clock minus ours, in milliseconds, as measured with the last answer of its agent.
   clock_offset_ms double precision not null default 0,
   -- SHA-256 of the last status that was taken in: an unchanged one costs one statement.
-  report_hash text
+  report_hash text,
+  -- An operator asked for a new certificate: the agent is told with its next heartbeat.
+  renew_requested boolean not null default false
 );
 
 -- A removed host's certificates, until they would have expired anyway: a host is out at once.
