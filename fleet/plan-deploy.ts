@@ -8,6 +8,7 @@ import type { Operation } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
 import { assertNamesApart } from './names.ts';
 import { type NetworkContext, resolveNetwork } from './network.ts';
+import { candidateHosts, type PlacementHost, placeDeckies } from './placement.ts';
 import { portWarnings } from './port-warnings.ts';
 import { seededRandom } from './random.ts';
 
@@ -27,6 +28,8 @@ export interface FleetSnapshot {
   readonly members: readonly FleetMember[];
   /** Deployment limit: deckies that the fleet may have. */
   readonly limit: number;
+  /** Enrolled hosts; absent: none. */
+  readonly hosts?: readonly PlacementHost[];
 }
 
 export interface DeployRequest {
@@ -83,7 +86,7 @@ const continuity = (members: readonly FleetMember[]): ReadonlyMap<string, DeckyC
 /**
  * Plans one request. The same request, fleet, context and seed make the same plan. Throws DeckhandError with an HTTP
  * status: InvalidIni, IniTooLarge, InvalidDecky, InvalidAddress, AddressInUse, PoolExhausted, NetworkConflict,
- * DeckyBusy, DeckyExists, DeploymentLimit. Every decky is placed on the master's own engine.
+ * DeckyBusy, DeckyExists, DeploymentLimit.
  */
 export function planDeploy(
   request: DeployRequest,
@@ -119,5 +122,30 @@ export function planDeploy(
     staying.map(({ desired }) => desired.config),
   );
   const allWarnings = [...ini.warnings, ...expansion.warnings, ...warnings, ...portWarnings(deckies)];
-  return { mode: 'unihost', network, deckies, removed: replace ? others : [], warnings: allWarnings };
+  const placed = place(deckies, same, fleet.hosts ?? []);
+  const swarm = candidateHosts(fleet.hosts ?? []).length > 0 || placed.some(({ config }) => config.host_uuid !== null);
+  return {
+    mode: swarm ? 'swarm' : 'unihost',
+    network,
+    deckies: placed,
+    removed: replace ? others : [],
+    warnings: allWarnings,
+  };
+}
+
+function place(
+  deckies: readonly DesiredDecky[],
+  members: readonly FleetMember[],
+  hosts: readonly PlacementHost[],
+): DesiredDecky[] {
+  const placed = new Map(members.map((member) => [nameOf(member), member]));
+  const places = placeDeckies(
+    deckies.map(({ config }) => config.name),
+    placed,
+    hosts,
+  );
+  return deckies.map((decky) => ({
+    ...decky,
+    config: { ...decky.config, host_uuid: places.get(decky.config.name) ?? null },
+  }));
 }

@@ -3,4 +3,7 @@ export const deployWorkflowId = (deploymentId: string): string => `deploy/${depl
 /** Local deckies are done by children of at most LIMITS.localChunk each; the first has no number. */
 export const localWorkflowId = (deploymentId: string, part: number): string =>
   part === 1 ? `deploy/${deploymentId}/local` : `deploy/${deploymentId}/local-${part}`;
+/** The child of a deployment that does one host. */
+export const shardWorkflowId = (deploymentId: string, hostUuid: string): string =>
+  `deploy/${deploymentId}/host/${hostUuid}`;
 export const teardownWorkflowId = (lifecycleId: string): string => `teardown/${lifecycleId}`;

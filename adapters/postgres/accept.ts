@@ -10,7 +10,7 @@ import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
-import { localWorkflowId } from '../../fleet/workflow-ids.ts';
+import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
@@ -69,33 +69,49 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployP
   const moved = isAnother(await readNetwork(tx), plan.network);
   await writeNetwork(tx, plan.network);
   await upsertDesired(tx, plan.deckies);
-  const removed = plan.removed.map((member) => ({ desired: member.desired, operation: OPERATION.teardown }));
+  const removed = plan.removed.map(({ desired, host_uuid }) => ({
+    desired: { ...desired, config: { ...desired.config, host_uuid } },
+    operation: OPERATION.teardown,
+  }));
   const wanted = plan.deckies.map((desired) => ({ desired, operation: OPERATION.deploy }));
-  await insertRows(tx, request, [...removed, ...wanted]);
-  await openTicket(tx, { hostUuid: LOCAL_HOST, operationId: request.id, workflowId: request.workflowId });
+  const workflows = await insertRows(tx, request, [...removed, ...wanted]);
+  for (const [hostUuid, workflowId] of workflows)
+    await openTicket(tx, { hostUuid, operationId: request.id, workflowId });
   await tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
 }
 
 const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
   before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);
 
-/** Removals stand first, so that an address or a name is free before the creation that needs it. */
+/**
+ * Removals stand first, so that an address or a name is free before the creation that needs it. Returns the workflow that
+ * waits in the lane of each host, in the order of their ids, which is the order in which lanes are locked.
+ */
 async function insertRows(
   tx: Queryable,
   request: StoredRequest,
   work: readonly { desired: DesiredDecky; operation: Operation }[],
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
+  const workflows = new Map<string, string>();
+  let local = 0;
+  const workflowOf = (host: string | null): string => {
+    workflows.set(host ?? LOCAL_HOST, host === null ? request.workflowId : shardWorkflowId(request.id, host));
+    return host === null
+      ? localWorkflowId(request.id, Math.floor(local++ / LIMITS.localChunk) + 1)
+      : shardWorkflowId(request.id, host);
+  };
   const rows = work.map(({ desired, operation }, position) => ({
     id: randomUUID(),
     decky_name: desired.config.name,
     host_uuid: desired.config.host_uuid,
     operation,
     deployment_id: request.id,
-    workflow_id: localWorkflowId(request.id, Math.floor(position / LIMITS.localChunk) + 1),
+    workflow_id: workflowOf(desired.config.host_uuid),
     position,
   }));
-  // Bounded so that a statement stays below PostgreSQL's 65,535 parameters.
-  for (let at = 0; at < rows.length; at += 1000) await tx`insert into decky_lifecycle ${tx(rows.slice(at, at + 1000))}`;
+  await tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
+    select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`;
+  return new Map([...workflows].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 async function acceptTeardown(tx: Queryable, request: StoredRequest): Promise<void> {

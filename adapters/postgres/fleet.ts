@@ -3,6 +3,7 @@ import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../
 import type { DeckyState, Operation, Status } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
+import type { PlacementHost } from '../../fleet/placement.ts';
 import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -76,7 +77,8 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
     }),
   );
   const network = members.length > 0 ? await readNetwork(sql) : null;
-  return { network, members, limit: await readDeploymentLimit(sql) };
+  const hosts = await sql<PlacementHost[]>`select uuid, name, address, status, draining from swarm_hosts order by name`;
+  return { network, members, limit: await readDeploymentLimit(sql), hosts };
 }
 
 /** Stores what a decky should be, as of its latest accepted operation. What was established stays beside it. */
@@ -85,13 +87,15 @@ export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDec
   const rows = deckies.map(({ config, custom_services }) => ({
     host_uuid: config.host_uuid ?? LOCAL_HOST,
     name: config.name,
-    services: sql.json([...config.services]),
-    decky_config: sql.json(JSON.parse(JSON.stringify(config))),
-    custom_services: sql.json(JSON.parse(JSON.stringify(custom_services))),
+    services: config.services,
+    decky_config: config,
+    custom_services,
     decky_ip: config.ip,
   }));
-  await sql`insert into fleet_deckies ${sql(rows)}
-    on conflict (host_uuid, name) do update set services = excluded.services, decky_config = excluded.decky_config,
+  // One parameter for all of them: a statement may have 65,535, and a fleet 10,000 deckies.
+  await sql`insert into fleet_deckies (host_uuid, name, services, decky_config, custom_services, decky_ip)
+    select * from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(rows)))}) as r (host_uuid text, name text, services jsonb, decky_config jsonb, custom_services jsonb, decky_ip text)
+    on conflict (name) do update set host_uuid = excluded.host_uuid, services = excluded.services, decky_config = excluded.decky_config,
       custom_services = excluded.custom_services, decky_ip = excluded.decky_ip, updated_at = now(),
       state = case when fleet_deckies.established is null then 'pending' else fleet_deckies.state end,
       last_error = case when fleet_deckies.established is null then null else fleet_deckies.last_error end`;

@@ -3,9 +3,9 @@
 import type { FleetNetwork } from '../../fleet/config.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
 import type { Transition } from '../../fleet/lifecycle.ts';
-import type { RolloutOptions } from '../../fleet/limits.ts';
+import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
-import type { Sql } from './connect.ts';
+import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type RequestState } from './deployments.ts';
 import { type HostMember, readMembers, readNetwork } from './fleet.ts';
@@ -17,16 +17,29 @@ export interface OperationPart {
   readonly names: readonly string[];
   /** True when some of its rows are teardowns, which go before creations. */
   readonly removals: boolean;
+  /** Null, or absent in histories of 0.1.0: the master's own engine. */
+  readonly hostUuid?: string | null;
+  readonly hostName?: string | null;
+  /** False: an operation that was accepted before still has the host's lane. */
+  readonly turn?: boolean;
 }
+
+/** What the request, or the defaults, say of how hosts are treated. */
+export type Rollout = Pick<
+  RolloutOptions,
+  'maxParallel' | 'minHealthyTimeMs' | 'progressDeadlineMs' | 'hostLostAfterMs'
+>;
 
 export type OperationAcceptance =
   | {
       readonly accepted: true;
       readonly parts: readonly OperationPart[];
+      /** Whether the master's own lane is free. */
       readonly turn: boolean;
       /** What hangs on the old network must go first. */
       readonly networkMoved: boolean;
       readonly progressDeadlineMs: number;
+      readonly rollout?: Rollout;
     }
   | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };
 
@@ -63,21 +76,28 @@ export function createOperationStore(sql: Sql) {
   };
 }
 
+const LANE_IS_TAKEN = (sql: Queryable, host: ReturnType<Sql>) => sql`
+  exists (select from host_tickets mine join host_tickets a on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
+    where mine.operation_id = d.id and mine.host_uuid = ${host})`;
+
 async function accept(sql: Sql, operationId: string): Promise<OperationAcceptance> {
   const outcome = await acceptRequest(sql, operationId);
   if (!outcome.accepted) return outcome;
-  const parts = await sql<OperationPart[]>`
-    select workflow_id as "workflowId", array_agg(decky_name order by position) as names, bool_or(operation = 'teardown') as removals
-    from decky_lifecycle where deployment_id = ${operationId} and status in ('pending', 'running') group by workflow_id order by min(position)`;
-  const [lane] = await sql<{ ahead: boolean; progress: number; moved: boolean }[]>`
-    select exists (select from host_tickets mine join host_tickets a on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
-      where mine.operation_id = ${operationId}) as ahead, (options->>'progressDeadlineMs')::float8 as progress, network_moved as moved from deployments where id = ${operationId}`;
+  const parts = await sql<(OperationPart & { turn: boolean })[]>`
+    select l.workflow_id as "workflowId", array_agg(l.decky_name order by l.position) as names, bool_or(l.operation = 'teardown') as removals,
+      l.host_uuid as "hostUuid", h.name as "hostName", not ${LANE_IS_TAKEN(sql, sql`coalesce(l.host_uuid, 'local')`)} as turn
+    from decky_lifecycle l join deployments d on d.id = l.deployment_id left join swarm_hosts h on h.uuid = l.host_uuid
+    where l.deployment_id = ${operationId} and l.status in ('pending', 'running') group by d.id, l.workflow_id, l.host_uuid, h.name order by min(l.position)`;
+  const [request] = await sql<{ options: RolloutOptions; moved: boolean }[]>`
+    select options, network_moved as moved from deployments where id = ${operationId}`;
+  const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = request?.options ?? ROLLOUT_DEFAULTS;
   return {
     accepted: true,
     parts: [...parts],
-    turn: lane?.ahead === false,
-    networkMoved: lane?.moved === true,
-    progressDeadlineMs: lane?.progress ?? 0,
+    turn: parts.find((part) => !part.hostUuid)?.turn ?? true,
+    networkMoved: request?.moved === true,
+    progressDeadlineMs,
+    rollout: { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs },
   };
 }
 
