@@ -187,6 +187,12 @@ export const ERRORS = define({
     retryable: false,
     meaning: 'The enrolment token is unknown, expired or used, or the signing request is not right. Make a new token.',
   },
+  AuthorityUnusable: {
+    status: null,
+    retryable: false,
+    meaning:
+      'The certificate authority’s directory does not hold a key and a certificate that fit. The sentence says what is wrong with it.',
+  },
   Internal: { status: 500, retryable: true, meaning: 'Not foreseen: a bug. Report it with the request id.' },
 });
 
