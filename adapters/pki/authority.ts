@@ -1,5 +1,5 @@
 /** The certificate authority of an installation: hosts, and the master's own two identities (wire.md 4.2 and 4.3). */
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
@@ -44,17 +44,17 @@ export interface Authority {
 export async function openAuthority(caDir: string): Promise<Authority> {
   const directory = resolve(caDir);
   const files = await openAuthorityFiles(directory);
-  const issue = await createIssuer(files);
+  const issuer = createIssuer(files, await importSigningKey(files.keyPem));
   return {
     caPem: files.certPem,
     fingerprint: fingerprintOf(files.certPem),
     async issue(who) {
       refuseOwnNames(who, (name) => name.startsWith('updater@'));
-      return issue(who);
+      return issuer.withNewKey(who);
     },
     async sign(csrPem, who) {
       refuseOwnNames(who);
-      return issue.forKey(await readSigningRequest(csrPem), who);
+      return issuer.forKey(await readSigningRequest(csrPem), who);
     },
     master: () => {
       const sans = ['127.0.0.1', MASTER_NAME];
@@ -63,7 +63,7 @@ export async function openAuthority(caDir: string): Promise<Authority> {
           directory: join(directory, 'master'),
           files: { key: 'worker.key', cert: 'worker.crt', ca: 'ca.crt' },
           sans,
-          make: () => issue({ name: MASTER_NAME, sans }),
+          certify: (keyPem) => issuer.certify(keyPem, { name: MASTER_NAME, sans }),
         },
         files.certPem,
       );
@@ -75,7 +75,7 @@ export async function openAuthority(caDir: string): Promise<Authority> {
           directory: join(directory, 'swarmctl'),
           files: { key: 'server.key', cert: 'server.crt' },
           sans,
-          make: () => issue({ name: SWARMCTL_NAME, sans }),
+          certify: (keyPem) => issuer.certify(keyPem, { name: SWARMCTL_NAME, sans }),
         },
         files.certPem,
       );
@@ -83,14 +83,11 @@ export async function openAuthority(caDir: string): Promise<Authority> {
   };
 }
 
-interface Issuer {
-  (who: Names): Promise<Identity>;
-  forKey(publicKey: x509.PublicKeyType, who: Names): Promise<Omit<Identity, 'keyPem'>>;
-}
+type Certified = Omit<Identity, 'keyPem'>;
 
-async function createIssuer(files: AuthorityFiles): Promise<Issuer> {
-  const ca = { certificate: new x509.X509Certificate(files.certPem), key: await importSigningKey(files.keyPem) };
-  const forKey: Issuer['forKey'] = async (publicKey, who) => {
+function createIssuer(files: AuthorityFiles, key: webcrypto.CryptoKey) {
+  const ca = { certificate: new x509.X509Certificate(files.certPem), key };
+  const forKey = async (publicKey: x509.PublicKeyType, who: Names): Promise<Certified> => {
     const certificate = await leafCertificate({ ...who, publicKey }, ca);
     return {
       certPem: `${certificate.toString('pem')}\n`,
@@ -99,11 +96,17 @@ async function createIssuer(files: AuthorityFiles): Promise<Issuer> {
       notAfter: certificate.notAfter,
     };
   };
-  const issue = async (who: Names): Promise<Identity> => {
-    const keys = await generateKeys();
-    return { ...(await forKey(keys.publicKey, who)), keyPem: await privateKeyPem(keys.privateKey) };
+  return {
+    forKey,
+    async withNewKey(who: Names): Promise<Identity> {
+      const keys = await generateKeys();
+      return { ...(await forKey(keys.publicKey, who)), keyPem: await privateKeyPem(keys.privateKey) };
+    },
+    async certify(keyPem: string, who: Names): Promise<string> {
+      const der = createPublicKey(keyPem).export({ type: 'spki', format: 'der' });
+      return (await forKey(new x509.PublicKey(new Uint8Array(der)), who)).certPem;
+    },
   };
-  return Object.assign(issue, { forKey });
 }
 
 /** The last door: whatever an enrolment let through, nobody gets a certificate with a name of the master's own. */

@@ -1,7 +1,7 @@
 /** Keys and certificates on disk: files 0600 in directories 0700, never half-written, several programs at once. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -37,6 +37,12 @@ export async function readIfThere(path: string): Promise<string | null> {
 
 /** Writes the file unless there is one, and returns the text that stands there now: of several writers one wins. */
 export async function writeOnce(path: string, text: string): Promise<string> {
+  await createFile(path, text);
+  return readFile(path, 'utf8');
+}
+
+/** Makes the whole file appear at once; leaves one that is there. */
+async function createFile(path: string, text: string): Promise<void> {
   const fresh = besides(path);
   try {
     await writeDurably(fresh, text);
@@ -47,29 +53,30 @@ export async function writeOnce(path: string, text: string): Promise<string> {
   } finally {
     await rm(fresh, { force: true });
   }
-  return readFile(path, 'utf8');
 }
 
-/** Puts a directory with these files in the place of `path`. A reader sees all of the old files or all of the new ones, or none for a moment. */
-export async function replaceDirectory(path: string, files: Readonly<Record<string, string>>): Promise<void> {
+/** Writes the file, in the place of one that may be there: a reader sees the old text or the new one. */
+export async function replaceFile(path: string, text: string): Promise<void> {
   const fresh = besides(path);
-  const old = besides(path);
-  await mkdir(fresh, { mode: DIRECTORY_MODE });
   try {
-    for (const [name, text] of Object.entries(files)) await writeDurably(join(fresh, name), text);
-    await syncDirectory(fresh);
-    await rename(path, old).catch(unless('ENOENT'));
-    // Another program may have put its own there meanwhile: that one is as good.
-    await rename(fresh, path).catch(unless('ENOTEMPTY', 'EEXIST'));
+    await writeDurably(fresh, text);
+    await rename(fresh, path);
     await syncDirectory(dirname(path));
   } finally {
-    await rm(fresh, { recursive: true, force: true });
-    await rm(old, { recursive: true, force: true });
+    await rm(fresh, { force: true });
   }
 }
 
-const unless =
-  (...codes: readonly string[]) =>
-  (error: unknown): void => {
-    if (!codes.includes(codeOf(error))) throw error;
-  };
+/**
+ * Replaces a file that still holds `before`, and returns the text that stands there now: of several programs that replace
+ * the same text one wins, and the others get its text. What a killed program left is finished by the next one.
+ */
+export async function replaceOnce(path: string, before: string, text: string): Promise<string> {
+  const successor = `${path}.${createHash('sha256').update(before).digest('hex').slice(0, 16)}.next`;
+  await createFile(successor, text);
+  const winner = await readIfThere(successor);
+  // The successor goes after the file was replaced: one who comes late, and makes another, sees it here.
+  if (winner !== null && (await readIfThere(path)) === before) await replaceFile(path, winner);
+  await rm(successor, { force: true });
+  return readFile(path, 'utf8');
+}

@@ -1,11 +1,14 @@
-/** The identities of the master's own, each in a directory that several programs read and any of them may renew. */
+/**
+ * The identities of the master's own. Several programs read one, and any of them may make or renew it: whatever the moment,
+ * all of them get the same certificate, since agents pin it. Renewal keeps the key.
+ */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { readIfThere, replaceDirectory } from './files.ts';
+import { makeDirectory, readIfThere, replaceFile, replaceOnce, writeOnce } from './files.ts';
 import { fingerprintOf } from './fingerprint.ts';
+import { generateKeys, privateKeyPem } from './keys.ts';
 import { isRenewalDue } from './renewal.ts';
 
 export interface Identity {
@@ -22,61 +25,65 @@ export interface OwnIdentity {
   readonly directory: string;
   readonly files: { readonly key: string; readonly cert: string; readonly ca?: string };
   readonly sans: readonly string[];
-  make(): Promise<Identity>;
+  /** A certificate (PEM) for the public half of this key. */
+  certify(keyPem: string): Promise<string>;
 }
 
-const TRIES = 20;
-const PAUSE_MS = 50;
+/** More than the programs that could change the same identity at the same moment, each to other names. */
+const TRIES = 8;
 
-/** The identity that stands on disk; a new one where there is none, or where it is no longer good. */
+/** The identity that stands on disk; a new one where there is none, or where it is no longer good. Throws AuthorityUnusable. */
 export async function keepIdentity(own: OwnIdentity, caPem: string): Promise<Identity> {
-  for (let tries = 0; tries < TRIES; tries += 1) {
-    const stored = await load(own, caPem);
-    if (stored !== null && isGood(stored, own.sans)) return stored;
-    await store(own, await own.make());
-    // What is read back may be another program's, which renewed at the same moment.
-    const kept = await load(own, caPem);
-    if (kept !== null && isGood(kept, own.sans)) return kept;
-    await sleep(PAUSE_MS);
+  await makeDirectory(own.directory);
+  const keyPem = await openKey(join(own.directory, own.files.key));
+  const path = join(own.directory, own.files.cert);
+  let certPem = await readIfThere(path);
+  for (let tries = 0; tries < TRIES && (certPem === null || !isGood(certPem, keyPem, caPem, own.sans)); tries += 1) {
+    const fresh = await own.certify(keyPem);
+    certPem = certPem === null ? await writeOnce(path, fresh) : await replaceOnce(path, certPem, fresh);
   }
-  throw new DeckhandError(
-    'AuthorityUnusable',
-    `The identity in ${own.directory} could not be made: what is written there does not last. Look who else writes there.`,
-  );
+  if (certPem === null || !isGood(certPem, keyPem, caPem, own.sans)) {
+    throw new DeckhandError(
+      'AuthorityUnusable',
+      `What is written to ${path} does not last. Look who else writes there.`,
+    );
+  }
+  if (own.files.ca !== undefined) await keepCopy(join(own.directory, own.files.ca), caPem);
+  return { certPem, keyPem, caPem, fingerprint: fingerprintOf(certPem), notAfter: endOf(certPem) };
 }
 
-async function load(own: OwnIdentity, caPem: string): Promise<Identity | null> {
-  const keyPem = await readIfThere(join(own.directory, own.files.key));
-  const certPem = await readIfThere(join(own.directory, own.files.cert));
-  if (keyPem === null || certPem === null || !belongs(certPem, keyPem, caPem)) return null;
-  const notAfter = new Date(new X509Certificate(certPem).validTo);
-  return { certPem, keyPem, caPem, fingerprint: fingerprintOf(certPem), notAfter };
+async function openKey(path: string): Promise<string> {
+  const stored = await readIfThere(path);
+  const keyPem = stored ?? (await writeOnce(path, await privateKeyPem((await generateKeys()).privateKey)));
+  try {
+    createPrivateKey(keyPem);
+    return keyPem;
+  } catch (error) {
+    const sentence = `${path} can’t be read as a private key in PEM. Put it back from a backup, or remove it to have one made.`;
+    throw new DeckhandError('AuthorityUnusable', sentence, { cause: error });
+  }
 }
 
-/** True when the certificate is of this CA and this key. False also while another program swaps the two files. */
-function belongs(certPem: string, keyPem: string, caPem: string): boolean {
+async function keepCopy(path: string, text: string): Promise<void> {
+  if ((await readIfThere(path)) !== text) await replaceFile(path, text);
+}
+
+const endOf = (certPem: string): Date => new Date(new X509Certificate(certPem).validTo);
+
+/** True when the certificate is of this CA and this key, carries the names, and is not due for renewal. */
+function isGood(certPem: string, keyPem: string, caPem: string, sans: readonly string[]): boolean {
   try {
     const certificate = new X509Certificate(certPem);
+    const carries = (san: string): boolean =>
+      (isIP(san) === 0 ? certificate.checkHost(san) : certificate.checkIP(san)) !== undefined;
+    const validity = { notBefore: new Date(certificate.validFrom), notAfter: new Date(certificate.validTo) };
     return (
-      certificate.verify(new X509Certificate(caPem).publicKey) && certificate.checkPrivateKey(createPrivateKey(keyPem))
+      certificate.verify(new X509Certificate(caPem).publicKey) &&
+      certificate.checkPrivateKey(createPrivateKey(keyPem)) &&
+      !isRenewalDue(validity, new Date()) &&
+      sans.every(carries)
     );
   } catch {
     return false;
   }
-}
-
-function isGood(identity: Identity, sans: readonly string[]): boolean {
-  const certificate = new X509Certificate(identity.certPem);
-  const validity = { notBefore: new Date(certificate.validFrom), notAfter: identity.notAfter };
-  const carries = (san: string): boolean =>
-    (isIP(san) === 0 ? certificate.checkHost(san) : certificate.checkIP(san)) !== undefined;
-  return !isRenewalDue(validity, new Date()) && sans.every(carries);
-}
-
-async function store(own: OwnIdentity, identity: Identity): Promise<void> {
-  await replaceDirectory(own.directory, {
-    [own.files.key]: identity.keyPem,
-    [own.files.cert]: identity.certPem,
-    ...(own.files.ca === undefined ? {} : { [own.files.ca]: identity.caPem }),
-  });
 }
