@@ -14,7 +14,12 @@ const CA_NAME: x509.JsonName = [{ CN: ['DECNET SWARM Root CA'] }, { O: ['DECNET'
 /** The same for every identity, the master's too. */
 const leafName = (name: string): x509.JsonName => [{ CN: [name] }, { O: ['DECNET'] }, { OU: ['swarm-worker'] }];
 
-function validity(days: number): { notBefore: Date; notAfter: Date } {
+export interface Validity {
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+function validity(days: number): Validity {
   const now = Date.now();
   return { notBefore: new Date(now - BACKDATED_MS), notAfter: new Date(now + days * DAY_MS) };
 }
@@ -46,8 +51,8 @@ export interface LeafRequest {
 export function leafCertificate(
   request: LeafRequest,
   ca: { readonly certificate: x509.X509Certificate; readonly key: webcrypto.CryptoKey },
+  { notBefore, notAfter }: Validity = validity(LEAF_DAYS),
 ): Promise<x509.X509Certificate> {
-  const { notBefore, notAfter } = validity(LEAF_DAYS);
   return x509.X509CertificateGenerator.create({
     subject: leafName(request.name),
     issuer: ca.certificate.subjectName,
