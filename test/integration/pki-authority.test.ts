@@ -75,6 +75,14 @@ describe('the certificate authority', () => {
     assert.deepEqual((await readdir(join(directory, 'master'))).sort(), ['ca.crt', 'worker.crt', 'worker.key']);
   });
 
+  it('goes on where a program was killed after it had written the key', async () => {
+    await openAuthority(directory);
+    const key = await readFile(join(directory, 'ca.key'), 'utf8');
+    await unlink(join(directory, 'ca.crt'));
+    await openAuthority(directory);
+    assert.equal(await readFile(join(directory, 'ca.key'), 'utf8'), key);
+  });
+
   it('makes the server’s certificate anew when a host is missing from it, and only then', async () => {
     const authority = await openAuthority(directory);
     const first = await authority.server([]);
