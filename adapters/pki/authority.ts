@@ -1,5 +1,5 @@
 /** The certificate authority of an installation: hosts, and the master's own two identities (wire.md 4.2 and 4.3). */
-import { createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
+import { createPublicKey, type webcrypto } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
@@ -12,7 +12,7 @@ import { type Identity, keepIdentity } from './own-identity.ts';
 import { readSigningRequest } from './signing-request.ts';
 import * as x509 from './x509.ts';
 
-export { fingerprintOf } from './fingerprint.ts';
+export { describeCertificate, fingerprintOf } from './fingerprint.ts';
 export type { Identity } from './own-identity.ts';
 export { isRenewalDue } from './renewal.ts';
 export { createSigningRequest } from './signing-request.ts';
@@ -117,11 +117,4 @@ function refuseOwnNames(who: Names, mayBe: (name: string) => boolean = () => fal
     'HostNameReserved',
     `No certificate is issued for '${reserved}': it is the master’s own name.`,
   );
-}
-
-/** The CN of a certificate's subject, and when it ends: what TLS callers want to know of a peer. */
-export function describeCertificate(pemOrDer: string | Uint8Array): { commonName: string; notAfter: Date } {
-  const certificate = new X509Certificate(pemOrDer);
-  const commonName = /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? '';
-  return { commonName, notAfter: new Date(certificate.validTo) };
 }
