@@ -48,7 +48,8 @@ interface DeckyInput {
 export interface ComposeActivities {
   /** Compares what runs with what should, for the open rows of a workflow, and writes the compose file. */
   planLocal(input: { workflowId: string }): Promise<LocalPlan>;
-  composeUp(input: DeckyInput): Promise<void>;
+  /** `healthy`: with min_healthy_time 0 the containers run, so that nothing is left to wait for. Histories of 0.1.0 have no result. */
+  composeUp(input: DeckyInput & { minHealthyTimeMs?: number }): Promise<{ healthy: boolean } | undefined>;
   /** Resolves when the containers ran `minHealthyTimeMs`; throws ContainerExited or HealthyDeadline with the evidence. */
   awaitHealthy(input: DeckyInput & { minHealthyTimeMs: number; healthyDeadlineMs: number }): Promise<void>;
   composeDown(input: DeckyInput): Promise<void>;
@@ -194,7 +195,11 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
     planLocal: ({ workflowId }) => alive((_step, signal) => planLocal(workflowId, signal)),
     composeUp: (input) =>
       onDecky(input, async ({ desired }, onProgress, signal) => {
-        await engine.up(specOf(desired), await network(), { signal, onProgress });
+        const spec = specOf(desired);
+        await engine.up(spec, await network(), { signal, onProgress });
+        // A failure is left to awaitHealthy, which has the deadline and the evidence.
+        const look = input.minHealthyTimeMs === 0 ? await engine.health(spec, 0, signal) : null;
+        return { healthy: look?.status === 'healthy' };
       }),
     awaitHealthy: (input) =>
       onDecky(input, async ({ desired }, onProgress, signal) => {

@@ -34,11 +34,25 @@ export interface DeploymentActivities {
   recordTransitions(input: { transitions: readonly Transition[] }): Promise<number>;
   /** Fails, to be tried again, as long as it is not the operation's turn on the host. */
   awaitTurn(input: { hostUuid: string; operationId: string }): Promise<void>;
+  /** Writes what ended of a shard and, with `release`, gives the host's lane to the next operation. Returns how many rows moved. */
+  settleShard(input: {
+    transitions: readonly Transition[];
+    release?: { hostUuid: string; operationId: string };
+  }): Promise<number>;
   /** Closes the operation's ticket and signals the workflow whose turn it is now. */
   releaseLane(input: { hostUuid: string; operationId: string }): Promise<void>;
 }
 
-export function createDeploymentActivities(store: OperationStore, signalTurn: SignalTurn): DeploymentActivities {
+/** `pump` has the outbox sent soon, without waiting for it. */
+export function createDeploymentActivities(
+  store: OperationStore,
+  signalTurn: SignalTurn,
+  pump: () => void,
+): DeploymentActivities {
+  const releaseLane: DeploymentActivities['releaseLane'] = async ({ hostUuid, operationId }) => {
+    const next = await store.closeTicket(hostUuid, operationId);
+    if (next) await signalTurn(next);
+  };
   return withFailures<DeploymentActivities>({
     acceptDeployment: ({ operationId }) => store.accept(operationId),
     withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
@@ -54,9 +68,12 @@ export function createDeploymentActivities(store: OperationStore, signalTurn: Si
           category: 'BENIGN',
         });
     },
-    releaseLane: async ({ hostUuid, operationId }) => {
-      const next = await store.closeTicket(hostUuid, operationId);
-      if (next) await signalTurn(next);
+    settleShard: async ({ transitions, release }) => {
+      const moved = transitions.length > 0 ? (await store.record(transitions)).length : 0;
+      if (moved > 0) pump();
+      if (release) await releaseLane(release);
+      return moved;
     },
+    releaseLane,
   });
 }

@@ -1,5 +1,6 @@
 /** Reads a program's configuration from the environment by a schema, and says all that is wrong with it at once. */
 import { z } from 'zod';
+import { parseDuration } from '../fleet/limits.ts';
 
 /** Thrown with one line per variable that is wrong; a program prints it and exits with 2. */
 export class EnvironmentError extends Error {
@@ -28,3 +29,13 @@ export const booleanVariable = z
   .transform((text) => ['true', '1', 'yes'].includes(text));
 
 export const portVariable = z.coerce.number('must be a port number').int().min(0).max(65_535);
+
+/** `500ms`, `3s`, `5m`, `1h` or `0` → milliseconds. */
+export const durationVariable = z.string().transform((text, context) => {
+  try {
+    return parseDuration(text, 'it');
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be a duration such as 3s, 5m or 0' });
+    return z.NEVER;
+  }
+});

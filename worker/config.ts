@@ -2,7 +2,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { readEnvironment } from '../adapters/environment.ts';
+import { booleanVariable, durationVariable, readEnvironment } from '../adapters/environment.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 
 const schema = z.object({
@@ -24,6 +24,9 @@ const schema = z.object({
   DECKHAND_TEMPLATES: z.string().optional(),
   DECKHAND_TASK_QUEUE: z.string().default(DEFAULT_TASK_QUEUE),
   DECKHAND_CACHE: z.string().default(join(homedir(), '.cache', 'deckhand')),
+  DECKHAND_CA_DIR: z.string().optional(),
+  DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
+  DECKHAND_REPORT_GRACE: durationVariable.default(120_000),
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });
 
@@ -47,6 +50,10 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env) {
     templates: env.DECKHAND_TEMPLATES ?? null,
     taskQueue: env.DECKHAND_TASK_QUEUE,
     cache: env.DECKHAND_CACHE,
+    caDir: resolve(env.DECKHAND_CA_DIR ?? join(home, 'ca')),
+    verifyHostname: env.DECKHAND_VERIFY_HOSTNAME,
+    /** How long after a dispatch a report of an agent without fences may still be under way (ours.md: 120 s). */
+    reportGraceMs: env.DECKHAND_REPORT_GRACE,
     artifactsRoot: env.DECNET_ARTIFACTS_ROOT,
   };
 }

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
+import { createAgentClient } from '../adapters/agent/client.ts';
 import { EnvironmentError } from '../adapters/environment.ts';
 import { createLocalEngine } from '../adapters/local-engine.ts';
 import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createBus } from '../adapters/nats/bus.ts';
+import { openAuthority } from '../adapters/pki/authority.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
@@ -50,7 +52,10 @@ async function main(): Promise<void> {
   const connection = await persist('Temporal', logger, stop.signal, () => NativeConnection.connect(connectionOptions));
   const temporal = openTemporal(`deckhand-worker/${process.pid}`);
   const searchAttributes = await persist('Temporal', logger, stop.signal, () => hasSearchAttributes(temporal));
-  const { fleet, compose } = await createWorkers({
+  const agents = createAgentClient(async () => (await openAuthority(config.caDir)).master(), {
+    verifyHostname: config.verifyHostname,
+  });
+  const workers = await createWorkers({
     connection,
     namespace: temporal.namespace,
     client: temporal.client,
@@ -60,8 +65,10 @@ async function main(): Promise<void> {
     bundle,
     taskQueue: config.taskQueue,
     searchAttributes,
+    agents,
+    reportGraceMs: config.reportGraceMs,
   });
-  const runs = [fleet.run(), compose.run()];
+  const runs = workers.all.map((worker) => worker.run());
   logger.info(
     { taskQueue: config.taskQueue, engine: config.engine, project: config.project, instance: config.instance },
     'worker ready',
@@ -71,12 +78,18 @@ async function main(): Promise<void> {
   );
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');
-    fleet.shutdown();
-    compose.shutdown();
+    for (const worker of workers.all) worker.shutdown();
   });
   await Promise.all(runs);
   await schedules;
-  await Promise.allSettled([bus.close(), sql.end({ timeout: 2 }), connection.close(), temporal.connection.close()]);
+  await workers.close();
+  await Promise.allSettled([
+    agents.close(),
+    bus.close(),
+    sql.end({ timeout: 2 }),
+    connection.close(),
+    temporal.connection.close(),
+  ]);
   logger.info('stopped');
 }
 

@@ -1,19 +1,24 @@
-/** The two Temporal workers of this program: workflows with the databases' activities, and the engine's activities. */
+/** The Temporal workers of this program: workflows with the databases' activities, the engine's activities, and talks with agents. */
 import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { createAgentActivities } from '../activities/agents.ts';
 import { createComposeActivities } from '../activities/compose.ts';
 import { createDeploymentActivities } from '../activities/deployments.ts';
 import { createEventActivities } from '../activities/events.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
+import type { AgentClient } from '../adapters/agent/client.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
-import type { Sql } from '../adapters/postgres/connect.ts';
+import { reachable, type Sql } from '../adapters/postgres/connect.ts';
+import { readHostWork } from '../adapters/postgres/host-work.ts';
+import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
-import { composeTaskQueue } from '../fleet/task-queues.ts';
+import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
+import { OutboxPump } from './outbox-pump.ts';
 
 export interface WorkerParts {
   readonly connection: NativeConnection;
@@ -25,6 +30,14 @@ export interface WorkerParts {
   readonly bundle: WorkflowBundle | { codePath: string };
   readonly taskQueue: string;
   readonly searchAttributes: boolean;
+  readonly agents: AgentClient;
+  readonly reportGraceMs: number;
+}
+
+export interface Workers {
+  readonly all: readonly Worker[];
+  /** Call it once they have stopped. */
+  close(): Promise<void>;
 }
 
 /** The longest polite stop: an engine call that is under way may finish, then its activity is given back. */
@@ -32,10 +45,14 @@ const GRACE = '10s';
 const FORCE = '25s';
 /** Twelve deckies on their way up, and as many being watched or cleaned up, of several deployments. */
 const ENGINE_SLOTS = 200;
+/** A silent host holds a slot for up to 20 s at a time; it must not be the one that another host waits for. */
+const AGENT_SLOTS = 600;
 
-export async function createWorkers(parts: WorkerParts): Promise<{ fleet: Worker; compose: Worker }> {
+export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const { connection, namespace, client, sql, taskQueue } = parts;
   const store = createOperationStore(sql);
+  const drain = (signal: AbortSignal): Promise<number> => drainOutbox(sql, parts.bus.publish, signal);
+  const pump = new OutboxPump(drain);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
   const common = {
     connection,
@@ -50,8 +67,8 @@ export async function createWorkers(parts: WorkerParts): Promise<{ fleet: Worker
     workflowBundle: parts.bundle,
     stickyQueueScheduleToStartTimeout: '5s',
     activities: {
-      ...createDeploymentActivities(store, tellTurn),
-      ...createEventActivities((signal) => drainOutbox(sql, parts.bus.publish, signal)),
+      ...createDeploymentActivities(store, tellTurn, pump.poke),
+      ...createEventActivities(drain),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),
@@ -67,5 +84,20 @@ export async function createWorkers(parts: WorkerParts): Promise<{ fleet: Worker
     maxConcurrentActivityTaskExecutions: ENGINE_SLOTS,
     activities: { ...createComposeActivities({ ...parts.local, store, notes: new ProgressNotes(store.noteSteps) }) },
   });
-  return { fleet, compose };
+  const agents = await Worker.create({
+    ...common,
+    taskQueue: agentTaskQueue(taskQueue),
+    maxConcurrentActivityTaskExecutions: AGENT_SLOTS,
+    activities: {
+      ...createAgentActivities({
+        store: { record: store.record, hostWork: (input) => reachable(() => readHostWork(sql, input)) },
+        hosts: createHostStore(sql),
+        client: parts.agents,
+        cutSecrets: parts.local.cutSecrets,
+        pump: pump.poke,
+        reportGraceMs: parts.reportGraceMs,
+      }),
+    },
+  });
+  return { all: [fleet, compose, agents], close: () => pump.stop() };
 }

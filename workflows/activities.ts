@@ -2,15 +2,16 @@
 
 import type { ActivityOptions } from '@temporalio/workflow';
 import { proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import type { AgentActivities } from '../activities/agents.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
 import type { EventActivities } from '../activities/events.ts';
 import type { SweepActivities } from '../activities/sweep.ts';
-import { composeTaskQueue } from '../fleet/task-queues.ts';
+import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { ACCEPT, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 
 export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);
-export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions } =
+export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions, settleShard } =
   proxyActivities<DeploymentActivities>(STORE);
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
@@ -22,3 +23,10 @@ export const onEngine = (
   summary: string,
 ): ReturnType<typeof proxyActivities<ComposeActivities>> =>
   proxyActivities<ComposeActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });
+
+/** Talks with agents, on a queue of their own, so that silent hosts hold up nobody else. */
+export const onAgent = (
+  profile: ActivityOptions,
+  summary: string,
+): ReturnType<typeof proxyActivities<AgentActivities>> =>
+  proxyActivities<AgentActivities>({ ...profile, summary, taskQueue: agentTaskQueue(workflowInfo().taskQueue) });

@@ -13,11 +13,13 @@ import { errorText } from '../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { LIMITS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { finishDeployment, onEngine, openRows, recordTransitions } from './activities.ts';
+import { finishDeployment, onEngine, openRows, publishTransitions, recordTransitions } from './activities.ts';
 import type { deployLocal, LocalSummary } from './deploy-local.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
+import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
+import { runShards } from './run-shards.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
 
@@ -27,16 +29,26 @@ const CANCELLED = errorText('Cancelled', 'the operation was cancelled before thi
 
 export async function deployFleet(input: OperationInput): Promise<OperationSummary> {
   const gate = new Gate(input);
-  const lane = new Lane(LOCAL_HOST, input.operationId);
+  const lane = new Lane(input.operationId);
+  const places = new Places();
   setCurrentDetails('**Waiting for** the request to be accepted');
   const acceptance = await gate.pass();
   if (!acceptance.accepted) return refused(acceptance);
-  const counts = await runLocal(input, acceptance, lane);
+  const local = acceptance.parts.filter((part) => !part.hostUuid);
+  const shards = acceptance.parts.filter((part) => part.hostUuid);
+  const counts = add(
+    await Promise.all([
+      ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane)] : []),
+      ...(shards.length > 0 ? [runShards(input, acceptance, shards, places)] : []),
+    ]),
+  );
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
   const sentence = `${counts.succeeded} succeeded, ${counts.failed} failed`;
   setCurrentDetails(sentence);
+  // The worker sends what shards record at once; a bus that did not answer then gets one more try here, and the sweep's.
+  if (shards.length > 0) await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
   await condition(allHandlersFinished);
   return { outcome, sentence, ...counts };
 }
@@ -58,7 +70,7 @@ async function runLocal(
       setCurrentDetails(
         '**Waiting for** its turn on the Docker Engine: an operation that was accepted before still works there',
       );
-      await lane.enter();
+      await lane.enter(LOCAL_HOST);
     }
     // A failure here is told by each decky that can't come up.
     if (acceptance.networkMoved)
@@ -73,7 +85,7 @@ async function runLocal(
     if (!isCancellation(failure)) throw failure;
     return await CancellationScope.nonCancellable(() => settleRows(acceptance.parts, CANCELLED));
   } finally {
-    await lane.leave();
+    await lane.leave(LOCAL_HOST);
   }
 }
 

@@ -1,5 +1,6 @@
 /** All workflow types, for the bundle. */
 export { deployFleet } from './deploy-fleet.ts';
 export { deployLocal } from './deploy-local.ts';
+export { deployShard } from './deploy-shard.ts';
 export { sweep } from './sweep.ts';
 export { teardownDecky } from './teardown-decky.ts';

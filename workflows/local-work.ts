@@ -35,13 +35,15 @@ async function bringUp(work: LocalWork, { options, window }: LocalContext, runni
   const { deckyName, lifecycleId } = work;
   if (work.verdict === 'as specified') return running();
   if (work.verdict === 'differs') {
-    await window.run(async () => {
+    const brought = await window.run(() => {
       running();
-      await onEngine(engineWork(options.progressDeadlineMs), `bring up ${deckyName}`).composeUp({
+      return onEngine(engineWork(options.progressDeadlineMs), `bring up ${deckyName}`).composeUp({
         deckyName,
         lifecycleId,
+        minHealthyTimeMs: options.minHealthyTimeMs,
       });
     });
+    if (brought?.healthy) return;
   } else running();
   await onEngine(healthWatch(options.healthyDeadlineMs), `watch ${deckyName}`).awaitHealthy({
     deckyName,

@@ -1,5 +1,6 @@
 /** Typed message definitions, shared by API, workflows and tests. Signals are facts, updates are requests, queries are nouns. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { HEARTBEAT_SIGNAL, type HostReport } from '../fleet/reports.ts';
 
 /** Input of `deployFleet` and `teardownDecky`: the id alone; configuration stays in PostgreSQL. */
 export interface OperationInput {
@@ -16,6 +17,14 @@ export const acceptUpdate = defineUpdate<{ readonly accepted: true }>('accept');
 
 /** It is this operation's turn in the lane of a host. */
 export const turnSignal = defineSignal<[{ readonly hostUuid: string }]>('turn');
+
+/** What a host reports on open rows of this workflow. */
+export const heartbeatSignal = defineSignal<[HostReport]>(HEARTBEAT_SIGNAL);
+
+/** A shard tells its deployment that it needs one of the `max_parallel` places, or gives its own back. */
+export const placeSignal = defineSignal<[{ readonly hostUuid: string; readonly wants: boolean }]>('place');
+/** The deployment gives a shard the place that it asked for. */
+export const placeGrantedSignal = defineSignal('placeGranted');
 
 export interface Progress {
   readonly done: readonly string[];

@@ -58,3 +58,29 @@ export const LOOK: ActivityOptions = {
 
 /** How long an engine may be silent at the start of an operation is progress_deadline, given by the request. */
 export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };
+
+/** One order to a host: two quick tries; then the shard waits for the host without holding a place. */
+export const DISPATCH: ActivityOptions = {
+  startToCloseTimeout: '40s',
+  retry: { initialInterval: '1s', maximumAttempts: 2 },
+};
+
+/** One look at a host; a worker that dies meanwhile costs this long. */
+export const ASK: ActivityOptions = { startToCloseTimeout: '30s', retry: { initialInterval: '500ms' } };
+
+/** Until a host answers, without history for each try. */
+export const AWAIT_HOST = (leftMs: number): ActivityOptions => ({
+  startToCloseTimeout: '25s',
+  scheduleToCloseTimeout: leftMs,
+  retry: { initialInterval: '2s', backoffCoefficient: 1.5, maximumInterval: '8s' },
+});
+
+/** Taking one decky down on a host; the agent answers when it is down. */
+export const REMOTE_TEARDOWN = (leftMs: number): ActivityOptions => ({
+  startToCloseTimeout: '130s',
+  scheduleToCloseTimeout: leftMs,
+  retry: { initialInterval: '1s', maximumInterval: '8s' },
+});
+
+/** Looking at a host for the sweep: an answer soon, or "unknown". */
+export const LOOK_THERE: ActivityOptions = { scheduleToCloseTimeout: '45s', retry: { maximumAttempts: 1 } };

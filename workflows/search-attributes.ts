@@ -26,3 +26,10 @@ export const deckyAttributes = (names: readonly string[], operation: string): Ty
     { key: DECKY_NAME, value: cutNames(names) },
     { key: OPERATION, value: operation },
   ]);
+
+export const shardAttributes = (hostUuid: string, names: readonly string[], operation: string): TypedSearchAttributes =>
+  new TypedSearchAttributes([
+    { key: HOST_UUID, value: hostUuid },
+    { key: DECKY_NAME, value: cutNames(names) },
+    { key: OPERATION, value: operation },
+  ]);

@@ -1,30 +1,72 @@
 /** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import { errorText } from '../fleet/errors.ts';
-import type { Transition } from '../fleet/lifecycle.ts';
+import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
 import { STATUS } from '../fleet/lifecycle.ts';
-import { onEngine, recordTransitions } from './activities.ts';
-import { LOOK } from './profiles.ts';
+import { onAgent, onEngine, recordTransitions } from './activities.ts';
+import { LOOK, LOOK_THERE } from './profiles.ts';
 
 export async function settleLost(rows: readonly OpenRow[]): Promise<void> {
   if (rows.length === 0) return;
-  const seen = await look(rows.map((row) => row.deckyName));
-  const transitions = rows.map(({ lifecycleId, deckyName, workflowId }): Transition => {
-    const sight = seen?.find((one) => one.deckyName === deckyName);
-    const observed = sight?.sentence ?? 'the engine did not answer, so what runs is unknown';
+  await recordTransitions({ transitions: await lostTransitions(rows) });
+}
+
+/** How rows end whose workflow did not end them: as failed, with what their engine or host says of each. */
+export async function lostTransitions(rows: readonly OpenRow[]): Promise<Transition[]> {
+  const local = rows.filter((row) => row.hostUuid === null);
+  const sights = [
+    ...(await lookHere(local)),
+    ...(await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => lookThere(hostUuid, some)))).flat(),
+  ];
+  return rows.map(({ lifecycleId, deckyName, workflowId, hostUuid }): Transition => {
+    const sight = sights.find((one) => one.deckyName === deckyName);
+    const who = hostUuid === null ? 'the engine' : 'the host';
+    const observed = sight?.sentence ?? `${who} did not answer, so what runs is unknown`;
     const error = errorText(
       'WorkflowLost',
       `${workflowId} ended without ending this row; ${observed}. Deploy it again to be sure.`,
     );
-    return { lifecycleId, deckyName, status: STATUS.failed, error, ...(sight ? { seen: sight.seen } : {}) };
+    return { lifecycleId, deckyName, status: STATUS.failed, error, ...(sight?.seen ? { seen: sight.seen } : {}) };
   });
-  await recordTransitions({ transitions });
 }
 
-async function look(deckyNames: string[]) {
+interface Sight {
+  readonly deckyName: string;
+  readonly sentence: string;
+  readonly seen: DeckyState | null;
+}
+
+async function lookHere(rows: readonly OpenRow[]): Promise<Sight[]> {
+  if (rows.length === 0) return [];
   try {
-    return await onEngine(LOOK, 'look what runs').sightDeckies({ deckyNames });
+    return await onEngine(LOOK, 'look what runs').sightDeckies({ deckyNames: rows.map((row) => row.deckyName) });
   } catch {
-    return null;
+    return [];
   }
+}
+
+/** One shard's rows of a host: the agent's status says how each stands. */
+async function lookThere(hostUuid: string, rows: readonly OpenRow[]): Promise<Sight[]> {
+  const [row] = rows;
+  if (!row) return [];
+  const asked = { hostUuid, operationId: row.deploymentId, workflowId: row.workflowId, attempt: 1 };
+  const sight = await onAgent(LOOK_THERE, 'look what runs there')
+    .askHost(asked)
+    .catch(() => null);
+  if (!sight?.reachable) return [];
+  return sight.rows.map(({ deckyName, status, error, seen }) => ({
+    deckyName,
+    seen,
+    sentence:
+      status === 'succeeded'
+        ? 'the host says that it runs as it was sent; it was left running'
+        : `the host says: ${error ?? 'not done yet'}`,
+  }));
+}
+
+function groupByHost(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRow[]> {
+  const groups = new Map<string, OpenRow[]>();
+  for (const row of rows)
+    if (row.hostUuid !== null) groups.set(row.hostUuid, [...(groups.get(row.hostUuid) ?? []), row]);
+  return groups;
 }

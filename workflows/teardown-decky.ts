@@ -17,34 +17,39 @@ import { Lane } from './lane.ts';
 import { doLocalWork } from './local-work.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { takeDownOnHost } from './take-down-on-host.ts';
 import { tidyEngine } from './tidy-engine.ts';
 import { TransitionRecorder } from './transition-recorder.ts';
 import { Window } from './window.ts';
 
 export async function teardownDecky(input: OperationInput): Promise<OperationSummary> {
   const gate = new Gate(input);
-  const lane = new Lane(LOCAL_HOST, input.operationId);
+  const lane = new Lane(input.operationId);
   const acceptance = await gate.pass();
   if (!acceptance.accepted) {
     setCurrentDetails(`Not accepted: ${acceptance.detail}`);
     await condition(allHandlersFinished);
     return { outcome: 'refused', sentence: `${acceptance.code}: ${acceptance.detail}`, succeeded: 0, failed: 0 };
   }
+  const [part] = acceptance.parts;
+  const host = part?.hostUuid ?? LOCAL_HOST;
+  const where = part?.hostUuid ? `host \`${part.hostName ?? part.hostUuid}\`` : 'the Docker Engine';
   const board = new Board();
   const recorder = new TransitionRecorder();
   try {
-    if (!acceptance.turn) {
-      board.waitFor('its turn on the Docker Engine: an operation that was accepted before still works there');
-      await lane.enter();
+    if (!(part?.turn ?? acceptance.turn)) {
+      board.waitFor(`its turn on ${where}: an operation that was accepted before still works there`);
+      await lane.enter(host);
     }
-    await takeDownRows(acceptance, board, recorder);
+    if (part?.hostUuid) await takeDownOnHost({ ...part, hostUuid: part.hostUuid }, acceptance, board, recorder);
+    else await takeDownRows(acceptance, board, recorder);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
     await CancellationScope.nonCancellable(() => endCancelled(acceptance, board));
   } finally {
     await recorder.written();
-    await tidyEngine();
-    await lane.leave();
+    if (host === LOCAL_HOST) await tidyEngine();
+    await lane.leave(host);
   }
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = board.counts.failed > 0 ? 'failed' : 'succeeded';

@@ -5,9 +5,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { NativeConnection, type Worker } from '@temporalio/worker';
+import { createAgentClient } from '../../adapters/agent/client.ts';
 import { createLocalEngine, type LocalEngine } from '../../adapters/local-engine.ts';
 import { createLogger } from '../../adapters/logger.ts';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
+import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal, type TemporalClient } from '../../adapters/temporal/connection.ts';
 import {
@@ -86,7 +88,12 @@ export async function createWorld(
     detected: null,
     bridge_pool: pool,
   };
-  let running: { workers: Worker[]; done: Promise<unknown>; connection: NativeConnection } | null = null;
+  let running: {
+    workers: readonly Worker[];
+    done: Promise<unknown>;
+    connection: NativeConnection;
+    close(): Promise<void>;
+  } | null = null;
 
   const world: World = {
     id,
@@ -115,7 +122,8 @@ export async function createWorld(
     startWorker: async () => {
       const connection = await NativeConnection.connect({ address: testServers.temporalAddress });
       const bundle = await workflowBundle(join(config.cache, 'bundles'));
-      const { fleet, compose } = await createWorkers({
+      const agents = createAgentClient(async () => (await openAuthority(config.caDir)).master());
+      const made = await createWorkers({
         connection,
         namespace: temporal.namespace,
         client: temporal.client,
@@ -125,15 +133,22 @@ export async function createWorld(
         bundle,
         taskQueue: id,
         searchAttributes: true,
+        agents,
+        reportGraceMs: config.reportGraceMs,
       });
-      running = { workers: [fleet, compose], done: Promise.all([fleet.run(), compose.run()]), connection };
+      const close = async (): Promise<void> => {
+        await made.close();
+        await agents.close();
+      };
+      running = { workers: made.all, done: Promise.all(made.all.map((worker) => worker.run())), connection, close };
     },
     stopWorker: async () => {
       if (!running) return;
-      const { workers, done, connection } = running;
+      const { workers, done, connection, close } = running;
       running = null;
       for (const worker of workers) worker.shutdown();
       await done;
+      await close();
       await connection.close();
     },
     close: async () => {

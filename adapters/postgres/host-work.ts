@@ -1,0 +1,49 @@
+/** What a shard works on: its open rows, and the members of its host's fleet with what is open for them. */
+import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
+import type { HostSetMember } from '../../fleet/host-set.ts';
+import type { Operation } from '../../fleet/lifecycle.ts';
+import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
+import type { Queryable } from './connect.ts';
+import { readNetwork } from './fleet.ts';
+import { type OpenRow, openRowsOf } from './lifecycle.ts';
+
+export interface HostWork {
+  readonly rows: readonly OpenRow[];
+  readonly members: readonly HostSetMember[];
+  readonly network: FleetNetwork | null;
+  readonly options: RolloutOptions;
+}
+
+/** Everything that an order for the host is made of. `operationId` is the deployment whose options hold. */
+export async function readHostWork(
+  sql: Queryable,
+  { hostUuid, workflowId, operationId }: { hostUuid: string; workflowId: string; operationId: string },
+): Promise<HostWork> {
+  const [rows, members, network, [request]] = await Promise.all([
+    openRowsOf(sql, workflowId),
+    readMembersWithOpen(sql, hostUuid),
+    readNetwork(sql),
+    sql<{ options: RolloutOptions }[]>`select options from deployments where id = ${operationId}`,
+  ]);
+  return { rows, members, network, options: request?.options ?? ROLLOUT_DEFAULTS };
+}
+
+interface MemberRow {
+  decky_config: DeckyConfig;
+  custom_services: CustomService[];
+  established: DesiredDecky | null;
+  workflow_id: string | null;
+  operation: Operation | null;
+}
+
+async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
+  const rows = await sql<MemberRow[]>`
+    select f.decky_config, f.custom_services, f.established, l.workflow_id, l.operation
+    from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+    where f.host_uuid = ${hostUuid} order by l.position, f.name`;
+  return rows.map((row) => ({
+    desired: { config: row.decky_config, custom_services: row.custom_services },
+    established: row.established,
+    open: row.workflow_id && row.operation ? { workflowId: row.workflow_id, operation: row.operation } : null,
+  }));
+}

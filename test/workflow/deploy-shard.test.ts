@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
+const statuses = (rows: readonly LifecycleRow[]): Record<string, string> =>
+  Object.fromEntries(rows.map((row) => [row.decky_name, row.status]));
+
+async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(50)) if (await holds()) return;
+  throw new Error(`${what}: not within ${timeoutMs} ms`);
+}
+
+describe('a deploy over hosts', function () {
+  this.timeout(120_000);
+  let world: World;
+  let agents: ScriptedAgent[] = [];
+  beforeEach(async () => {
+    world = await createWorld();
+  });
+  afterEach(async () => {
+    await Promise.all(agents.map((agent) => agent.close()));
+    agents = [];
+    await world.close();
+  });
+  async function agent(name: string, options?: { fenced?: boolean }): Promise<ScriptedAgent> {
+    const made = await scriptedAgent(world, name, options);
+    agents.push(made);
+    return made;
+  }
+
+  it('is a child per host, found by HostUuid, that sends the whole set and ends with the reports', async () => {
+    const [h1, h2] = [await agent('h1'), await agent('h2')];
+    for (const one of [h1, h2]) one.onDeploy = () => one.report('succeeded');
+    const accepted = await world.deploy(ini('a', 'b', 'c'));
+    assert.equal(accepted.mode, 'swarm');
+    const rows = await world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
+    assert.deepEqual(
+      rows.map((row) => row.host_uuid),
+      [h1.hostUuid, h2.hostUuid, h1.hostUuid],
+    );
+    const [order] = h1.orders;
+    assert.equal(order?.config.mode, 'swarm');
+    assert.deepEqual(order?.deckhand?.deploy, ['a', 'c']);
+    assert.deepEqual([order?.deckhand?.operation_id, order?.deckhand?.attempt], [accepted.deployment_id, 1]);
+    const { client } = world.temporal;
+    await until('the shard is found by its host', async () => {
+      const found = client.workflow.list({ query: `HostUuid = '${h1.hostUuid}' and DeckyName = 'c'` });
+      for await (const one of found) return one.workflowId === shardWorkflowId(accepted.deployment_id, h1.hostUuid);
+      return false;
+    });
+    const summary = await client.workflow.getHandle(deployWorkflowId(accepted.deployment_id)).result();
+    assert.deepEqual([summary.outcome, summary.succeeded], ['succeeded', 3]);
+  });
+
+  it('B3: two deploys and a removal for one host run one after another, in order; another host does not wait', async () => {
+    const [h1, h2] = [await agent('h1'), await agent('h2')];
+    h2.onDeploy = () => h2.report('succeeded');
+    const first = await world.deploy(ini('a'));
+    await until('h1 has the first order', () => h1.orders.length === 1);
+    const second = await world.deploy(ini('b', 'c'));
+    await until('the second is on h2', () => h2.orders.length === 1);
+    assert.deepEqual(
+      (await world.ended([second.lifecycle_ids[1] ?? ''])).map((row) => row.status),
+      ['succeeded'],
+    );
+    await pause(1_000);
+    assert.equal(h1.orders.length, 1, 'the second order came before the first had ended');
+    h1.onDeploy = () => h1.report('succeeded');
+    await h1.report('succeeded');
+    await world.ended([...first.lifecycle_ids, ...second.lifecycle_ids]);
+    const removal = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    assert.deepEqual(statuses(await world.ended([removal.lifecycle_id])), { a: 'succeeded' });
+    assert.deepEqual(
+      h1.orders.map((order) => order.config.deckies.map((decky) => decky.name)),
+      [['a'], ['a', 'b']],
+    );
+    assert.deepEqual(h1.teardowns, ['a']);
+  });
+
+  it('A7: a report that was lost is found out by asking the agent', async () => {
+    const h1 = await agent('h1');
+    const accepted = await world.deploy(ini('a'));
+    await until('h1 has the order', () => h1.orders.length === 1);
+    const [order] = h1.orders;
+    assert.ok(order);
+    h1.status = doneStatus(order);
+    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded' });
+  });
+
+  it('A8: reports of an earlier attempt, overtaken ones and those of nobody’s row change nothing', async () => {
+    const h1 = await agent('h1');
+    const accepted = await world.deploy(ini('a', 'b'));
+    await until('h1 has the order', () => h1.orders.length === 1);
+    await h1.report('failed', ['a'], { attempt: 0, error: 'ContainerExited: old' });
+    await h1.report('running', ['a'], { sequence: 10 });
+    await h1.report('failed', ['a'], { sequence: 9, error: 'ContainerExited: overtaken' });
+    await h1.report('succeeded', ['b'], { sequence: 11 });
+    await until('b has ended', async () => (await world.rows(accepted.lifecycle_ids))[1]?.status === 'succeeded');
+    assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
+    await h1.report('succeeded', ['a'], { sequence: 12 });
+    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded', b: 'succeeded' });
+  });
+
+  it('an agent that forgot the order gets it again, as a new attempt', async () => {
+    const h1 = await agent('h1');
+    h1.onDeploy = (order) => (order.deckhand?.attempt === 2 ? h1.report('succeeded') : undefined);
+    h1.status = {
+      deployed: false,
+      deckies: [],
+      deckhand: { version: 't', network: null, work: [], deckies: {}, unreported: 0 },
+    };
+    const accepted = await world.deploy(ini('a'));
+    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded' });
+    assert.deepEqual(
+      h1.orders.map((order) => order.deckhand?.attempt),
+      [1, 2],
+    );
+  });
+
+  it('A5: a host that never answers ends its rows as HostLost, and the others are done long before', async () => {
+    const [h1, h2] = [await agent('h1'), await agent('h2')];
+    await h1.silence();
+    h2.onDeploy = () => h2.report('succeeded');
+    const accepted = await world.deploy(ini('a', 'b'), { options: { minHealthyTimeMs: 0, hostLostAfterMs: 6_000 } });
+    await world.ended([accepted.lifecycle_ids[1] ?? '']);
+    assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
+    const [lost, done] = await world.ended(accepted.lifecycle_ids);
+    assert.deepEqual([lost?.status, done?.status], ['failed', 'succeeded']);
+    assert.match(lost?.error ?? '', /^HostLost: host h1 gave no sign of life/);
+  });
+
+  it('C1: a host that comes back in time is given the order then', async () => {
+    const h1 = await agent('h1');
+    await h1.silence();
+    h1.onDeploy = () => h1.report('succeeded');
+    const accepted = await world.deploy(ini('a'));
+    await pause(3_000);
+    await h1.listen();
+    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded' });
+  });
+
+  it('a failed report of an agent without fences takes two looks, and what runs has succeeded', async () => {
+    const h1 = await agent('h1', { fenced: false });
+    h1.onDeploy = async (order) => {
+      h1.status = {
+        deployed: true,
+        deckies: order.config.deckies,
+        runtime: {
+          a: { running: true, services: { ssh: 'running' } },
+          b: { running: false, services: { ssh: 'exited' } },
+        },
+      };
+      await h1.report('failed', ['a', 'b'], { unfenced: true, error: 'CalledProcessError: exit 1' });
+    };
+    const accepted = await world.deploy(ini('a', 'b'));
+    const rows = await world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'failed' });
+    assert.equal(rows[1]?.error, 'CalledProcessError: exit 1');
+  });
+
+  it('at most max_parallel hosts are at work at once, and a silent one gives its place back', async () => {
+    const three = [await agent('h1'), await agent('h2'), await agent('h3')];
+    await three[0]?.silence();
+    const accepted = await world.deploy(ini('a', 'b', 'c'), { options: { minHealthyTimeMs: 0, maxParallel: 1 } });
+    await until('h2 has its order though h1 is silent', () => three[1]?.orders.length === 1);
+    await pause(1_500);
+    assert.equal(three[2]?.orders.length, 0, 'h3 was begun while h2 held the only place');
+    for (const one of three) one.onDeploy = () => one.report('succeeded');
+    await three[1]?.report('succeeded');
+    await until('h3 has its order', () => three[2]?.orders.length === 1);
+    await three[0]?.listen();
+    const rows = await world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
+  });
+
+  it('a shard that was terminated ends its rows as WorkflowLost, with what the host says, and its lane goes on', async () => {
+    const h1 = await agent('h1');
+    const accepted = await world.deploy(ini('a'));
+    await until('h1 has the order', () => h1.orders.length === 1);
+    await world.temporal.client.workflow.getHandle(shardWorkflowId(accepted.deployment_id, h1.hostUuid)).terminate();
+    const [row] = await world.ended(accepted.lifecycle_ids);
+    assert.match(row?.error ?? '', /^WorkflowLost: /);
+    h1.onDeploy = () => h1.report('succeeded');
+    const again = await world.deploy(ini('a'));
+    assert.deepEqual(statuses(await world.ended(again.lifecycle_ids)), { a: 'succeeded' });
+  });
+
+  it('the local deckies of a mixed deployment run at the same time', async () => {
+    const local = await world.deploy(ini('here'));
+    await world.ended(local.lifecycle_ids);
+    const h1 = await agent('h1');
+    const mixed = await world.deploy(ini('here', 'there'), { replace: true });
+    const rows = await world.ended([mixed.lifecycle_ids[0] ?? '']);
+    assert.deepEqual(statuses(rows), { here: 'succeeded' });
+    assert.equal((await world.rows([mixed.lifecycle_ids[1] ?? '']))[0]?.status, 'running');
+    await h1.report('succeeded');
+    assert.deepEqual(statuses(await world.ended(mixed.lifecycle_ids)), { here: 'succeeded', there: 'succeeded' });
+  });
+});

@@ -1,0 +1,60 @@
+/** The child that does one host of a deployment (`deploy/<id>/host/<host_uuid>`): its turn, dispatch, reports, end (design, 4.5). */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { errorText } from '../fleet/errors.ts';
+import type { HostReport } from '../fleet/reports.ts';
+import { openRows } from './activities.ts';
+import { Board } from './board.ts';
+import { converge } from './converge.ts';
+import { Lane } from './lane.ts';
+import { heartbeatSignal } from './messages.ts';
+import { PlaceHolder } from './place-holder.ts';
+import { rowError } from './row-error.ts';
+import type { DeployShardInput, Shard, ShardSummary } from './shard.ts';
+import { ShardLedger } from './shard-ledger.ts';
+
+export async function deployShard(input: DeployShardInput): Promise<ShardSummary> {
+  const { workflowId, parent } = workflowInfo();
+  const inbox: HostReport[] = [];
+  setHandler(heartbeatSignal, (report) => {
+    inbox.push(report);
+  });
+  const lane = new Lane(input.operationId);
+  const place = new PlaceHolder(input, parent?.workflowId ?? null);
+  const board = new Board();
+  const ledger = new ShardLedger(input, board);
+  const shard: Shard = { input, workflowId, ledger, board, place, inbox };
+  try {
+    if (!input.turn) {
+      board.waitFor(`its turn on host \`${input.hostName}\`: an operation that was accepted before still works there`);
+      await lane.enter(input.hostUuid);
+    }
+    await converge(shard);
+  } catch (failure) {
+    await CancellationScope.nonCancellable(() => endOpenRows(shard, failure));
+  }
+  await CancellationScope.nonCancellable(() => ledger.settle());
+  place.leave();
+  await condition(allHandlersFinished);
+  return board.counts;
+}
+
+/** Whatever went wrong, no row is left open. */
+async function endOpenRows({ input, workflowId, ledger, board }: Shard, failure: unknown): Promise<void> {
+  if (!ledger.known) ledger.expect(await openRows({ workflowId }));
+  const cancelled = isCancellation(failure);
+  const error = cancelled
+    ? errorText(
+        'Cancelled',
+        `the deployment was cancelled; what was sent to host ${input.hostName} before goes on there.`,
+      )
+    : rowError(failure, 'progress_deadline');
+  board.waitFor(null);
+  for (const row of ledger.open) ledger.fail(row.deckyName, error, null);
+}

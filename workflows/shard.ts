@@ -1,0 +1,34 @@
+/** What a shard is given and what its parts share. */
+import type { HostReport } from '../fleet/reports.ts';
+import type { Board } from './board.ts';
+import type { PlaceHolder } from './place-holder.ts';
+import type { ShardLedger } from './shard-ledger.ts';
+
+export interface DeployShardInput {
+  readonly operationId: string;
+  readonly hostUuid: string;
+  readonly hostName: string;
+  /** False: it has to wait for its turn in the host's lane. */
+  readonly turn: boolean;
+  /** True: it holds one of the deployment's `max_parallel` places; false: it has to ask for one; null: there are enough for all. */
+  readonly place: boolean | null;
+  readonly minHealthyTimeMs: number;
+  readonly progressDeadlineMs: number;
+  readonly hostLostAfterMs: number;
+}
+
+export interface ShardSummary {
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+/** What the parts of a shard share. */
+export interface Shard {
+  readonly input: DeployShardInput;
+  readonly workflowId: string;
+  readonly ledger: ShardLedger;
+  readonly board: Board;
+  readonly place: PlaceHolder;
+  /** Reports that came and were not looked at yet. */
+  readonly inbox: HostReport[];
+}

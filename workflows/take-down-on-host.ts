@@ -1,0 +1,56 @@
+/** Takes one decky down on its host: the agent answers when it is down. A host that never does fails the row as HostLost. */
+import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import { errorText } from '../fleet/errors.ts';
+import { DECKY_STATE, STATUS } from '../fleet/lifecycle.ts';
+import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { onAgent, openRows } from './activities.ts';
+import type { Board } from './board.ts';
+import { REMOTE_TEARDOWN } from './profiles.ts';
+import { rowError } from './row-error.ts';
+import type { TransitionRecorder } from './transition-recorder.ts';
+
+export async function takeDownOnHost(
+  part: LocalPart & { readonly hostUuid: string },
+  acceptance: Extract<Acceptance, { accepted: true }>,
+  board: Board,
+  recorder: TransitionRecorder,
+): Promise<void> {
+  const { hostUuid } = part;
+  const hostName = part.hostName ?? hostUuid;
+  const { hostLostAfterMs } = acceptance.rollout ?? ROLLOUT_DEFAULTS;
+  const [row] = await openRows({ workflowId: workflowInfo().workflowId });
+  if (!row) return;
+  const { lifecycleId, deckyName, deploymentId } = row;
+  board.expect([deckyName]);
+  recorder.push({ lifecycleId, deckyName, status: STATUS.running });
+  const until = new Date(Date.now() + hostLostAfterMs).toISOString();
+  board.waitFor(`host \`${hostName}\` to take ${deckyName} down; a silent host is waited for until ${until}`);
+  try {
+    await onAgent(REMOTE_TEARDOWN(hostLostAfterMs), `take down ${deckyName} on ${hostName}`).tearDownOnHost({
+      hostUuid,
+      operationId: deploymentId,
+      deckyName,
+    });
+    recorder.push({ lifecycleId, deckyName, status: STATUS.succeeded });
+    board.ended(deckyName, true);
+  } catch (failure) {
+    const error = isSilence(failure)
+      ? errorText('HostLost', `host ${hostName} gave no answer for ${hostLostAfterMs / 1_000} s: ${reason(failure)}`)
+      : rowError(failure, 'progress_deadline');
+    recorder.push({ lifecycleId, deckyName, status: STATUS.failed, error, seen: DECKY_STATE.teardownFailed });
+    board.ended(deckyName, false);
+  }
+}
+
+const causeOf = (failure: unknown): Error | undefined =>
+  failure instanceof ActivityFailure ? failure.cause : undefined;
+
+const isSilence = (failure: unknown): boolean => {
+  const cause = causeOf(failure);
+  return cause instanceof ApplicationFailure
+    ? /^Host(Unreachable|Silent)$/.test(cause.type ?? '')
+    : cause !== undefined;
+};
+
+const reason = (failure: unknown): string => causeOf(failure)?.message ?? 'no reason';
