@@ -1,0 +1,94 @@
+/**
+ * A TLS connection to an agent on which the chain, the name and the pinned fingerprint have been checked: whoever gets the
+ * socket may write to it. There is no second connection to look at, as DECNET has, and so no gap between look and use.
+ */
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { fingerprintOf } from '../pki/fingerprint.ts';
+import { type AgentAddress, placeOf } from './address.ts';
+
+/** From the look-up of the name to the end of the handshake (wire.md 3). */
+export const CONNECT_LIMIT_MS = 5_000;
+
+export interface ConnectOptions {
+  readonly context: SecureContext;
+  readonly verifyHostname: boolean;
+}
+
+/**
+ * No session is ever resumed: each connection shows its certificate anew.
+ * Rejects with HostUnreachable, or HostMismatch; nothing was sent then but the handshake.
+ */
+export function connectToAgent(host: AgentAddress, { context, verifyHostname }: ConnectOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({
+      host: host.address,
+      port: host.port,
+      ...(isIP(host.address) ? {} : { servername: host.address }),
+      secureContext: context,
+      minVersion: 'TLSv1.2',
+      ALPNProtocols: ['http/1.1'],
+      rejectUnauthorized: true,
+      // The name is checked below, with the fingerprint, so that all is judged in one place.
+      checkServerIdentity: () => undefined,
+    });
+    const giveUp = (error: DeckhandError): void => {
+      clearTimeout(timer);
+      socket.destroy();
+      reject(error);
+    };
+    const timer = setTimeout(
+      () => giveUp(unreachable(host, `nothing within ${CONNECT_LIMIT_MS / 1000} s`)),
+      CONNECT_LIMIT_MS,
+    );
+    const failed = (error: Error): void =>
+      giveUp(socket.authorizationError ? untrusted(host, error) : unreachable(host, error.message, error));
+    const closed = (): void => giveUp(unreachable(host, 'the connection was closed during the handshake'));
+    socket.once('error', failed);
+    socket.once('close', closed);
+    socket.once('secureConnect', () => {
+      const wrong = judgePeer(socket, host, verifyHostname);
+      if (wrong) return giveUp(wrong);
+      clearTimeout(timer);
+      socket.off('error', failed);
+      socket.off('close', closed);
+      socket.setNoDelay(true);
+      resolve(socket);
+    });
+    // A destroyed socket may still report an error; nobody is left who wants to know.
+    socket.on('error', () => {});
+  });
+}
+
+function judgePeer(socket: TLSSocket, host: AgentAddress, verifyHostname: boolean): DeckhandError | null {
+  const certificate = socket.getPeerCertificate();
+  if (!socket.authorized || !certificate.raw)
+    return untrusted(host, socket.authorizationError ?? new Error('it shows no certificate'));
+  const fingerprint = fingerprintOf(certificate.raw);
+  if (!host.fingerprints.some((pin) => pin.toLowerCase() === fingerprint))
+    return mismatch(
+      host,
+      `its certificate has SHA-256 ${fingerprint}, enrolled was ${host.fingerprints.join(' or ') || 'none'}`,
+    );
+  const wrongName = verifyHostname ? checkServerIdentity(host.address, certificate) : undefined;
+  return wrongName
+    ? mismatch(
+        host,
+        `its certificate does not name ${host.address} (it names ${certificate.subjectaltname ?? 'nothing'})`,
+      )
+    : null;
+}
+
+const unreachable = (host: AgentAddress, why: string, cause?: Error): DeckhandError =>
+  new DeckhandError('HostUnreachable', `The agent of ${placeOf(host)} can’t be reached: ${why}.`, { cause });
+
+const untrusted = (host: AgentAddress, why: Error): DeckhandError =>
+  mismatch(host, `its certificate can’t be trusted: ${why.message ?? why}`);
+
+const mismatch = (host: AgentAddress, why: string): DeckhandError =>
+  new DeckhandError(
+    'HostMismatch',
+    `What answers for ${placeOf(host)} is not the host that was enrolled: ${why}. Nothing was sent to it. ` +
+      'Renew the host’s certificate or enrol it again.',
+  );
