@@ -11,7 +11,15 @@ const FOLDER = fileURLToPath(new URL('./histories/', import.meta.url));
 const files = readdirSync(FOLDER, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.json'))
   .sort();
-const SCENARIOS = ['all-well', 'one-fails', 'rejected-by-conflict', 'worker-killed'];
+const SCENARIOS = [
+  'all-well',
+  'one-fails',
+  'rejected-by-conflict',
+  'worker-killed',
+  'swarm-all-well',
+  'swarm-host-lost',
+  'swarm-lost-report',
+];
 
 describe('replay of recorded histories', () => {
   let bundle: { codePath: string };

@@ -5,8 +5,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { deployWorkflowId, localWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, localWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { doneStatus, type ScriptedAgent, scriptedAgent } from './scripted-agent.ts';
 import { endWorker, spawnWorker } from './worker-process.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -86,6 +87,47 @@ describe('recording histories', () => {
     await world.ended(second.lifecycle_ids);
     await closed(second.deployment_id).catch(() => undefined);
     await save('waited-and-cancelled', both(second.deployment_id));
+  });
+
+  const shard = (id: string, agent: ScriptedAgent) => shardWorkflowId(id, agent.hostUuid);
+  const TWO = '[a]\nservices=ssh\n[b]\nservices=ssh\n[c]\nservices=ssh\n';
+
+  it('over hosts: all well, one that is lost, and a window of one', async () => {
+    await world.startWorker();
+    const [h1, h2] = [await scriptedAgent(world, 'h1'), await scriptedAgent(world, 'h2')];
+    for (const agent of [h1, h2]) agent.onDeploy = () => agent.report('succeeded');
+    const well = await world.deploy(TWO);
+    await closed(well.deployment_id);
+    const id = well.deployment_id;
+    await save('swarm-all-well', { 'deploy-fleet': deployWorkflowId(id), 'deploy-shard': shard(id, h1) });
+    const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'b' });
+    await world.temporal.client.workflow.getHandle(teardownWorkflowId(lifecycle_id)).result();
+    await save('swarm-teardown', { 'teardown-decky': teardownWorkflowId(lifecycle_id) });
+    await h1.silence();
+    const lost = await world.deploy(TWO, {
+      replace: true,
+      options: { minHealthyTimeMs: 0, maxParallel: 1, hostLostAfterMs: 8_000 },
+    });
+    await closed(lost.deployment_id);
+    await save('swarm-host-lost', {
+      'deploy-fleet': deployWorkflowId(lost.deployment_id),
+      'deploy-shard': shard(lost.deployment_id, h1),
+    });
+    await Promise.all([h1.close(), h2.close()]);
+  });
+
+  it('over hosts: a report that was lost, and an order that was forgotten', async () => {
+    await world.startWorker();
+    const agent = await scriptedAgent(world, 'h1');
+    const nothing = { version: 't', network: null, work: [], deckies: {}, unreported: 0 };
+    agent.status = { deployed: false, deckies: [], deckhand: nothing };
+    agent.onDeploy = async (order) => {
+      if (order.deckhand?.attempt === 2) agent.status = doneStatus(order);
+    };
+    const accepted = await world.deploy('[a]\nservices=ssh\n');
+    await closed(accepted.deployment_id);
+    await save('swarm-lost-report', { 'deploy-shard': shard(accepted.deployment_id, agent) });
+    await agent.close();
   });
 
   it('the sweep', async () => {
