@@ -1,5 +1,5 @@
 /**
- * `npm run test:drill -- --seed S --rounds N [--kinds worker,api,both,nats] [--minutes M] [--length MS]`: kills parts of a real stack in the
+ * `npm run test:drill -- --seed S --rounds N [--agents A] [--kinds worker,api,both,nats,agent-1,agents] [--minutes M] [--length MS]`: kills parts of a real stack in the
  * middle of deploys, at moments that the seed gives. The last line is `N passed, N failed`.
  */
 import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstrap.mjs';

@@ -37,14 +37,18 @@ export class DrillStack {
   #events: EventWatch | null = null;
   #docker: Docker | null = null;
 
-  private constructor(home: string) {
+  /** Names of the agents' processes. */
+  readonly agents: readonly string[];
+
+  private constructor(home: string, agents: number) {
     this.home = home;
+    this.agents = Array.from({ length: agents }, (_, index) => `agent-${index + 1}`);
     this.#process = this.#spawn();
   }
 
   /** `onSpawned` hands the stack over before it is up, so that an interruption can stop it. */
-  static async start(home: string, onSpawned: (stack: DrillStack) => void = () => {}): Promise<DrillStack> {
-    const stack = new DrillStack(home);
+  static async start(home: string, onSpawned: (stack: DrillStack) => void = () => {}, agents = 0): Promise<DrillStack> {
+    const stack = new DrillStack(home, agents);
     onSpawned(stack);
     await stack.#opened();
     return stack;
@@ -117,7 +121,7 @@ export class DrillStack {
 
   #spawn(): StackProcess {
     const env = Object.fromEntries(UNSET.map((name) => [name, undefined]));
-    const args = ['--fleet', 'none', '--yes'];
+    const args = ['--fleet', 'none', '--yes', ...(this.agents.length > 0 ? ['--agents', `${this.agents.length}`] : [])];
     // A task queue of its own: a worker that a killed stack left may still ask whatever Temporal listens on its old port.
     const own = { DECKHAND_PROJECT: this.id, DECKHAND_TASK_QUEUE: this.id };
     return new StackProcess({ home: this.home, args, env: { ...env, ...own } });

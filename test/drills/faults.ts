@@ -14,13 +14,16 @@ export interface Fault {
   back(): Promise<void>;
 }
 
-const VICTIMS = { worker: ['worker'], api: ['api'], both: ['worker', 'api'] } as const;
+function victimsOf(kind: Exclude<Draw['kind'], 'nats'>, agents: readonly string[]): readonly string[] {
+  if (kind === 'both') return ['worker', 'api'];
+  return kind === 'agents' ? agents : [kind];
+}
 
 /** Strikes `momentMs` from now; a silent bus at once. */
 export async function strike(stack: DrillStack, draw: Draw, momentMs: number): Promise<Fault> {
   if (draw.kind === 'nats') return silenceBus(stack, busEndingOf(draw));
-  const victims = VICTIMS[draw.kind];
-  const pids = new Map(victims.map((name) => [name as string, stack.pidOf(name)]));
+  const victims = victimsOf(draw.kind, stack.agents);
+  const pids = new Map(victims.map((name) => [name, stack.pidOf(name)]));
   await pause(momentMs);
   for (const pid of pids.values()) process.kill(pid, 'SIGKILL');
   return {

@@ -3,10 +3,17 @@ import { createHash } from 'node:crypto';
 
 /**
  * `worker`, `api`, `both`: kill -9 at the moment. `nats`: SIGSTOP before the deploy, so that the bus takes connections and never
- * answers, until every row has ended; then SIGCONT, or, by the seed, kill -9, so that it comes back from its disk.
+ * answers, until every row has ended; then SIGCONT, or, by the seed, kill -9, so that it comes back from its disk. `agent-N`:
+ * kill -9 of the Nth agent; `agents`: of all of them at once.
  */
 export const KINDS = Object.freeze(['worker', 'api', 'both', 'nats'] as const);
-export type Kind = (typeof KINDS)[number];
+export type Kind = (typeof KINDS)[number] | 'agents' | `agent-${number}`;
+
+/** What is killed where nothing is said; with agents, each of them. */
+export const defaultKinds = (agents: number): readonly Kind[] =>
+  agents === 0
+    ? KINDS
+    : ['worker', 'api', ...Array.from({ length: agents }, (_, index): Kind => `agent-${index + 1}`), 'agents'];
 
 export interface Draw {
   readonly seed: string;
@@ -28,11 +35,13 @@ export const momentOf = (draw: Draw, lengthMs: number): number =>
 export const busEndingOf = (draw: Draw): 'continued' | 'killed' =>
   fraction('ending', draw) < 0.5 ? 'continued' : 'killed';
 
-/** `worker,api` → kinds; throws with what is wrong. */
-export function parseKinds(text: string): Kind[] {
+/** `worker,api,agent-2` → kinds; throws with what is wrong. `agents`: how many there are. */
+export function parseKinds(text: string, agents: number): Kind[] {
+  const known: readonly Kind[] = [...KINDS, ...defaultKinds(agents)];
   return text.split(',').map((name) => {
-    const kind = KINDS.find((one) => one === name.trim());
-    if (!kind) throw new Error(`There is no kind ${JSON.stringify(name)}; kinds are ${KINDS.join(', ')}.`);
+    const kind = known.find((one) => one === name.trim());
+    if (!kind)
+      throw new Error(`There is no kind ${JSON.stringify(name)}; kinds are ${[...new Set(known)].join(', ')}.`);
     return kind;
   });
 }

@@ -26,9 +26,10 @@ function lineOf({ draw, momentMs, told, problems, seconds }: RoundResult): strin
 
 async function runRounds(drill: Drill): Promise<void> {
   const { options, results } = drill;
-  const stack = await DrillStack.start(drill.home, (spawned) => {
+  const onSpawned = (spawned: DrillStack): void => {
     drill.stack = spawned;
-  });
+  };
+  const stack = await DrillStack.start(drill.home, onSpawned, options.agents);
   if (!stack.hasEngine) console.log('There is no Docker Engine: deckies are simulated, containers are not looked at.');
   const measured = await measureDeploy(stack);
   const lengthMs = options.lengthMs ?? measured;

@@ -1,12 +1,14 @@
 /** Options of `npm run test:drill`. */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { KINDS, type Kind, parseKinds } from './kinds.ts';
+import { defaultKinds, type Kind, parseKinds } from './kinds.ts';
 
 export interface DrillOptions {
   readonly seed: string;
   readonly rounds: number;
   readonly kinds: readonly Kind[];
+  /** Agents that the deploys go to; 0: the master's own engine. */
+  readonly agents: number;
   /** When the drill ends, whatever is left to do. */
   readonly minutes: number;
   /** Milliseconds over which moments are drawn; null: measured. Repeats the very moments of a drill on another machine. */
@@ -22,15 +24,20 @@ export function parseDrillOptions(args: readonly string[]): DrillOptions {
     options: {
       seed: { type: 'string', default: String(randomInt(1_000_000)) },
       rounds: { type: 'string', default: '1' },
-      kinds: { type: 'string', default: KINDS.join(',') },
+      kinds: { type: 'string' },
+      agents: { type: 'string', default: '0' },
       minutes: { type: 'string', default: DEFAULT_MINUTES },
       length: { type: 'string' },
     },
   });
+  if (!/^\d{1,2}$/.test(values.agents))
+    throw new Error(`--agents wants a number, not ${JSON.stringify(values.agents)}.`);
+  const agents = Number(values.agents);
   return {
     seed: values.seed,
+    agents,
     rounds: wholeNumber('--rounds', values.rounds),
-    kinds: parseKinds(values.kinds),
+    kinds: values.kinds === undefined ? defaultKinds(agents) : parseKinds(values.kinds, agents),
     minutes: wholeNumber('--minutes', values.minutes),
     lengthMs: values.length === undefined ? null : wholeNumber('--length', values.length),
   };

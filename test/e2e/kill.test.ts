@@ -1,13 +1,13 @@
 /** One seeded kill of each kind; `npm run test:drill` does many, at other moments. */
 import assert from 'node:assert/strict';
 import { DrillStack } from '../drills/drill-stack.ts';
-import { KINDS, type Kind } from '../drills/kinds.ts';
+import { KINDS } from '../drills/kinds.ts';
 import { measureDeploy, runRound } from '../drills/round.ts';
 import { testDirectory } from '../support/stack.ts';
 
 /** With it a worker dies while containers start, and the silent bus answers again, so that a subscriber must see all. */
 const SEED = 'npm test 3';
-const TITLES: Readonly<Record<Kind, string>> = {
+const TITLES: Readonly<Record<(typeof KINDS)[number], string>> = {
   worker: 'the worker, and another goes on (gaps A1, A2)',
   api: 'the API, and an answer that was lost is asked for again',
   both: 'the worker and the API',

@@ -82,8 +82,10 @@ describe('the moments of the drills', () => {
   it('options: all kinds and 18 minutes unless told, and a sentence for nonsense', () => {
     const { seed, rounds: count, kinds, minutes } = parseDrillOptions(['--seed', '7']);
     assert.deepEqual({ seed, count, kinds, minutes }, { seed: '7', count: 1, kinds: [...KINDS], minutes: 18 });
-    assert.deepEqual(parseKinds('api, nats'), ['api', 'nats']);
-    assert.throws(() => parseKinds('power'), /kinds are worker, api, both, nats/);
+    assert.deepEqual(parseKinds('api, nats', 0), ['api', 'nats']);
+    assert.throws(() => parseKinds('power', 0), /kinds are worker, api, both, nats/);
+    assert.throws(() => parseKinds('agent-3', 2), /agent-1, agent-2, agents/);
+    assert.deepEqual(parseDrillOptions(['--agents', '2']).kinds, ['worker', 'api', 'agent-1', 'agent-2', 'agents']);
     assert.throws(() => parseDrillOptions(['--rounds', '0']), /--rounds wants a whole number/);
   });
 });
