@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { AgentDecky, AgentStatus } from '../../fleet/agent-wire.ts';
-import { hostSet } from '../../fleet/host-set.ts';
+import { deployBody, hostSet } from '../../fleet/host-set.ts';
 import { type AskedRow, judgeStatus } from '../../fleet/judge-host.ts';
-import { GENERAL, plan } from '../support/planning.ts';
+import { GENERAL, NETWORK, plan } from '../support/planning.ts';
 
 const [A, B, C] = plan(`${GENERAL}[a]\nservices=ssh\n[b]\nservices=http\n[c]\nservices=ftp\n`).deckies;
 assert.ok(A && B && C);
@@ -131,5 +131,29 @@ describe('the whole desired set of a host', () => {
       mine,
     );
     assert.deepEqual(names(set), ['c', 'b', 'a']);
+  });
+});
+
+describe('the order for a host', () => {
+  const facts = {
+    fence: FENCE,
+    network: NETWORK,
+    useIpvlan: false,
+    options: { minHealthyTimeMs: 1, healthyDeadlineMs: 2, progressDeadlineMs: 3 },
+    deploy: ['a'],
+    remove: [],
+  };
+
+  it('B15: has the host’s use_ipvlan', () => {
+    assert.equal(deployBody([A], facts).config.ipvlan, false);
+    assert.equal(deployBody([A], { ...facts, useIpvlan: true }).config.ipvlan, true);
+  });
+
+  it('carries what DECNET does not know beside its configuration, never inside a decky', () => {
+    const custom = { name: 'own', image: 'x:1', exec_cmd: '', ports: [] };
+    const body = deployBody([{ ...A, custom_services: [custom] }, B], facts);
+    assert.deepEqual(body.deckhand?.custom_services, { a: [custom] });
+    assert.deepEqual(body.config.deckies, [A.config, B.config]);
+    assert.deepEqual([body.deckhand?.operation_id, body.deckhand?.attempt], ['op', 2]);
   });
 });
