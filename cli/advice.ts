@@ -10,8 +10,10 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   NetworkConflict:
     'Name net, gw and interface in [general], or leave them out for a fleet that exists; see `deckhand doctor`.',
   IdempotencyKeyReused: 'Use a new key: the body is another one.',
+  HostExists: 'See what there is: `deckhand host list`.',
+  HostBusy: 'Take its deckies down first: `deckhand host drain NAME`.',
   Forbidden: 'Ask as an administrator.',
-  NotFound: 'See what there is: `deckhand deckies`, `deckhand status`.',
+  NotFound: 'See what there is: `deckhand deckies`, `deckhand status`, `deckhand host list`.',
 };
 
 export function adviceFor(code: string | null, message: string): string | null {

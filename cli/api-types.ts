@@ -6,6 +6,8 @@ export interface OperationRow extends LifecycleRow {
   /** A short phrase ("pulling image…"), or null between steps; absent where only the lifecycle row is known. */
   readonly step?: string | null;
   readonly attempt?: number;
+  /** null: the master’s own engine; absent where only the lifecycle row is known. */
+  readonly host_name?: string | null;
 }
 
 export interface DeploymentSummary {
@@ -34,6 +36,7 @@ export interface FleetDecky {
   readonly hostname: string;
   readonly archetype: string | null;
   readonly host_uuid: string | null;
+  readonly host_name?: string | null;
   readonly state: string;
   readonly last_error: string | null;
   /** Came up once. */

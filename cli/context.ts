@@ -1,6 +1,7 @@
 /** What every command gets: the outside, the flags that all share, and a master to ask. */
 import { createApiClient } from './api-client.ts';
 import { type Connection, type ConnectionOptions, homeOf, resolveConnection } from './connection.ts';
+import { type Hosts, hostsOf } from './hosts.ts';
 import type { Io } from './io.ts';
 import { type Master, masterOf } from './master.ts';
 
@@ -17,17 +18,20 @@ export interface Context {
   readonly remote: boolean;
   connection(): Connection;
   readonly master: Master;
+  readonly hosts: Hosts;
 }
 
 export function contextOf(io: Io, options: GlobalOptions): Context {
   const connection = () => resolveConnection(options, io.environment);
+  const client = createApiClient(connection, io.interrupted);
   return {
     io,
     json: options.json === true,
     home: homeOf(options, io.environment),
     remote: Boolean(options.api ?? io.environment.DECKHAND_API_URL),
     connection,
-    master: masterOf(createApiClient(connection, io.interrupted)),
+    master: masterOf(client),
+    hosts: hostsOf(client),
   };
 }
 

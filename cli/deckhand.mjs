@@ -10,4 +10,7 @@ try {
   );
   process.exit(255);
 }
-await import('./main.ts');
+// The agent is the process itself: what supervises it must see its pid and its end.
+const agent = process.argv[2] === 'agent' && !['-h', '--help'].includes(process.argv[3]);
+if (agent) process.argv.splice(2, 1);
+await import(agent ? '../agent/main.ts' : './main.ts');

@@ -8,9 +8,10 @@ import { open } from './commands/open.ts';
 import { durationMs, durationText, wholeNumber } from './commands/options.ts';
 import { status } from './commands/status.ts';
 import { teardown } from './commands/teardown.ts';
-import { type Context, contextOf, type GlobalOptions } from './context.ts';
+import { contextOf, type GlobalOptions } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { type Act, addAgent, addHosts } from './program-host.ts';
 
 const OVERVIEW = `
 Where it asks:
@@ -27,6 +28,7 @@ Examples:
   deckhand deckies                                 what is there now, and why something is not
   deckhand status                                  recent deployments
   deckhand teardown --all --wait                   take everything down
+  deckhand host enroll h1 192.0.2.7                print the command that joins a host
 `;
 
 const TIMEOUT = [
@@ -36,9 +38,6 @@ const TIMEOUT = [
 
 /** Loaded late: it brings the engine's client, which no other command needs. */
 const loadPurge = () => import('./commands/purge.ts');
-
-/** Runs a command and keeps its exit code. */
-type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
 
 /** `done` gets the exit code of the one command that runs. */
 export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
@@ -59,6 +58,8 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   addDeploy(program, act);
   addLooks(program, act);
   addTeardown(program, act);
+  addHosts(program, act);
+  addAgent(program);
   addHousekeeping(program, act);
   return program;
 }

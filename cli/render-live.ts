@@ -2,9 +2,9 @@
 import type { Status } from '../fleet/lifecycle.ts';
 import type { OperationRow } from './api-types.ts';
 import type { Colours } from './io.ts';
-import { elapsedText, glyph, paint, rowDetail, rowTitle } from './render-rows.ts';
+import { elapsedText, glyph, hostOf, paint, rowDetail, rowTitle } from './render-rows.ts';
 import { countByStatus } from './tally.ts';
-import { deckies, oneLine, shortDuration } from './text.ts';
+import { deckies, harmless, oneLine, shortDuration } from './text.ts';
 
 export interface LiveModel {
   readonly rows: readonly OperationRow[];
@@ -22,18 +22,42 @@ export interface Screen {
 }
 
 const NAME_WIDTH = 32;
+const HOST_WIDTH = 16;
 const STATUS_WIDTH = 9;
 const TIME_WIDTH = 7;
 /** Where there is no room for all: what moves and what broke first. */
 const RANK: Readonly<Record<Status, number>> = { running: 0, failed: 1, pending: 2, succeeded: 3 };
 
-function rowLine(row: OperationRow, nameWidth: number, screen: Screen, now: number): string {
+/** The widths of the columns that depend on what stands in them; no column for hosts where there are none. */
+interface Widths {
+  readonly name: number;
+  readonly host: number;
+}
+
+function widthsOf(rows: readonly OperationRow[]): Widths {
+  const longest = (texts: readonly string[], most: number): number =>
+    Math.min(most, Math.max(1, ...texts.map((text) => text.length)));
+  return {
+    name: longest(rows.map(rowTitle), NAME_WIDTH),
+    host: rows.some((row) => hostOf(row) !== null) ? longest(rows.map(hostText), HOST_WIDTH) : 0,
+  };
+}
+
+const hostText = (row: OperationRow): string => harmless(hostOf(row) ?? 'local');
+
+function rowLine(row: OperationRow, widths: Widths, screen: Screen, now: number): string {
   const { colours, columns } = screen;
+  const nameWidth = widths.name;
+  const host = widths.host > 0 ? ` ${oneLine(hostText(row), widths.host).padEnd(widths.host)}` : '';
   const name = oneLine(rowTitle(row), nameWidth).padEnd(nameWidth);
   const time = elapsedText(row, now).padStart(TIME_WIDTH);
-  const room = columns - nameWidth - STATUS_WIDTH - TIME_WIDTH - 7;
+  const room = columns - nameWidth - STATUS_WIDTH - TIME_WIDTH - host.length - 7;
   const detail = room > 3 ? oneLine(rowDetail(row), room).padEnd(room) : '';
-  const state = paint(row.status, `${glyph(row.status, now)} ${name} ${row.status.padEnd(STATUS_WIDTH)}`, colours);
+  const state = paint(
+    row.status,
+    `${glyph(row.status, now)} ${name}${host} ${row.status.padEnd(STATUS_WIDTH)}`,
+    colours,
+  );
   return `  ${state} ${colours.dim(detail)} ${time}`.trimEnd();
 }
 
@@ -72,8 +96,8 @@ export function renderLive(model: LiveModel, screen: Screen, now: number): strin
   if (model.notice) footer.push(colours.yellow(oneLine(model.notice, columns)));
   // One line stays free: a terminal that is full to the last line scrolls, and the next frame would be drawn beside it.
   const { shown, hidden } = fitRows(model.rows, Math.max(1, screen.lines - footer.length - 1));
-  const nameWidth = Math.min(NAME_WIDTH, Math.max(1, ...model.rows.map((row) => rowTitle(row).length)));
-  const lines = shown.map((row) => rowLine(row, nameWidth, screen, now));
+  const widths = widthsOf(model.rows);
+  const lines = shown.map((row) => rowLine(row, widths, screen, now));
   if (hidden.length > 0) lines.push(colours.dim(`  ${oneLine(hiddenLine(hidden), columns - 2)}`));
   return [...lines, ...footer].join('\n');
 }

@@ -35,6 +35,9 @@ export const elapsedText = (row: OperationRow, now: number): string => {
 export const rowTitle = (row: OperationRow): string =>
   harmless(row.decky_name) + (row.operation === OPERATION.deploy ? '' : ` (${row.operation})`);
 
+/** Name of the row's host, or its id where no name is known; null for the master's own engine. */
+export const hostOf = (row: OperationRow): string | null => row.host_name ?? row.host_uuid;
+
 /** What a row is at: its step, the first line of its error, or nothing. */
 export function rowDetail(row: OperationRow): string {
   if (row.status === 'failed') return (row.error ?? '').split('\n')[0] ?? '';
@@ -45,7 +48,9 @@ export function rowDetail(row: OperationRow): string {
 /** A plain line per change: `web-01 succeeded 3.2s`, with the whole error indented below a failed one. */
 export function changeLine(row: OperationRow, now: number, colours: Colours): string {
   const time = hasEnded(row.status) ? elapsedText(row, now) : '';
-  const line = [rowTitle(row), paint(row.status, row.status, colours), time].filter(Boolean).join(' ');
+  const host = hostOf(row);
+  const place = host === null ? '' : `on ${harmless(host)}`;
+  const line = [rowTitle(row), place, paint(row.status, row.status, colours), time].filter(Boolean).join(' ');
   return row.status === 'failed' && row.error ? `${line}\n${indented(row.error, '    ')}` : line;
 }
 

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import type { DeploymentDetail, DeploymentSummary, FleetDecky, FleetOverview } from './api-types.ts';
 import type { Colours } from './io.ts';
-import { elapsedText, failureBlocks, paint, rowDetail } from './render-rows.ts';
+import { elapsedText, failureBlocks, hostOf, paint, rowDetail } from './render-rows.ts';
 import { deckies, harmless, oneLine, shortDuration } from './text.ts';
 
 /** A step or a first line of an error in a table; the whole error stands below it. */
@@ -26,7 +26,7 @@ const NO_LINES = {
   middle: '  ',
 };
 
-function table(head: readonly string[], rows: readonly (readonly string[])[], colours: Colours): string {
+export function table(head: readonly string[], rows: readonly (readonly string[])[], colours: Colours): string {
   const made = new Table({
     chars: NO_LINES,
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
@@ -78,14 +78,16 @@ export function renderDeployment(deployment: DeploymentDetail, colours: Colours,
   ];
   if (deployment.waiting_for) lines.push(`Waiting for: ${harmless(deployment.waiting_for)}`);
   if (deployment.rows.length > 0) {
+    const hosts = deployment.rows.some((row) => row.host_uuid !== null);
     const rows = deployment.rows.map((row) => [
       oneLine(row.decky_name, 40),
+      ...(hosts ? [oneLine(hostOf(row) ?? 'local', 36)] : []),
       row.operation,
       paint(row.status, row.status, colours),
       elapsedText(row, now),
       oneLine(rowDetail(row), DETAIL_WIDTH),
     ]);
-    lines.push('', table(['DECKY', 'OPERATION', 'STATUS', 'TIME', 'STEP'], rows, colours));
+    lines.push('', table(['DECKY', ...(hosts ? ['HOST'] : []), 'OPERATION', 'STATUS', 'TIME', 'STEP'], rows, colours));
   }
   return [...lines, ...failureBlocks(deployment.rows, colours).map((block) => `\n${block}`)].join('\n');
 }
@@ -105,17 +107,21 @@ function networkLine(fleet: FleetOverview): string[] {
   return [`Network ${subnet}, gateway ${gateway} (${parent})`];
 }
 
-export function renderFleet(fleet: FleetOverview, colours: Colours): string {
-  if (fleet.deckies.length === 0)
-    return [...networkLine(fleet), 'No deckies. Deploy some: deckhand deploy FILE --wait'].join('\n');
-  const rows = fleet.deckies.map((decky) => [
+/** Without a heading; a host's own deckies need no column that names it. */
+export function fleetTable(fleet: readonly FleetDecky[], colours: Colours, hosts = false): string {
+  const rows = fleet.map((decky) => [
     oneLine(decky.name, 40),
     stateText(decky, colours),
     harmless(decky.ip),
     oneLine(decky.services.join(','), 40),
-    oneLine(decky.host_uuid ?? 'local', 36),
+    ...(hosts ? [oneLine(decky.host_name ?? decky.host_uuid ?? 'local', 36)] : []),
     decky.open?.step ? oneLine(decky.open.step, DETAIL_WIDTH) : oneLine(decky.last_error ?? '', DETAIL_WIDTH),
   ]);
-  const head = ['DECKY', 'STATE', 'ADDRESS', 'SERVICES', 'HOST', 'LAST ERROR'];
-  return [...networkLine(fleet), table(head, rows, colours), deckies(fleet.deckies.length)].join('\n');
+  return table(['DECKY', 'STATE', 'ADDRESS', 'SERVICES', ...(hosts ? ['HOST'] : []), 'LAST ERROR'], rows, colours);
+}
+
+export function renderFleet(fleet: FleetOverview, colours: Colours): string {
+  if (fleet.deckies.length === 0)
+    return [...networkLine(fleet), 'No deckies. Deploy some: deckhand deploy FILE --wait'].join('\n');
+  return [...networkLine(fleet), fleetTable(fleet.deckies, colours, true), deckies(fleet.deckies.length)].join('\n');
 }

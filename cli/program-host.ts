@@ -1,0 +1,114 @@
+/** `deckhand host …` and `deckhand agent …`: what there is to say, and how it is explained. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { checkHosts, enroll, listHosts, renewHost, showHost } from './commands/host.ts';
+import { drainHost, removeHost } from './commands/host-leave.ts';
+import { durationMs } from './commands/options.ts';
+import type { Context } from './context.ts';
+import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
+
+/** Runs a command and keeps its exit code. */
+export type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+const BOUND = ['--timeout <duration>', 'how long deckies get to go down (default: 150s)'] as const;
+
+const portNumber = (text: string): number => {
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('Write a port, 1 to 65535.');
+};
+
+const commaSeparated = (text: string): string[] =>
+  text
+    .split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '');
+
+const EXAMPLES = `
+Examples:
+  deckhand host enroll h1 192.0.2.7    prints the command that joins the host
+  deckhand host list
+  deckhand host show h1                its deckies, its certificate
+  deckhand host check                  ask every agent now
+  deckhand host drain h1 --yes         no new deckies, those that it has go down
+  deckhand host remove h1 --yes        drain, then revoke its certificate
+  deckhand host renew h1               a new certificate with its next heartbeat`;
+
+export function addHosts(program: Command, act: Act): void {
+  const host = program
+    .command('host')
+    .description('Hosts with agents: enrol, look, drain, remove.')
+    .addHelpText('after', EXAMPLES)
+    .configureHelp({ showGlobalOptions: true });
+  addEnroll(host, act);
+  host
+    .command('list')
+    .description('All hosts; the master asks each now.')
+    .action((_options, command: Command) => act(command, listHosts));
+  host
+    .command('show')
+    .description('One host and its deckies.')
+    .argument('<name>', 'host')
+    .action((name: string, _options, command: Command) => act(command, (context) => showHost(context, name)));
+  host
+    .command('check')
+    .description('Ask the agents now; exit 2 when one does not answer.')
+    .argument('[name]', 'host; all when left out')
+    .action((name: string | undefined, _options, command: Command) =>
+      act(command, (context) => checkHosts(context, name)),
+    );
+  host
+    .command('renew')
+    .description('Have a host renew its certificate.')
+    .argument('<name>', 'host')
+    .action((name: string, _options, command: Command) => act(command, (context) => renewHost(context, name)));
+  addLeaving(host, act);
+}
+
+function addEnroll(host: Command, act: Act): void {
+  host
+    .command('enroll')
+    .description('Prints one command that joins a host; its key is made there and never leaves it.')
+    .argument('<name>', 'name of the host')
+    .argument('<address>', 'IP or DNS name at which the master reaches it')
+    .option('--port <port>', 'port of the agent (default: 8765)', portNumber)
+    .option('--sans <names>', 'further names for its certificate, separated by commas', commaSeparated)
+    .option('--notes <text>', 'for people')
+    .option('--ipvlan', 'its deckies use ipvlan, not macvlan')
+    .action((name: string, address: string, options, command: Command) =>
+      act(command, (context) => enroll(context, name, address, options)),
+    );
+}
+
+function addLeaving(host: Command, act: Act): void {
+  host
+    .command('drain')
+    .description('No new deckies for the host; those that it has are taken down.')
+    .argument('<name>', 'host')
+    .option('--undo', 'let it have new deckies again')
+    .option(...BOUND, durationMs('--timeout'))
+    .option('--yes', 'do not ask')
+    .action((name: string, options, command: Command) => act(command, (context) => drainHost(context, name, options)));
+  host
+    .command('remove')
+    .description('Take its deckies down, then forget the host and revoke its certificate.')
+    .argument('<name>', 'host')
+    .option('--self-destruct', 'the agent removes its containers and stops for good')
+    .option(...BOUND, durationMs('--timeout'))
+    .option('--yes', 'do not ask')
+    .action((name: string, options, command: Command) => act(command, (context) => removeHost(context, name, options)));
+}
+
+/** Here for the help alone: cli/deckhand.mjs starts the agent as the process itself. */
+export function addAgent(program: Command): void {
+  program
+    .command('agent')
+    .description(
+      'The program on a host: `agent join URL --token T --ca-fingerprint F`, then `agent run` (docs/agent.md).',
+    )
+    .argument('[arguments...]')
+    .allowUnknownOption()
+    .action(() => {
+      throw new CliError(EXIT.couldNotAsk, '`agent` has to be the first word.', {
+        advice: 'deckhand agent run, or deckhand agent join …',
+      });
+    });
+}
