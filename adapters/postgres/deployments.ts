@@ -210,9 +210,22 @@ async function waitingFor(sql: Sql, view: DeploymentView, rows: readonly Deploym
     where mine.operation_id = ${view.deployment_id} and mine.closed_at is null order by a.number limit 1`;
   if (ahead) return `its turn on the host: ${ahead.workflow_id} was accepted before and still works there`;
   const running = open.filter((row) => row.status === 'running');
-  const named = (running.length > 0 ? running : open)
-    .slice(0, 5)
-    .map((row) => (row.step ? `${row.decky_name} (${row.step})` : row.decky_name));
+  const named = (running.length > 0 ? running : open).slice(0, 5);
+  const hosts = await namedHosts(sql, named);
+  const phrases = named.map(({ decky_name, host_uuid, step }) =>
+    [decky_name, host_uuid && `on ${hosts.get(host_uuid) ?? host_uuid}`, step && `(${step})`].filter(Boolean).join(' '),
+  );
   const more = open.length - named.length;
-  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${phrases.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Hosts by name, with what keeps one that is silent. */
+async function namedHosts(sql: Sql, rows: readonly DeploymentRowView[]): Promise<ReadonlyMap<string, string>> {
+  const uuids = [...new Set(rows.flatMap((row) => row.host_uuid ?? []))];
+  if (uuids.length === 0) return new Map();
+  const hosts = await sql<{ uuid: string; name: string; status: string; seen: string | null }[]>`
+    select uuid, name, status, iso(last_heartbeat) as seen from swarm_hosts where uuid = any(${uuids})`;
+  const silence = ({ status, seen }: { status: string; seen: string | null }): string =>
+    status === 'unreachable' ? ` (no sign of life since ${seen ?? 'it was enrolled'})` : '';
+  return new Map(hosts.map((host) => [host.uuid, `${host.name}${silence(host)}`]));
 }
