@@ -60,7 +60,7 @@ export const EXAMPLES = Object.freeze({
     waiting_for: null,
     warnings: [],
     refusal: null,
-    rows: [{ ...row, step: null, attempt: 1 }],
+    rows: [{ ...row, host_name: null, step: null, attempt: 1 }],
   },
   fleet: {
     network: { driver: 'macvlan', interface: 'eth0', subnet: '10.77.0.0/24', gateway: '10.77.0.1' },
@@ -73,6 +73,7 @@ export const EXAMPLES = Object.freeze({
         hostname: 'SRV-KILO-29',
         archetype: null,
         host_uuid: null,
+        host_name: null,
         state: 'running',
         last_error: null,
         established: true,

@@ -84,7 +84,7 @@ export const DeploymentDetailView = Deployment.extend({
     .object({ code: z.string(), detail: z.string() })
     .nullable()
     .openapi({ description: 'Why it was not accepted.' }),
-  rows: z.array(Row.extend({ step: z.string().nullable(), attempt: z.number() })),
+  rows: z.array(Row.extend({ host_name: z.string().nullable(), step: z.string().nullable(), attempt: z.number() })),
 }).openapi('DeploymentDetail');
 
 export const Fleet = z
@@ -101,6 +101,7 @@ export const Fleet = z
         hostname: z.string(),
         archetype: z.string().nullable(),
         host_uuid: z.string().nullable(),
+        host_name: z.string().nullable(),
         state: z.string().openapi({ description: 'what was last seen', example: 'running' }),
         last_error: z.string().nullable(),
         established: z.boolean().openapi({ description: 'it came up at least once' }),

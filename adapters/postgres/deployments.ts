@@ -151,6 +151,8 @@ export interface DeploymentRowView {
   readonly id: string;
   readonly decky_name: string;
   readonly host_uuid: string | null;
+  /** null: the master's own engine, or a host that is enrolled no more. */
+  readonly host_name: string | null;
   readonly operation: Operation;
   readonly status: Status;
   readonly step: string | null;
@@ -195,8 +197,9 @@ async function readDetail(sql: Sql, id: string): Promise<DeploymentDetail | null
     select ${VIEW(sql)}, warnings, refusal from deployments d where id = ${id}`;
   if (!view) return null;
   const rows = await sql<DeploymentRowView[]>`
-    select id, decky_name, host_uuid, operation, status, step, attempt, error, iso(started_at) as started_at, iso(updated_at) as updated_at,
-      iso(completed_at) as completed_at from decky_lifecycle where deployment_id = ${id} order by position`;
+    select l.id, decky_name, host_uuid, h.name as host_name, operation, l.status, step, attempt, error, iso(started_at) as started_at,
+      iso(updated_at) as updated_at, iso(completed_at) as completed_at
+    from decky_lifecycle l left join swarm_hosts h on h.uuid = l.host_uuid where deployment_id = ${id} order by position`;
   return { ...view, rows, waiting_for: await waitingFor(sql, view, rows) };
 }
 

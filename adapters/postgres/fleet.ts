@@ -16,6 +16,8 @@ export interface FleetDeckyView {
   readonly hostname: string;
   readonly archetype: string | null;
   readonly host_uuid: string | null;
+  /** null: the master's own engine, or a host that is enrolled no more. */
+  readonly host_name: string | null;
   readonly state: DeckyState;
   readonly last_error: string | null;
   readonly established: boolean;
@@ -134,11 +136,12 @@ export function createFleetReader(sql: Sql): FleetReader {
           (Omit<FleetDeckyView, 'host_uuid' | 'open'> & { host_key: string; open: FleetDeckyView['open'] })[]
         >`
           select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
-            f.host_uuid as host_key, f.state, f.last_error, f.established is not null as established,
+            f.host_uuid as host_key, h.name as host_name, f.state, f.last_error, f.established is not null as established,
             case when l.id is null then null else
               jsonb_build_object('lifecycle_id', l.id, 'operation', l.operation, 'status', l.status, 'step', l.step) end as open,
             iso(f.updated_at) as updated_at
           from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+            left join swarm_hosts h on h.uuid = f.host_uuid
           order by f.name`;
         const network = rows.length > 0 ? await readNetwork(sql) : null;
         return {
