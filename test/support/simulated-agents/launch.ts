@@ -10,6 +10,7 @@ import type { HostStore } from '../../../adapters/postgres/hosts.ts';
 import type { Answers, Command, Limits, Line, Mode, Ready, Setup } from './protocol.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ADDRESS = '127.0.0.1';
 
 export interface SimulatedHost {
@@ -71,7 +72,8 @@ export class SimulatedAgents {
 
   /** Resolves when all of them listen. */
   static async start(setup: Setup): Promise<SimulatedAgents> {
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), MAIN], {
+    const child = spawn(process.execPath, ['--import', 'tsx', MAIN], {
+      cwd: ROOT,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const agents = new SimulatedAgents(child);
