@@ -1,4 +1,4 @@
-/** The subnet of the fleet's bridge network: the first of 10.200–10.219.0.0/24 that neither this host nor another stack uses. */
+/** Subnets of bridge networks, the fleet's and those of agents: the first that neither this host nor another stack uses. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -96,5 +96,34 @@ export function bridgePool(home: StackHome): string | null {
   const used = usedRanges();
   const chosen = CANDIDATES.find((cidr) => firstFree([cidr], used) && claim(cidr, home)) ?? null;
   if (chosen) home.remember({ bridgePool: chosen });
+  return chosen;
+}
+
+/** Where nobody names a base: the Nth agent has 10.201.N.0/24. */
+const AGENT_BASE = '10.201.0.0/24';
+const AGENT_CANDIDATES = 19;
+
+/** `10.201.0.0/24`, 3 → `10.201.3.0/24`, `10.202.3.0/24` …: every candidate keeps the agent's number in sight. */
+export function agentCandidates(base: string, number: number): string[] {
+  const [first = 10, second = 201, third = 0] = (base.split('/')[0] ?? '').split('.').map(Number);
+  return Array.from(
+    { length: AGENT_CANDIDATES },
+    (_, step) => `${first}.${second + step}.${third + number}.0/24`,
+  ).filter((cidr) => cidr.split(/[./]/).every((part) => Number(part) <= 255));
+}
+
+/** Chosen when the agent is first started, remembered afterwards. Throws when all are taken. */
+export function agentNet(home: StackHome, number: number, base = AGENT_BASE): string {
+  const remembered = home.state.agentNets[String(number)];
+  if (remembered) return remembered;
+  const used = usedRanges();
+  const candidates = agentCandidates(base, number);
+  const chosen = candidates.find((cidr) => firstFree([cidr], used) && claim(cidr, home));
+  if (!chosen)
+    throw new Error(
+      `No subnet is free for agent-${number} (tried ${candidates[0] ?? 'none'} and ${candidates.length - 1} others). ` +
+        'Name another base by DECKHAND_AGENT_NET, such as 10.80.0.0/24.',
+    );
+  home.remember({ agentNets: { ...home.state.agentNets, [String(number)]: chosen } });
   return chosen;
 }

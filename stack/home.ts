@@ -10,6 +10,8 @@ const stateSchema = z.object({
   instance: z.string().regex(/^[0-9a-f]{12}$/),
   /** CIDR of the fleet's bridge network, chosen at the first start. */
   bridgePool: z.string().optional(),
+  /** CIDR of the bridge network of each agent, by its number. */
+  agentNets: z.record(z.string(), z.string()).default({}),
   /** Where the cluster lives when the database's user can't reach the home. */
   postgresDirectory: z.string().optional(),
   ports: z.record(z.string(), z.number().int()).default({}),
@@ -52,7 +54,7 @@ export class StackHome {
     const copy = this.path('instance');
     const saved = readJson(this.path('state.json'), stateSchema);
     const known = saved?.instance ?? readInstance(copy);
-    const state = saved ?? { instance: known ?? randomBytes(6).toString('hex'), ports: {} };
+    const state = saved ?? { instance: known ?? randomBytes(6).toString('hex'), agentNets: {}, ports: {} };
     if (!saved) writeJson(this.path('state.json'), state);
     if (readInstance(copy) !== state.instance) writeFileAtomically(copy, `${state.instance}\n`);
     return state;

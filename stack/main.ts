@@ -105,6 +105,7 @@ export async function main(args: readonly string[]): Promise<void> {
     environment: process.env,
     sayFor,
     confirm: (question) => confirm(question, options.yes),
+    agents: options.agents,
   });
   process.exit(stack ? await supervise(stack, home, options) : await joinRunning(home, options));
 }

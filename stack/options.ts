@@ -7,7 +7,12 @@ export interface StartOptions {
   readonly once: boolean;
   readonly replace: boolean;
   readonly yes: boolean;
+  /** Agents on this machine, beside those that were enrolled by earlier starts. */
+  readonly agents: number;
 }
+
+/** Each is a process, and has the third byte of its addresses from its number. */
+export const MAX_AGENTS = 100;
 
 export const DEFAULT_FLEET = 'examples/quickstart.ini';
 
@@ -20,7 +25,7 @@ State is in .deckhand/ (DECKHAND_HOME), servers are cached in ~/.cache/deckhand/
   --replace      the file is the whole fleet: remove what it does not name
   --once         deploy, take everything down again, stop; exit 0 only if all deckies succeeded
   --yes          answer yes to questions (installing Docker)
-  --agents N     agents on this machine (comes with the next release)
+  --agents N     enrol N agents on this machine, so that it shows a swarm: new deckies go to them
   --help         this text
 
 Servers of your own: TEMPORAL_ADDRESS, DATABASE_URL, NATS_URL, DOCKER_HOST. All variables: docs/environment.md.`;
@@ -46,15 +51,12 @@ export function parseOptions(args: readonly string[]): ParsedOptions {
       },
     });
     if (values.help) return { kind: 'help' };
-    if (!/^\d{1,4}$/.test(values.agents)) return wrong(`--agents wants a number, not "${values.agents}".`);
-    if (Number(values.agents) > 0)
-      return wrong(
-        '--agents: agents come with the next release. Leave it out, and deckies run on this machine’s own engine.',
-      );
+    const agents = /^\d{1,4}$/.test(values.agents) ? Number(values.agents) : Number.NaN;
+    if (!(agents <= MAX_AGENTS)) return wrong(`--agents wants a number up to ${MAX_AGENTS}, not "${values.agents}".`);
     const fleet = values.fleet === 'none' ? null : values.fleet;
     if (values.once && fleet === null)
       return wrong('--once deploys a fleet and takes it down; --fleet none leaves it nothing to do.');
-    return { kind: 'start', options: { fleet, once: values.once, replace: values.replace, yes: values.yes } };
+    return { kind: 'start', options: { fleet, once: values.once, replace: values.replace, yes: values.yes, agents } };
   } catch (error) {
     return wrong((error as Error).message);
   }

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { AGENT_PORT, SWARM_PORT } from '../fleet/agent-wire.ts';
 import { lock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 
@@ -14,8 +15,19 @@ export const DEFAULT_PORTS = Object.freeze({
   temporalUi: 8233,
   nats: 4222,
   postgres: 5432,
+  swarm: SWARM_PORT,
 });
-export type PortName = keyof typeof DEFAULT_PORTS;
+export type PortName = keyof typeof DEFAULT_PORTS | AgentName;
+
+/** `agent-1` … */
+export type AgentName = `agent-${number}`;
+export const agentName = (number: number): AgentName => `agent-${number}`;
+
+const isServer = (name: PortName): name is keyof typeof DEFAULT_PORTS => name in DEFAULT_PORTS;
+
+/** The first agent has the default port, the others those that follow. */
+const defaultPort = (name: PortName): number =>
+  isServer(name) ? DEFAULT_PORTS[name] : AGENT_PORT + Number(name.slice('agent-'.length)) - 1;
 
 /** The port that was bound, or null when it is taken; 0 asks the system for a free one. */
 function tryListen(port: number): Promise<number | null> {
@@ -46,7 +58,7 @@ export class PortBook {
   async choose(name: PortName, inUseByUs: boolean): Promise<number> {
     const remembered = this.#home.state.ports[name];
     if (remembered !== undefined && inUseByUs) return this.#take(name, remembered);
-    const wanted = [remembered, this.#preferDefaults ? DEFAULT_PORTS[name] : undefined];
+    const wanted = [remembered, this.#preferDefaults ? defaultPort(name) : undefined];
     for (const port of wanted)
       if (port !== undefined && !this.#given.has(port) && (await isPortFree(port))) return this.#take(name, port);
     for (let tries = 0; tries < 20; tries++) {

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LIMITS } from '../fleet/limits.ts';
+import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { bridgePool } from './bridge-pool.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
 import { LOOPBACK } from './ports.ts';
@@ -13,11 +14,20 @@ const START_TIMEOUT_MS = 120_000;
 
 export interface Programs {
   readonly apiUrl: string;
-  readonly specs: readonly ProcessSpec[];
+  /** Of the swarm controller: `https://…`, for agents. */
+  readonly swarmUrl: string;
+  readonly caDir: string;
+  readonly api: ProcessSpec;
+  readonly worker: ProcessSpec;
+}
+
+interface Addresses {
+  readonly apiPort: number;
+  readonly swarmPort: number;
 }
 
 /** Ours first, then what the user set, which wins; addresses come last, since they are the user's already where there are any. */
-function environmentFor(context: StackContext, servers: Servers, secrets: Secrets, apiPort: number) {
+function environmentFor(context: StackContext, servers: Servers, secrets: Secrets, ports: Addresses) {
   const { home, environment } = context;
   const pool = bridgePool(home);
   const defaults = {
@@ -26,13 +36,18 @@ function environmentFor(context: StackContext, servers: Servers, secrets: Secret
     DECKHAND_DEPLOYMENT_LIMIT: String(LIMITS.deploymentLimitEmbedded),
     DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
     DECKHAND_INSTANCE: home.instance,
+    DECKHAND_CA_DIR: home.path('ca'),
+    DECKHAND_SWARM_HOST: LOOPBACK,
+    // A worker that another stack left behind on the same Temporal must never get our tasks.
+    DECKHAND_TASK_QUEUE: `${DEFAULT_TASK_QUEUE}-${home.instance}`,
   };
   const users = Object.entries(environment).filter(([name, value]) => name in defaults && value);
   return {
     ...defaults,
     ...Object.fromEntries(users.map(([name, value]) => [name, value ?? ''])),
     DECKHAND_HOME: home.directory,
-    DECKHAND_API_PORT: String(apiPort),
+    DECKHAND_API_PORT: String(ports.apiPort),
+    DECKHAND_SWARM_PORT: String(ports.swarmPort),
     DECKHAND_ADMIN_USER: secrets.adminUser,
     DECKHAND_ADMIN_PASSWORD: secrets.adminPassword,
     DECKHAND_JWT_SECRET: secrets.jwtSecret,
@@ -46,29 +61,42 @@ function environmentFor(context: StackContext, servers: Servers, secrets: Secret
 }
 
 export async function describePrograms(context: StackContext, servers: Servers, secrets: Secrets): Promise<Programs> {
-  const given = Number(context.environment.DECKHAND_API_PORT);
-  const port = given > 0 ? given : await context.ports.choose('api', false);
-  const apiUrl = `http://${LOOPBACK}:${port}`;
-  const env = environmentFor(context, servers, secrets, port);
-  const program = (
-    name: string,
-  ): Pick<ProcessSpec, 'name' | 'command' | 'args' | 'env' | 'adoptable' | 'startTimeoutMs'> => ({
-    name,
-    command: process.execPath,
-    args: ['--import', import.meta.resolve('tsx'), join(ROOT, name, 'main.ts')],
-    env,
-    adoptable: false,
-    startTimeoutMs: START_TIMEOUT_MS,
-  });
-  const api: ProcessSpec = { ...program('api'), ready: () => isReady(apiUrl) };
+  const { environment, home } = context;
+  const port = async (name: 'api' | 'swarm', variable: string): Promise<number> =>
+    Number(environment[variable]) > 0 ? Number(environment[variable]) : await context.ports.choose(name, false);
+  const ports = {
+    apiPort: await port('api', 'DECKHAND_API_PORT'),
+    swarmPort: await port('swarm', 'DECKHAND_SWARM_PORT'),
+  };
+  const apiUrl = `http://${LOOPBACK}:${ports.apiPort}`;
+  const env = environmentFor(context, servers, secrets, ports);
+  const api: ProcessSpec = { ...nodeProgram('api', env), ready: () => isReady(apiUrl) };
   const worker: ProcessSpec = {
-    ...program('worker'),
+    ...nodeProgram('worker', env),
     // It drains: activities get the time that Temporal gives them.
     stopTimeoutMs: 30_000,
-    ...readyByLog(context.home.logFile('worker'), context.environment.DECKHAND_LOG_LEVEL),
+    ...readyByLog(home.logFile('worker'), '"msg":"worker ready"', environment.DECKHAND_LOG_LEVEL),
   };
-  return { apiUrl, specs: [api, worker] };
+  return { apiUrl, swarmUrl: `https://${LOOPBACK}:${ports.swarmPort}`, caDir: env.DECKHAND_CA_DIR, api, worker };
 }
+
+/** Arguments of Node for a program of ours. */
+export const programArguments = (program: string, ...more: readonly string[]): string[] => [
+  '--import',
+  import.meta.resolve('tsx'),
+  join(ROOT, program, 'main.ts'),
+  ...more,
+];
+
+/** A program of ours in a process of its own; `name` where several run of it. */
+export const nodeProgram = (program: string, env: Readonly<Record<string, string>>, name = program) => ({
+  name,
+  command: process.execPath,
+  args: programArguments(program),
+  env,
+  adoptable: false,
+  startTimeoutMs: START_TIMEOUT_MS,
+});
 
 export async function isReady(apiUrl: string): Promise<boolean> {
   const answer = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(3_000) });
@@ -76,15 +104,19 @@ export async function isReady(apiUrl: string): Promise<boolean> {
   return answer.status === 200;
 }
 
-/** The worker says "worker ready" in its log; only what was written since its start counts. */
-function readyByLog(file: string, level: string | undefined): Pick<ProcessSpec, 'prepare' | 'ready'> {
+/** A program that says so in its log when it is ready; only what was written since its start counts. */
+export function readyByLog(
+  file: string,
+  words: string,
+  level: string | undefined,
+): Pick<ProcessSpec, 'prepare' | 'ready'> {
   const says = level === undefined || ['trace', 'debug', 'info'].includes(level);
   let offset = 0;
   return {
     prepare: () => {
       offset = existsSync(file) ? statSync(file).size : 0;
     },
-    ready: () => Promise.resolve(!says || readFrom(file, offset).includes('"msg":"worker ready"')),
+    ready: () => Promise.resolve(!says || readFrom(file, offset).includes(words)),
   };
 }
 

@@ -20,9 +20,11 @@ export function notes({ simulated, network }: Pick<ScreenFacts, 'simulated' | 'n
 
 export function urls(stack: StackFile, facts: ScreenFacts): string[] {
   const { username } = stack.admin;
+  const agents = stack.processes.filter(({ name }) => name.startsWith('agent-')).length;
   return [
     line('API', `${stack.api_url}/api/v1`),
     line('API docs', `${stack.api_url}/docs`),
+    ...(agents > 0 ? [line('Agents', `${agents} on this machine, swarm controller at ${stack.swarm_url}`)] : []),
     line('Temporal UI', stack.temporal_ui_url ?? `that of ${stack.temporal_address}`),
     line('NATS', stack.nats_url),
     line('Docker', stack.docker_host ?? 'none'),

@@ -37,6 +37,11 @@ export async function joinRunning(home: StackHome, options: StartOptions): Promi
   const simulated = file.docker_host ? null : 'the running stack has no Docker Engine';
   const network = process.env.DECKHAND_NETWORK || 'bridge';
   console.log(urls(file, { simulated, network, newPassword: null, logs: home.path('logs') }).join('\n'));
+  const agents = file.processes.filter(({ name }) => name.startsWith('agent-')).length;
+  if (options.agents > agents)
+    console.log(
+      `It has ${agents} agents; more are enrolled when it starts: stop it, and start with --agents ${options.agents}.`,
+    );
   if (options.fleet === null) return 0;
   const summary = await new CommandLine(home).deploy(options.fleet, options.replace);
   return summary && summary.failed === 0 ? 0 : 1;

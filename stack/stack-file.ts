@@ -5,7 +5,7 @@ import { readJson, writeJson } from './json-file.ts';
 
 export const stackFileSchema = z.object({
   api_url: z.string(),
-  /** Null until the swarm controller exists; so is `ca_dir`. */
+  /** `https://…`, for agents. */
   swarm_url: z.string().nullable(),
   temporal_address: z.string(),
   temporal_namespace: z.string(),
@@ -15,6 +15,7 @@ export const stackFileSchema = z.object({
   /** `unix:///…`; null when deckies are simulated. */
   docker_host: z.string().nullable(),
   admin: z.object({ username: z.string(), password: z.string() }),
+  /** Certificates of the installation. */
   ca_dir: z.string().nullable(),
   /** The process that does the work, never a wrapper. Only what the stack itself started. */
   processes: z.array(z.object({ name: z.string(), pid: z.number().int() })),

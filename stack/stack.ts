@@ -1,6 +1,7 @@
-/** The whole stack of one home: servers, API, worker, and the file that says where they are. */
+/** The whole stack of one home: servers, API, worker, agents, and the file that says where they are. */
 import { rmSync } from 'node:fs';
-import type { StackContext } from './context.ts';
+import { agentNumbers, inGroups, provideAgents } from './agents.ts';
+import type { ProcessSpec, StackContext } from './context.ts';
 import type { StackHome } from './home.ts';
 import { PortBook, withPortsReserved } from './ports.ts';
 import { describePrograms } from './programs.ts';
@@ -17,12 +18,16 @@ export interface StackOptions {
   readonly environment: NodeJS.ProcessEnv;
   readonly sayFor: StackContext['sayFor'];
   readonly confirm: StackContext['confirm'];
+  /** How many agents there shall be at least. */
+  readonly agents: number;
 }
 
 interface Up {
   readonly servers: Servers;
   readonly secrets: Secrets;
   readonly apiUrl: string;
+  readonly swarmUrl: string;
+  readonly caDir: string;
 }
 
 export interface Started {
@@ -76,15 +81,26 @@ export class Stack {
   async #startAll(context: StackContext): Promise<Up> {
     const servers = await startServers(context, this.#supervisor);
     const secrets = loadSecrets(context.home, context.environment);
-    const { apiUrl, specs } = await describePrograms(context, servers, secrets);
-    await Promise.all(
-      specs.map(async (spec) => {
-        const begun = Date.now();
-        await this.#supervisor.start(spec);
-        context.sayFor(spec.name)(`ready (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
-      }),
-    );
-    return { servers, secrets, apiUrl };
+    const { apiUrl, swarmUrl, caDir, api, worker } = await describePrograms(context, servers, secrets);
+    const wanted = agentNumbers(context.home, this.#options.agents);
+    if (wanted.length === 0) {
+      await Promise.all([this.#bring(context, api), this.#bring(context, worker)]);
+      return { servers, secrets, apiUrl, swarmUrl, caDir };
+    }
+    // What is started last is stopped first: the worker goes before the agents that it talks to.
+    await this.#bring(context, api);
+    const master = { apiUrl, swarmUrl, secrets };
+    const agents = await provideAgents({ count: this.#options.agents, context, servers, master }, wanted);
+    await inGroups(agents.specs, (agent) => this.#bring(context, agent));
+    await agents.met();
+    await this.#bring(context, worker);
+    return { servers, secrets, apiUrl, swarmUrl, caDir };
+  }
+
+  async #bring(context: StackContext, spec: ProcessSpec): Promise<void> {
+    const begun = Date.now();
+    await this.#supervisor.start(spec);
+    context.sayFor(spec.name)(`ready (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
   }
 
   /** Whether it ever came up; stays true after the end. */
@@ -115,10 +131,10 @@ export class Stack {
     if (this.#up) this.#write(this.#up);
   }
 
-  #write({ servers, secrets, apiUrl }: Up): StackFile {
+  #write({ servers, secrets, apiUrl, swarmUrl, caDir }: Up): StackFile {
     const file: StackFile = {
       api_url: apiUrl,
-      swarm_url: null,
+      swarm_url: swarmUrl,
       temporal_address: servers.temporal.address,
       temporal_namespace: servers.temporal.namespace,
       temporal_ui_url: servers.temporal.uiUrl,
@@ -126,7 +142,7 @@ export class Stack {
       database_url: servers.databaseUrl,
       docker_host: servers.docker.host,
       admin: { username: secrets.adminUser, password: secrets.adminPassword },
-      ca_dir: null,
+      ca_dir: caDir,
       processes: this.#supervisor.processes,
     };
     writeStackFile(this.#options.home.directory, file);

@@ -13,7 +13,7 @@ const sentence = (...args: string[]) => {
 
 describe('options of npm start', () => {
   it('deploys the quickstart fleet unless told otherwise', () => {
-    assert.deepEqual(start(), { fleet: DEFAULT_FLEET, once: false, replace: false, yes: false });
+    assert.deepEqual(start(), { fleet: DEFAULT_FLEET, once: false, replace: false, yes: false, agents: 0 });
   });
 
   it('takes a fleet of one’s own, or none', () => {
@@ -22,17 +22,19 @@ describe('options of npm start', () => {
   });
 
   it('takes --once, --replace and --yes', () => {
-    assert.deepEqual(start('--once', '--replace', '--yes', '--agents', '0'), {
+    assert.deepEqual(start('--once', '--replace', '--yes', '--agents', '3'), {
       fleet: DEFAULT_FLEET,
       once: true,
       replace: true,
       yes: true,
+      agents: 3,
     });
   });
 
-  it('says that agents come later, rather than ignoring them', () => {
-    assert.match(sentence('--agents', '2'), /agents come with the next release/);
-    assert.match(sentence('--agents', 'many'), /wants a number/);
+  it('wants a number of agents that one machine can have', () => {
+    assert.equal(start().agents, 0);
+    for (const given of ['many', '-1', '1.5', '101'])
+      assert.match(sentence(`--agents=${given}`), /wants a number up to 100/);
   });
 
   it('refuses --once without a fleet, and options that it does not know', () => {

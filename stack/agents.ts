@@ -1,0 +1,156 @@
+/** Agents on this machine: enrolled over the path that every host takes, then run as processes of the stack. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { enrollAgent, type HostEntry, type MasterAccess, type OpenMaster, openMaster } from './agent-enrollment.ts';
+import { agentNet } from './bridge-pool.ts';
+import type { ProcessSpec, StackContext } from './context.ts';
+import type { StackHome } from './home.ts';
+import { writeJson } from './json-file.ts';
+import { agentName, LOOPBACK } from './ports.ts';
+import { nodeProgram, readyByLog } from './programs.ts';
+import type { Servers } from './servers.ts';
+
+/** Programs that start at the same moment; more only keep each other waiting. */
+const AT_ONCE = 4;
+const MEET_LIMIT_MS = 30_000;
+const MEET_POLL_MS = 250;
+
+export interface AgentsOptions {
+  /** How many there shall be at least; of the others only those are started that are still enrolled. */
+  readonly count: number;
+  readonly context: StackContext;
+  readonly servers: Servers;
+  readonly master: MasterAccess;
+}
+
+const directoryOf = (home: StackHome, number: number): string => home.path('agents', String(number));
+const factsFile = (directory: string): string => join(directory, 'agent.json');
+
+/** What the stack reads of `agent.json`; the rest is kept as it is. */
+const factsSchema = z.looseObject({ host_uuid: z.string(), master_url: z.string(), agent_port: z.number().int() });
+
+/** 1 … `count`, and those that earlier starts enrolled: their deckies may still run. */
+export function agentNumbers(home: StackHome, count: number): number[] {
+  const parent = home.path('agents');
+  const known = existsSync(parent) ? readdirSync(parent).filter((name) => /^[1-9]\d{0,2}$/.test(name)) : [];
+  const enrolled = known.map(Number).filter((number) => existsSync(factsFile(directoryOf(home, number))));
+  const wanted = Array.from({ length: count }, (_, index) => index + 1);
+  return [...new Set([...wanted, ...enrolled])].sort((a, b) => a - b);
+}
+
+/** A few at a time, in order. */
+export async function inGroups<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let at = 0; at < items.length; at += AT_ONCE)
+    results.push(...(await Promise.all(items.slice(at, at + AT_ONCE).map(work))));
+  return results;
+}
+
+export interface Agents {
+  readonly specs: readonly ProcessSpec[];
+  /** Resolves once the master knows of each that it is there; called when they run. */
+  met(): Promise<void>;
+}
+
+/** Enrols those that are not; the API runs already. Rejects with what the master, or the agent, said. */
+export async function provideAgents(options: AgentsOptions, numbers: readonly number[]): Promise<Agents> {
+  const { context } = options;
+  const master = await openMaster(options.master);
+  const hosts = await master.hosts();
+  const port = async (number: number): Promise<number> => {
+    const facts = readFacts(directoryOf(context.home, number));
+    return facts?.agent_port ?? (await context.ports.choose(agentName(number), false));
+  };
+  const planned: { number: number; port: number }[] = [];
+  for (const number of numbers) {
+    const stays = number <= options.count || isEnrolled(directoryOf(context.home, number), hosts);
+    if (stays) planned.push({ number, port: await port(number) });
+    else rmSync(directoryOf(context.home, number), { recursive: true, force: true });
+  }
+  await inGroups(planned, ({ number, port }) => ensureEnrolled(options, master, hosts, number, port));
+  return {
+    specs: planned.map(({ number, port }) => agentProcess(options, number, port)),
+    met: () =>
+      untilMet(
+        master,
+        planned.map(({ number }) => agentName(number)),
+      ),
+  };
+}
+
+/** Asking has the master look. A deploy before that would find hosts of the last start unreachable, and pass them by. */
+async function untilMet(master: OpenMaster, names: readonly string[]): Promise<void> {
+  for (const until = Date.now() + MEET_LIMIT_MS; ; await sleep(MEET_POLL_MS)) {
+    const hosts = await master.hosts();
+    const missing = names.filter((name) => !hosts.some((host) => host.name === name && host.status === 'active'));
+    if (missing.length === 0) return;
+    if (Date.now() > until) throw new Error(`The master does not reach ${missing.join(', ')}, though they run.`);
+  }
+}
+
+function readFacts(directory: string): z.infer<typeof factsSchema> | null {
+  const file = factsFile(directory);
+  if (!existsSync(file)) return null;
+  try {
+    return factsSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+const isEnrolled = (directory: string, hosts: readonly HostEntry[]): boolean => {
+  const facts = readFacts(directory);
+  return facts !== null && hosts.some(({ uuid }) => uuid === facts.host_uuid);
+};
+
+async function ensureEnrolled(
+  { context, master: { swarmUrl } }: AgentsOptions,
+  master: OpenMaster,
+  hosts: readonly HostEntry[],
+  number: number,
+  port: number,
+): Promise<void> {
+  const directory = directoryOf(context.home, number);
+  const facts = readFacts(directory);
+  if (facts && isEnrolled(directory, hosts)) {
+    // The swarm controller may have another port than at the last start.
+    if (facts.master_url !== swarmUrl) writeJson(factsFile(directory), { ...facts, master_url: swarmUrl });
+    return;
+  }
+  const name = agentName(number);
+  // Its identity is worth nothing: the host was removed, or the master's database was lost.
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // A start that was killed between the enrolment and the writing of its files left the name taken.
+  const leftover = hosts.find((host) => host.name === name);
+  if (leftover) await master.remove(leftover.uuid);
+  const enrollment = await master.enroll({ name, address: LOOPBACK, agent_port: port, sans: ['localhost'] });
+  await enrollAgent({ home: context.home, name, directory, port, swarmUrl, enrollment });
+  context.sayFor(name)(`enrolled as host ${enrollment.host_uuid}`);
+}
+
+function agentProcess({ context, servers }: AgentsOptions, number: number, port: number): ProcessSpec {
+  const { home, environment } = context;
+  const name = agentName(number);
+  const project = environment.DECKHAND_PROJECT || 'decnet';
+  const env = {
+    DECKHAND_AGENT_DIR: directoryOf(home, number),
+    DECKHAND_AGENT_HOST: LOOPBACK,
+    DECKHAND_AGENT_PORT: String(port),
+    DECKHAND_AGENT_NET: agentNet(home, number, environment.DECKHAND_AGENT_NET || undefined),
+    DECKHAND_AGENT_NETWORK_NAME: `${project}_lan_${number}`,
+    DECKHAND_PROJECT: `${project}-agent-${number}`,
+    // The stack's own, so that one purge removes what all agents made.
+    DECKHAND_INSTANCE: environment.DECKHAND_INSTANCE || home.instance,
+    DECKHAND_NETWORK: 'bridge',
+    DECKHAND_ENGINE: servers.docker.host ? 'docker' : 'simulated',
+    ...(servers.docker.host ? { DOCKER_HOST: servers.docker.host } : {}),
+  };
+  return {
+    ...nodeProgram('agent', env, name),
+    stopTimeoutMs: 30_000,
+    ...readyByLog(home.logFile(name), '"msg":"agent ready"', environment.DECKHAND_LOG_LEVEL),
+  };
+}

@@ -1,0 +1,142 @@
+/** `npm start -- --agents N`: agents as processes, enrolled over the real path, real containers on the tests' Docker Engine. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connectDocker } from '../../adapters/docker/connect.ts';
+import type { FleetOverview } from '../../cli/api-types.ts';
+import type { HostView } from '../../cli/hosts.ts';
+import { identify } from '../../stack/process-table.ts';
+import { onEngine, processesOf } from '../support/leftovers.ts';
+import { testDirectory, testServers } from '../support/stack.ts';
+import { StackProcess } from '../support/stack-process.ts';
+
+const FLEET = '[web]\nservices = http\namount = 5\n\n[files]\nservices = ftp\n';
+const instanceOf = (home: string): string => readFileSync(join(home, 'instance'), 'utf8').trim();
+
+describe('npm start -- --agents', () => {
+  let home = '';
+  let fleet = '';
+  let project = '';
+  let stack: StackProcess | null = null;
+  const start = (...args: string[]): StackProcess => {
+    const env = { DECKHAND_PROJECT: project, DOCKER_HOST: testServers.dockerHost ?? undefined };
+    stack = new StackProcess({ home, args, env });
+    return stack;
+  };
+  const stop = async (): Promise<void> => {
+    stack?.signal('SIGINT');
+    await stack?.ended();
+  };
+  before(function () {
+    if (!testServers.dockerHost) this.skip();
+  });
+  beforeEach(() => {
+    home = testDirectory('swarm');
+    project = `s${randomBytes(3).toString('hex')}`;
+    fleet = join(home, 'fleet.ini');
+    writeFileSync(fleet, FLEET);
+  });
+  afterEach(async () => {
+    await stop();
+    // What runs on after Ctrl-C by design is not to run on after the test.
+    const docker = connectDocker(testServers.dockerHost ?? '');
+    const filters = { label: [`deckhand.instance=${instanceOf(home)}`] };
+    for (const { Id } of await docker.listContainers({ all: true, filters }))
+      await docker.getContainer(Id).remove({ force: true });
+    for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+  });
+
+  async function ask<T>(running: StackProcess, path: string): Promise<T> {
+    const { api_url, admin } = running.stackFile();
+    const headers = { 'content-type': 'application/json' };
+    const login = await fetch(`${api_url}/api/v1/auth/login`, { method: 'POST', headers, body: JSON.stringify(admin) });
+    const { access_token } = (await login.json()) as { access_token: string };
+    const answer = await fetch(`${api_url}/api/v1${path}`, { headers: { authorization: `Bearer ${access_token}` } });
+    assert.equal(answer.status, 200, path);
+    return (await answer.json()) as T;
+  }
+  const hosts = (running: StackProcess): Promise<HostView[]> => ask(running, '/swarm/hosts');
+  const deckies = async (running: StackProcess): Promise<FleetOverview['deckies']> =>
+    (await ask<FleetOverview>(running, '/fleet')).deckies;
+  const agentPids = (running: StackProcess): (number | null)[] =>
+    [1, 2, 3].map((number) => running.pidOf(`agent-${number}`));
+
+  it('--once spreads real containers over three agents, and leaves nothing behind', async () => {
+    const running = start('--once', '--agents', '3', '--fleet', fleet);
+    const code = await running.ended();
+    assert.equal(code, 0, running.output);
+    assert.equal(running.lastLine, '6 succeeded, 0 failed');
+    for (const name of ['agent-1', 'agent-2', 'agent-3'])
+      assert.match(running.output, new RegExp(`on ${name} succeeded`), running.output);
+    assert.deepEqual(processesOf(instanceOf(home)), []);
+    assert.deepEqual(await onEngine(instanceOf(home), testServers.dockerHost ?? undefined), []);
+  });
+
+  it('gives each agent a project, a network and addresses of its own, and the stack’s instance', async () => {
+    const running = await start('--agents', '2', '--fleet', fleet).up();
+    const file = running.stackFile();
+    assert.match(file.swarm_url ?? '', /^https:\/\/127\.0\.0\.1:\d+$/);
+    assert.ok(existsSync(join(file.ca_dir ?? '', 'ca.crt')));
+    for (const name of ['agent-1', 'agent-2']) assert.ok(identify(running.pidOf(name) ?? 0), name);
+    assert.deepEqual(
+      (await hosts(running)).map(({ name, status }) => [name, status]),
+      [
+        ['agent-1', 'active'],
+        ['agent-2', 'active'],
+      ],
+    );
+    const docker = connectDocker(testServers.dockerHost ?? '');
+    const filters = { label: [`deckhand.instance=${instanceOf(home)}`] };
+    const networks = (await docker.listNetworks({ filters })).map(({ Name }) => Name).sort();
+    assert.deepEqual(networks, [`${project}_lan_1`, `${project}_lan_2`]);
+    const containers = await docker.listContainers({ all: true, filters });
+    const projects = new Set(containers.map(({ Labels }) => Labels['deckhand.project']));
+    assert.deepEqual([...projects].sort(), [`${project}-agent-1`, `${project}-agent-2`]);
+    for (const { name, host_name, ip } of await deckies(running)) {
+      const shown = containers.flatMap(({ Labels, NetworkSettings }) =>
+        Labels['deckhand.decky'] === name
+          ? Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress)
+          : [],
+      );
+      assert.ok(shown.includes(ip), `${name} on ${host_name}: shown ${ip}, has ${shown.join()}`);
+    }
+  });
+
+  it('enrols once: the next start finds the same hosts, and their deckies running', async () => {
+    const first = await start('--agents', '2', '--fleet', fleet).up();
+    const before = { hosts: await hosts(first), deckies: await deckies(first) };
+    await stop();
+    const second = await start('--fleet', fleet).up();
+    assert.doesNotMatch(second.output, /enrolled as host/);
+    const uuids = (list: HostView[]) => list.map(({ uuid, status }) => [uuid, status]);
+    assert.deepEqual(uuids(await hosts(second)), uuids(before.hosts));
+    const places = (list: FleetOverview['deckies']) => list.map((one) => [one.name, one.host_uuid, one.ip, one.state]);
+    assert.deepEqual(places(await deckies(second)), places(before.deckies));
+  });
+
+  it('moves no decky that ran before there were agents (B9)', async () => {
+    const alone = await start('--fleet', fleet).up();
+    const before = (await deckies(alone)).map(({ name, ip }) => [name, null, ip]);
+    await stop();
+    const more = `${FLEET}\n[late]\nservices = ssh\n`;
+    writeFileSync(fleet, more);
+    const swarm = await start('--agents', '1', '--fleet', fleet).up();
+    const [host] = await hosts(swarm);
+    const after = (await deckies(swarm)).map(({ name, host_uuid, ip }) => [name, host_uuid, ip]);
+    assert.deepEqual(
+      after.filter(([name]) => name !== 'late'),
+      before,
+    );
+    assert.equal(after.find(([name]) => name === 'late')?.[1], host?.uuid);
+  });
+
+  it('brings back an agent that was killed, as the same host', async () => {
+    const running = await start('--agents', '1', '--fleet', 'none').up();
+    const [before] = await hosts(running);
+    await running.killAndAwaitReturn('agent-1');
+    const [after] = await hosts(running);
+    assert.deepEqual([after?.uuid, after?.status], [before?.uuid, 'active']);
+    assert.equal(agentPids(running).filter((pid) => pid !== null).length, 1);
+  });
+});
