@@ -21,6 +21,8 @@ import { addDeploymentRoutes } from './routes/deployments.ts';
 import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addSettingsRoutes } from './routes/settings.ts';
+import { addSwarmRoutes } from './routes/swarm.ts';
+import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addUserRoutes } from './routes/users.ts';
 import { refusal } from './validation.ts';
@@ -36,6 +38,8 @@ const ROUTES: readonly AddRoutes[] = [
   addSettingsRoutes,
   addUserRoutes,
   addSystemRoutes,
+  addSwarmRoutes,
+  addSwarmEnrollmentRoutes,
   addHealthRoutes,
   addDocsRoutes,
 ];

@@ -1,7 +1,9 @@
 /** The API's configuration, read from the environment in this one place (docs/environment.md). */
 import { z } from 'zod';
 import { booleanVariable, portVariable } from '../adapters/environment.ts';
+import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
+import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
 import { LIMITS, parseDuration, type RolloutOptions } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 
@@ -38,6 +40,17 @@ export const apiVariables = z
     DECKHAND_API_PORT: portVariable.default(8000),
     /** Directory of this instance's state; the API keeps its signing secret there when none is given. */
     DECKHAND_HOME: z.string().default('.deckhand'),
+    /** Where the swarm controller listens: TLS, for hosts with agents. */
+    DECKHAND_SWARM_HOST: z.string().default('127.0.0.1'),
+    DECKHAND_SWARM_PORT: portVariable.default(SWARM_PORT),
+    /** Name or address under which hosts reach this master; without one, what it listens on. */
+    DECKHAND_MASTER_HOST: z.string().regex(HOST_ADDRESS_PATTERN, 'must be an IP address or a DNS name').optional(),
+    /** The CA of this installation; the worker needs the same. Without one, `ca` in DECKHAND_HOME. */
+    DECKHAND_CA_DIR: z.string().optional(),
+    /** Whether an agent's certificate has to name the address that it is reached at. */
+    DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
+    /** Whether DECNET's enrolment bundle, with a private key in it, may be fetched over plain HTTP from elsewhere. */
+    DECKHAND_PLAIN_BUNDLES: booleanVariable.default(false),
     /** The first admin, made when there are no users at all. */
     DECKHAND_ADMIN_USER: z.string().min(1).max(64).default('admin'),
     /** Without one, a password is made up and printed once. */

@@ -12,12 +12,15 @@ import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
 import { createDeployments } from '../adapters/temporal/deployments.ts';
 import { createApp } from './app.ts';
+import { createAccessTokens } from './auth/access-tokens.ts';
+import { createGuard } from './auth/guard.ts';
 import { type ApiConfig, apiVariables, rolloutDefaults } from './config.ts';
 import { ANSWER_DEADLINES } from './deadline.ts';
 import type { ApiDependencies } from './ports.ts';
 import { startServer } from './server.ts';
 import { keptSecret } from './signing-secret.ts';
 import { type Startup, startUp } from './startup.ts';
+import { openSwarm, startController } from './swarm/controller.ts';
 
 const TEARDOWN_WAIT_MS = 15_000;
 /** Exit status for an environment that is not right, as for wrong usage of a command. */
@@ -73,13 +76,19 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const temporal = openTemporal(`deckhand-api-${process.pid}`);
   const stopping = new AbortController();
   const startup = startUp(sql, config, logger, { signal: stopping.signal, print });
-  const app = createApp(dependencies(config, { logger, sql, temporal, startup, secret }));
+  const parts = { logger, sql, temporal };
+  const ports = await openSwarm(config, parts);
+  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports };
+  const app = createApp(deps);
+  const guard = createGuard(createAccessTokens(deps.jwt), deps.users);
+  const swarm = await startController(config, ports, { ...parts, guard, notReady: startup.missing });
+  logger.info({ host: config.DECKHAND_SWARM_HOST, port: swarm.port }, 'swarm controller listens');
   const server = await startServer(app, { host: config.DECKHAND_API_HOST, port: config.DECKHAND_API_PORT });
   if (!config.DECKHAND_LIMITER_ENABLED) logger.warn('DECKHAND_LIMITER_ENABLED=false: wrong passwords are not limited');
   logger.info({ host: config.DECKHAND_API_HOST, port: server.port }, 'api listens');
   logger.info({ signal: await end }, 'api stops');
   stopping.abort();
-  await server.stop();
+  await Promise.all([server.stop(), swarm.stop()]);
   await startup.done;
   await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close()]);
 }

@@ -10,6 +10,7 @@ import type { Deployments } from '../adapters/temporal/deployments.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import type { NetworkContext } from '../fleet/plan-deploy.ts';
 import type { AnswerDeadlines } from './deadline.ts';
+import type { SwarmApiPorts } from './swarm/ports.ts';
 
 export interface ApiDependencies {
   readonly logger: Logger;
@@ -20,6 +21,8 @@ export interface ApiDependencies {
   readonly lifecycle: LifecycleReader;
   readonly deployments: Deployments;
   readonly deploymentReader: DeploymentReader;
+  /** Hosts with agents; absent: `/api/v1/swarm` is not there. */
+  readonly swarm?: SwarmApiPorts;
   /** Whether the worker's engine is a simulated one; null where it is not known. */
   readonly simulated: boolean | null;
   /** What the master's machine has of networks, looked up anew for each deploy. */

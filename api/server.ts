@@ -18,7 +18,10 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-function stop(server: Server): Promise<void> {
+/** Stops a server as {@link RunningServer} says. */
+export function stopServer(
+  server: Pick<Server, 'close' | 'closeAllConnections' | 'closeIdleConnections'>,
+): Promise<void> {
   return new Promise((resolve) => {
     const drained = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
     // A connection that is kept alive gets idle only once its last answer is out.
@@ -52,5 +55,5 @@ export async function startServer(
       resolve();
     });
   });
-  return { port: (server.address() as AddressInfo).port, stop: () => stop(server) };
+  return { port: (server.address() as AddressInfo).port, stop: () => stopServer(server) };
 }

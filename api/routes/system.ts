@@ -1,5 +1,6 @@
 /** What kind of master this is (wire.md 1.9). */
 import { createRoute, z } from '@hono/zod-openapi';
+import { candidateHosts } from '../../fleet/placement.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
@@ -27,8 +28,9 @@ const mode = (deps: RouteDependencies) =>
   });
 
 export const addSystemRoutes: AddRoutes = (app, deps) => {
-  // No host can be enrolled yet, so every decky is the master's own.
-  app.openapi(mode(deps), (c) =>
-    c.json({ mode: 'unihost' as const, role: 'master' as const, swarm_host_count: 0 }, 200),
-  );
+  app.openapi(mode(deps), async (c) => {
+    const count = candidateHosts((await deps.swarm?.hosts.list()) ?? []).length;
+    const answer = { role: 'master' as const, swarm_host_count: count };
+    return c.json({ mode: count > 0 ? ('swarm' as const) : ('unihost' as const), ...answer }, 200);
+  });
 };

@@ -33,6 +33,7 @@ async function start(variables: NodeJS.ProcessEnv): Promise<Program> {
       PATH: process.env.PATH,
       TEMPORAL_ADDRESS: testServers.temporalAddress,
       DECKHAND_API_PORT: '0',
+      DECKHAND_SWARM_PORT: '0',
       ...variables,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -76,6 +76,7 @@ describe('API: with a worker', function () {
       DECKHAND_BRIDGE_POOL: '10.230.77.0/24',
       DECKHAND_MIN_HEALTHY_TIME: '0',
       DECKHAND_API_PORT: '0',
+      DECKHAND_SWARM_PORT: '0',
       DECKHAND_ADMIN_PASSWORD: PASSWORD,
       DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
     };

@@ -56,6 +56,7 @@ export class CliMaster {
       DECKHAND_PROJECT: this.id,
       DECKHAND_TASK_QUEUE: this.id,
       DECKHAND_API_PORT: String(port),
+      DECKHAND_SWARM_PORT: '0',
       DECKHAND_ADMIN_PASSWORD: password,
       DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
       DECKHAND_DEPLOYMENT_LIMIT: '100',

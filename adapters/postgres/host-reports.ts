@@ -1,0 +1,220 @@
+/** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
+import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
+import type { DeckyState, Operation } from '../../fleet/lifecycle.ts';
+import type { Sql } from './connect.ts';
+
+/** A report that was taken in counts as known for so long: what others changed meanwhile is mended then at the latest. */
+const TAKEN_FOR = '5 minutes';
+
+/** What the heartbeat of a known host has to know of it. */
+export interface ReportingHost {
+  readonly fenced: boolean;
+  /** Its clock minus ours. */
+  readonly clockOffsetMs: number;
+  /** It should ask for a new certificate. */
+  readonly renewalWanted: boolean;
+}
+
+/** One decky as a host reports it. */
+export interface ReportedDecky {
+  readonly config: DeckyConfig;
+  /** As DECNET's view has it. */
+  readonly shardState: 'running' | 'degraded';
+  /** What was really seen; null where the host's engine said nothing. */
+  readonly seen: 'running' | 'degraded' | null;
+  /** What is wrong, where it is degraded. */
+  readonly sentence: string | null;
+}
+
+export interface WholeReport {
+  readonly hash: string;
+  readonly agentVersion: string | null;
+  readonly fenced: boolean;
+  readonly deckies: readonly ReportedDecky[];
+  /** Names of all that was reported, well-formed or not. */
+  readonly present: readonly string[];
+  /** False where nothing can be concluded from what is not in it. */
+  readonly complete: boolean;
+}
+
+/** An open row that a delta may be about. */
+export interface ReportableRow {
+  readonly lifecycleId: string;
+  readonly deckyName: string;
+  readonly operation: Operation;
+  readonly workflowId: string;
+  readonly deploymentId: string;
+  readonly dispatchedAt: Date | null;
+  /** The decky as wanted and as established, for its secrets; only for names of `withSecrets`. */
+  readonly versions: readonly DesiredDecky[];
+}
+
+export interface ShardView {
+  readonly decky_name: string;
+  readonly decky_ip: string | null;
+  readonly host_uuid: string;
+  readonly host_name: string;
+  readonly host_address: string;
+  readonly host_status: string;
+  readonly services: readonly string[];
+  readonly state: DeckyState;
+  readonly last_error: string | null;
+  readonly compose_hash: string | null;
+  readonly updated_at: string;
+  readonly hostname: string | null;
+  readonly distro: string | null;
+  readonly archetype: string | null;
+  readonly service_config: DeckyConfig['service_config'];
+  readonly mutate_interval: number | null;
+  readonly last_mutated: number;
+  readonly last_seen: string | null;
+}
+
+export interface HostReports {
+  /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
+  stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
+  /** Takes a report in wholly, in one statement. Null: there is no such host (any more). */
+  take(uuid: string, hostName: string, report: WholeReport): Promise<ReportingHost | null>;
+  /** The open rows of these deckies on this host. */
+  openRows(uuid: string, names: readonly string[], withSecrets: readonly string[]): Promise<ReportableRow[]>;
+  shards(filter?: { readonly hostUuid?: string; readonly state?: string }): Promise<ShardView[]>;
+}
+
+export function createHostReports(sql: Sql): HostReports {
+  const host = sql`
+    fenced, clock_offset_ms as "clockOffsetMs",
+    renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
+  return {
+    async stamp(uuid, fingerprint, hash) {
+      const [row] = await sql<ReportingHost[]>`
+        update swarm_hosts set status = 'active', last_heartbeat = clock_timestamp(), reported_at = clock_timestamp()
+        where uuid = ${uuid} and client_cert_fingerprint = ${fingerprint} and report_hash = ${hash}
+          and report_taken_at > now() - ${TAKEN_FOR}::interval
+        returning ${host}`;
+      return row ?? null;
+    },
+    take: (uuid, hostName, report) => take(sql, uuid, hostName, report),
+    openRows: (uuid, names, withSecrets) => openRows(sql, uuid, names, withSecrets),
+    shards: (filter = {}) => shards(sql, filter),
+  };
+}
+
+/**
+ * Shards become what is reported. So do the fleet's deckies of this host (state, and the address: gap B12) that no row is
+ * open for: what is open is its workflow's to write. While one is open, or a decky is being changed by somebody else, the
+ * hash is not kept, so that the next report is taken in again.
+ */
+async function take(sql: Sql, uuid: string, hostName: string, report: WholeReport): Promise<ReportingHost | null> {
+  const deckies = report.deckies.map(({ config, shardState, seen, sentence }) => ({
+    decky_name: config.name,
+    services: config.services,
+    decky_config: config,
+    decky_ip: config.ip,
+    shard_state: shardState,
+    seen,
+    sentence,
+  }));
+  const gone = `Host ${hostName} does not report it any more.`;
+  const [row] = await sql<ReportingHost[]>`
+    with report as materialized (
+      select * from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(deckies)))}) as r
+        (decky_name text, services jsonb, decky_config jsonb, decky_ip text, shard_state text, seen text, sentence text)),
+    reported as (
+      insert into decky_shards as s (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error, last_seen)
+      select ${uuid}, decky_name, services, decky_config, decky_ip, shard_state, null, now()
+      from report where exists (select from swarm_hosts where uuid = ${uuid}) order by decky_name
+      on conflict (host_uuid, decky_name) do update set services = excluded.services, decky_config = excluded.decky_config,
+        decky_ip = excluded.decky_ip, state = excluded.state, last_error = null, last_seen = now(), updated_at = now()
+      where (s.services, s.decky_config, s.decky_ip, s.state, s.last_error)
+        is distinct from (excluded.services, excluded.decky_config, excluded.decky_ip, excluded.state, excluded.last_error)),
+    vanished as (
+      update decky_shards set state = 'torn_down', last_error = ${gone}, updated_at = now()
+      where host_uuid = ${uuid} and ${report.complete}::boolean and decky_name <> all(${[...report.present]}::text[])
+        and state <> 'torn_down'),
+    fleet as materialized (
+      select f.name, f.state, f.decky_ip, f.last_error, l.id is not null as is_open,
+        case
+          when r.seen is not null then case when f.state = 'teardown_failed' and r.seen = 'running' then f.state else r.seen end
+          when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded')
+            and f.name <> all(${[...report.present]}::text[]) then 'torn_down'
+          else f.state end as new_state,
+        coalesce(nullif(r.decky_ip, ''), f.decky_ip) as new_ip, r.sentence
+      from fleet_deckies f left join report r on r.decky_name = f.name
+        left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+      where f.host_uuid = ${uuid}),
+    changed as (
+      select * from fleet where not is_open and (new_state, new_ip) is distinct from (state, decky_ip)),
+    held as (
+      select f.name from fleet_deckies f join changed c on c.name = f.name where f.host_uuid = ${uuid}
+      for update of f skip locked),
+    moved as (
+      update fleet_deckies f set state = c.new_state, decky_ip = c.new_ip, last_seen = now(), updated_at = now(),
+        last_error = case when c.new_state = c.state then c.last_error when c.new_state = 'running' then null
+          when c.new_state = 'torn_down' then ${gone} else c.sentence end,
+        decky_config = jsonb_set(f.decky_config, '{ip}', to_jsonb(c.new_ip)),
+        established = jsonb_set(f.established, '{config,ip}', to_jsonb(c.new_ip))
+      from changed c join held h on h.name = c.name where f.host_uuid = ${uuid} and f.name = c.name)
+    update swarm_hosts set status = 'active', last_heartbeat = clock_timestamp(), reported_at = clock_timestamp(),
+      report_taken_at = clock_timestamp(), fenced = fenced or ${report.fenced}::boolean,
+      agent_version = coalesce(${report.agentVersion}::text, agent_version),
+      report_hash = case when exists (select from fleet where is_open)
+        or (select count(*) from changed) <> (select count(*) from held) then null else ${report.hash} end
+    where uuid = ${uuid}
+    returning fenced, clock_offset_ms as "clockOffsetMs",
+      renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
+  return row ?? null;
+}
+
+interface RowWithVersions extends Omit<ReportableRow, 'versions'> {
+  readonly config: DeckyConfig | null;
+  readonly customServices: CustomService[] | null;
+  readonly established: DesiredDecky | null;
+}
+
+async function openRows(
+  sql: Sql,
+  uuid: string,
+  names: readonly string[],
+  withSecrets: readonly string[],
+): Promise<ReportableRow[]> {
+  const rows = await sql<RowWithVersions[]>`
+    select l.id as "lifecycleId", l.decky_name as "deckyName", l.operation, l.workflow_id as "workflowId",
+      l.deployment_id as "deploymentId", l.dispatched_at as "dispatchedAt",
+      f.decky_config as config, f.custom_services as "customServices", f.established
+    from decky_lifecycle l
+      left join fleet_deckies f on f.name = l.decky_name and f.name = any(${[...withSecrets]}::text[])
+    where l.decky_name = any(${[...names]}::text[]) and l.status in ('pending', 'running') and l.host_uuid = ${uuid}`;
+  return rows.map(({ config, customServices, established, ...row }) => ({
+    ...row,
+    versions: [
+      ...(config ? [{ config, custom_services: customServices ?? [] }] : []),
+      ...(established ? [established] : []),
+    ],
+  }));
+}
+
+async function shards(sql: Sql, filter: { hostUuid?: string; state?: string }): Promise<ShardView[]> {
+  const rows = await sql<(Omit<ShardView, keyof Described> & { config: DeckyConfig | null })[]>`
+    select s.decky_name, s.decky_ip, s.host_uuid, h.name as host_name, h.address as host_address, h.status as host_status,
+      s.services, s.state, s.last_error, s.compose_hash, iso(s.updated_at) as updated_at, s.decky_config as config,
+      iso(case when s.state in ('running', 'degraded') then greatest(s.last_seen, h.reported_at) else s.last_seen end) as last_seen
+    from decky_shards s join swarm_hosts h on h.uuid = s.host_uuid
+    where (${filter.hostUuid ?? null}::text is null or s.host_uuid = ${filter.hostUuid ?? null})
+      and (${filter.state ?? null}::text is null or s.state = ${filter.state ?? null})
+    order by s.decky_name, h.name`;
+  return rows.map(({ config, ...row }) => ({ ...row, ...describe(config) }));
+}
+
+type Described = Pick<
+  ShardView,
+  'hostname' | 'distro' | 'archetype' | 'service_config' | 'mutate_interval' | 'last_mutated'
+>;
+
+const describe = (config: DeckyConfig | null): Described => ({
+  hostname: config?.hostname ?? null,
+  distro: config?.distro ?? null,
+  archetype: config?.archetype ?? null,
+  service_config: config?.service_config ?? {},
+  mutate_interval: config?.mutate_interval ?? null,
+  last_mutated: config?.last_mutated ?? 0,
+});

@@ -1,0 +1,28 @@
+/** Hands what hosts report to the workflows that own the rows. */
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/reports.ts';
+
+/** Agents wait 10 s for the answer to a heartbeat. */
+const SIGNAL_LIMIT_MS = 6_000;
+
+export interface ReportSignals {
+  /** Resolves once Temporal has it; throws Unavailable where it can't be had, or knows no such workflow that runs. */
+  signal(workflowId: string, report: HostReport): Promise<void>;
+}
+
+export const createReportSignals = (client: Client): ReportSignals => ({
+  async signal(workflowId, report) {
+    try {
+      await client.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
+        client.workflow.getHandle(workflowId).signal(HEARTBEAT_SIGNAL, report),
+      );
+    } catch (error) {
+      const what =
+        error instanceof WorkflowNotFoundError
+          ? `Workflow ${workflowId} does not run, though its rows are open; the sweep sees to it.`
+          : 'Temporal can’t be reached.';
+      throw new DeckhandError('Unavailable', `${what} Keep the report and send it again.`, { cause: error });
+    }
+  },
+});

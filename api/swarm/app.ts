@@ -1,0 +1,71 @@
+/** The swarm controller as a Hono app: what agents and operators find on 8770 (wire.md 2). */
+import { randomUUID } from 'node:crypto';
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { methodNotAllowed } from 'hono/method-not-allowed';
+import { DeckhandError } from '../../fleet/errors.ts';
+import type { ApiEnv } from '../environment.ts';
+import { answerError, ERROR_CODE_HEADER, TEXT } from '../errors.ts';
+import { enroll, join, renew } from './enrollment.ts';
+import { operatorGate } from './gate.ts';
+import { heartbeat } from './heartbeat.ts';
+import { listHosts, listShards, removeHost, showHost } from './hosts.ts';
+import type { ControllerDependencies } from './ports.ts';
+import { Unprocessable } from './unprocessable.ts';
+
+/** A status of some thousand deckies, or the errors of 500. */
+const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+const HEALTH = { status: 'ok', role: 'swarm-controller' };
+
+/** Builds the app; nothing is opened or started. */
+export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>();
+  app.onError((error, c) => {
+    if (error instanceof Unprocessable) return c.json({ detail: error.problems }, 422);
+    c.set('requestId', randomUUID());
+    return answerError(error, c);
+  });
+  app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
+  app.use(async (c, next) => {
+    c.set('log', deps.logger);
+    await next();
+  });
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) =>
+        c.json({ detail: TEXT.methodNotAllowed }, 405, {
+          Allow: methods.join(', '),
+          [ERROR_CODE_HEADER]: 'MethodNotAllowed',
+        }),
+    }),
+  );
+  app.get('/health', (c) => c.json(HEALTH));
+  app.get('/swarm/health', (c) => c.json(HEALTH));
+  app.get('/swarm/ca', (c) => c.body(deps.authority.caPem, 200, { 'content-type': 'application/x-pem-file' }));
+  app.use(
+    bodyLimit({
+      maxSize: BODY_LIMIT_BYTES,
+      onError: (c) => c.json({ detail: `The body is larger than ${BODY_LIMIT_BYTES} bytes.` }, 413),
+    }),
+    async (_, next) => {
+      const missing = deps.notReady();
+      if (missing !== null) throw new DeckhandError('Unavailable', missing);
+      await next();
+    },
+  );
+  app.post('/swarm/heartbeat', heartbeat(deps));
+  app.post('/swarm/join', join(deps));
+  app.post('/swarm/renew', renew(deps));
+  addOperatorRoutes(app, deps);
+  return app;
+}
+
+function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): void {
+  const operator = [operatorGate(deps.ownFingerprints), deps.guard({ role: 'admin' })] as const;
+  app.post('/swarm/enroll', ...operator, enroll(deps));
+  app.get('/swarm/hosts', ...operator, listHosts(deps));
+  app.get('/swarm/hosts/:uuid', ...operator, showHost(deps));
+  app.delete('/swarm/hosts/:uuid', ...operator, removeHost(deps));
+  app.get('/swarm/deckies', ...operator, listShards(deps));
+}

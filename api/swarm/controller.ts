@@ -1,0 +1,124 @@
+/** Puts the swarm controller together: adapters, listener, and the timer that sees which hosts are silent. */
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
+import type { Logger } from '../../adapters/logger.ts';
+import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
+import type { Sql } from '../../adapters/postgres/connect.ts';
+import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
+import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
+import { createHostReports } from '../../adapters/postgres/host-reports.ts';
+import { createHostStore, type HostStore } from '../../adapters/postgres/hosts.ts';
+import type { TemporalClient } from '../../adapters/temporal/connection.ts';
+import { createReportSignals } from '../../adapters/temporal/reports.ts';
+import { HEARTBEAT_INTERVAL_S } from '../../fleet/agent-wire.ts';
+import type { Guard } from '../auth/guard.ts';
+import type { ApiConfig } from '../config.ts';
+import type { RunningServer } from '../server.ts';
+import { createSwarmApp } from './app.ts';
+import { startListener } from './listener.ts';
+import { controllerNames } from './names.ts';
+import type { SwarmApiPorts } from './ports.ts';
+
+const SILENT_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
+const SILENCE_CHECK_MS = 10_000;
+const OWN_IDENTITIES_FOR_MS = 10_000;
+
+export interface SwarmParts {
+  readonly sql: Sql;
+  readonly temporal: TemporalClient;
+  readonly logger: Logger;
+}
+
+/** What both listeners share. Throws AuthorityUnusable. */
+export async function openSwarm(config: ApiConfig, { sql }: SwarmParts): Promise<SwarmApiPorts> {
+  const authority = await openAuthority(config.DECKHAND_CA_DIR ?? join(config.DECKHAND_HOME, 'ca'));
+  const agents = createAgentClient(() => authority.master(), { verifyHostname: config.DECKHAND_VERIFY_HOSTNAME });
+  const [name] = controllerNames(config.DECKHAND_SWARM_HOST, config.DECKHAND_MASTER_HOST);
+  return {
+    authority,
+    agents,
+    hosts: createHostStore(sql),
+    reports: createHostReports(sql),
+    tokens: createEnrollmentTokens(sql),
+    controller: { name, port: config.DECKHAND_SWARM_PORT },
+    plainBundles: config.DECKHAND_PLAIN_BUNDLES,
+  };
+}
+
+export interface SwarmController {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+export async function startController(
+  config: ApiConfig,
+  ports: SwarmApiPorts,
+  parts: SwarmParts & { readonly guard: Guard; readonly notReady: () => string | null },
+): Promise<SwarmController> {
+  const names = controllerNames(config.DECKHAND_SWARM_HOST, config.DECKHAND_MASTER_HOST);
+  const { logger, guard, notReady } = parts;
+  const app = createSwarmApp({
+    ...ports,
+    logger,
+    guard,
+    notReady,
+    enrollments: createEnrollments(parts.sql),
+    signals: createReportSignals(parts.temporal.client),
+    ownFingerprints: ownFingerprints(ports.authority, names),
+  });
+  const server = await startListener(app, {
+    host: config.DECKHAND_SWARM_HOST,
+    port: config.DECKHAND_SWARM_PORT,
+    names,
+    authority: ports.authority,
+    logger,
+  });
+  const stopping = new AbortController();
+  const watching = watchSilence(ports.hosts, logger, notReady, stopping.signal);
+  return { port: server.port, stop: () => stopAll(server, ports.agents, stopping, watching) };
+}
+
+async function stopAll(
+  server: RunningServer,
+  agents: AgentClient,
+  stopping: AbortController,
+  watching: Promise<void>,
+): Promise<void> {
+  stopping.abort();
+  await Promise.all([server.stop(), watching]);
+  await agents.close();
+}
+
+/** A renewed identity counts within seconds, and files are not read for each request. */
+function ownFingerprints(authority: Authority, names: readonly string[]): () => Promise<ReadonlySet<string>> {
+  let known: { set: ReadonlySet<string>; until: number } | null = null;
+  return async () => {
+    if (known && performance.now() < known.until) return known.set;
+    const [master, server] = await Promise.all([authority.master(), authority.server(names)]);
+    known = {
+      set: new Set([master.fingerprint, server.fingerprint]),
+      until: performance.now() + OWN_IDENTITIES_FOR_MS,
+    };
+    return known.set;
+  };
+}
+
+/** Hosts that miss three heartbeats become `unreachable`, by time alone. */
+async function watchSilence(
+  hosts: HostStore,
+  logger: Logger,
+  notReady: () => string | null,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await pause(SILENCE_CHECK_MS, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted || notReady() !== null) continue;
+    try {
+      for (const host of await hosts.silentSince(SILENT_AFTER_MS))
+        logger.warn({ host: host.name, last_heartbeat: host.lastHeartbeat }, 'host is silent');
+    } catch (error) {
+      logger.warn({ err: error }, 'can’t tell which hosts are silent');
+    }
+  }
+}

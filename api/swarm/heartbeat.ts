@@ -1,0 +1,111 @@
+/** `POST /swarm/heartbeat` (wire.md 2.1): 204 only when PostgreSQL has the report and Temporal every delta. */
+import type { Context } from 'hono';
+import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import type { ApiEnv } from '../environment.ts';
+import { matchDeltas, type ReadDelta, readDelta } from './deltas.ts';
+import { type Peer, peerOf } from './peer.ts';
+import type { ControllerDependencies } from './ports.ts';
+import { hashOf, isObject, type Json, readReport } from './report.ts';
+import { missing, notAnObject, type Problem, readJson, Unprocessable, wrongKind } from './unprocessable.ts';
+
+export const TEXT = Object.freeze({
+  unknownHost: 'unknown host',
+  noCertificate: 'peer cert unavailable',
+  otherCertificate: 'cert fingerprint mismatch',
+});
+
+/** Tells an agent of ours to ask for a new certificate. */
+export const RENEW_HEADER = 'Deckhand-Renew';
+
+interface Heartbeat {
+  readonly hostUuid: string;
+  readonly agentVersion: string | null;
+  readonly status: Json;
+  readonly lifecycle: readonly Json[];
+}
+
+export const heartbeat = (deps: ControllerDependencies) =>
+  async function heartbeat(c: Context<ApiEnv>): Promise<Response> {
+    const body = readHeartbeat(await readJson(c));
+    const host = await takeStatus(deps, body, peerOf(c));
+    if (body.lifecycle.length > 0) await passOn(deps, body, host);
+    return c.body(null, 204, host.renewalWanted && host.fenced ? { [RENEW_HEADER]: 'true' } : {});
+  };
+
+/** Stamps the host, and takes its status in where it is not the one that is known. Throws NotFound, then Forbidden. */
+async function takeStatus(deps: ControllerDependencies, body: Heartbeat, peer: Peer | null): Promise<ReportingHost> {
+  const hash = hashOf(body.status);
+  if (peer !== null) {
+    const known = await deps.reports.stamp(body.hostUuid, peer.fingerprint, hash);
+    if (known !== null) return known;
+  }
+  const host = await deps.hosts.get(body.hostUuid);
+  if (host === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
+  if (peer === null) throw new DeckhandError('Forbidden', TEXT.noCertificate);
+  if (peer.fingerprint !== host.fingerprint && !(await adopts(deps, host, peer)))
+    throw new DeckhandError('Forbidden', TEXT.otherCertificate);
+  const report = readReport(body.status, { hash, agentVersion: body.agentVersion });
+  const taken = await deps.reports.take(host.uuid, host.name, report);
+  if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
+  return taken;
+}
+
+/** The first heartbeat with the next certificate makes it the host's, and the old one is out. */
+const adopts = async (
+  { hosts }: ControllerDependencies,
+  host: { uuid: string; nextFingerprint: string | null },
+  peer: Peer,
+): Promise<boolean> =>
+  peer.fingerprint === host.nextFingerprint && (await hosts.adoptCertificate(host.uuid, peer.fingerprint));
+
+/** Each workflow is told once, all at the same time. */
+async function passOn(deps: ControllerDependencies, body: Heartbeat, host: ReportingHost): Promise<void> {
+  const read = body.lifecycle.map(readDelta);
+  const deltas = read.filter((delta): delta is ReadDelta => delta !== null);
+  if (deltas.length < read.length)
+    deps.logger.warn({ host: body.hostUuid, malformed: read.length - deltas.length }, 'malformed deltas skipped');
+  if (deltas.length === 0) return;
+  const names = [...new Set(deltas.map((delta) => delta.deckyName))];
+  const failed = [...new Set(deltas.filter((delta) => delta.error !== null).map((delta) => delta.deckyName))];
+  const rows = await deps.reports.openRows(body.hostUuid, names, failed);
+  const { reports, dropped } = matchDeltas(deltas, rows, { hostUuid: body.hostUuid, ...host });
+  if (dropped.length > 0) deps.logger.info({ host: body.hostUuid, dropped }, 'deltas dropped');
+  const told = await Promise.allSettled(
+    [...reports].map(([workflowId, report]) => deps.signals.signal(workflowId, report)),
+  );
+  const failure = told.find((result) => result.status === 'rejected');
+  if (failure) throw failure.reason;
+}
+
+/** By hand: no schema library on the way of every heartbeat. Throws {@link Unprocessable}. */
+function readHeartbeat(body: unknown): Heartbeat {
+  if (!isObject(body)) throw new Unprocessable([notAnObject(body)]);
+  const { host_uuid: hostUuid, agent_version: agentVersion = null, status, topology = null, lifecycle = null } = body;
+  const problems: Problem[] = [];
+  if (hostUuid === undefined) problems.push(missing(['body', 'host_uuid'], body));
+  else if (typeof hostUuid !== 'string') problems.push(wrongKind('string', ['body', 'host_uuid'], hostUuid));
+  if (agentVersion !== null && typeof agentVersion !== 'string')
+    problems.push(wrongKind('string', ['body', 'agent_version'], agentVersion));
+  if (status === undefined) problems.push(missing(['body', 'status'], body));
+  else if (!isObject(status)) problems.push(wrongKind('object', ['body', 'status'], status));
+  if (topology !== null && !isObject(topology)) problems.push(wrongKind('object', ['body', 'topology'], topology));
+  if (lifecycle !== null) problems.push(...problemsOfDeltas(lifecycle));
+  if (problems.length > 0) throw new Unprocessable(problems);
+  const uuid = String(hostUuid);
+  // PostgreSQL's text holds no NUL, and no host has one.
+  if (uuid.includes('\0')) throw new DeckhandError('NotFound', TEXT.unknownHost);
+  return {
+    hostUuid: uuid,
+    agentVersion: typeof agentVersion === 'string' ? agentVersion.replaceAll('\0', '').slice(0, 64) : null,
+    status: status as Json,
+    lifecycle: (lifecycle ?? []) as readonly Json[],
+  };
+}
+
+function problemsOfDeltas(lifecycle: unknown): Problem[] {
+  if (!Array.isArray(lifecycle)) return [wrongKind('array', ['body', 'lifecycle'], lifecycle)];
+  return lifecycle.flatMap((item: unknown, index) =>
+    isObject(item) ? [] : [wrongKind('object', ['body', 'lifecycle', index], item)],
+  );
+}

@@ -1,0 +1,38 @@
+/** What the swarm controller wants of the rest of the house. */
+import type { AgentClient } from '../../adapters/agent/client.ts';
+import type { Logger } from '../../adapters/logger.ts';
+import type { Authority } from '../../adapters/pki/authority.ts';
+import type { EnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
+import type { Enrollments } from '../../adapters/postgres/enrollments.ts';
+import type { HostReports } from '../../adapters/postgres/host-reports.ts';
+import type { HostStore } from '../../adapters/postgres/hosts.ts';
+import type { ReportSignals } from '../../adapters/temporal/reports.ts';
+import type { Guard } from '../auth/guard.ts';
+
+/** Shared by the listener on 8770 and `/api/v1/swarm`. */
+export interface SwarmPorts {
+  readonly authority: Authority;
+  readonly hosts: HostStore;
+  readonly reports: HostReports;
+  readonly agents: AgentClient;
+}
+
+export interface ControllerDependencies extends SwarmPorts {
+  readonly logger: Logger;
+  readonly guard: Guard;
+  readonly enrollments: Enrollments;
+  readonly signals: ReportSignals;
+  /** Fingerprints of the identities that may act as an operator: the master's own two. */
+  readonly ownFingerprints: () => Promise<ReadonlySet<string>>;
+  /** What keeps the API from answering (migrations not run yet), or null. */
+  readonly notReady: () => string | null;
+}
+
+/** What `/api/v1/swarm` has besides. */
+export interface SwarmApiPorts extends SwarmPorts {
+  readonly tokens: EnrollmentTokens;
+  /** Where hosts find the swarm controller. */
+  readonly controller: { readonly name: string; readonly port: number };
+  /** DECKHAND_PLAIN_BUNDLES. */
+  readonly plainBundles: boolean;
+}

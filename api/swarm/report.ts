@@ -1,0 +1,63 @@
+/** What the status in a heartbeat says, judged entry by entry: a bad one costs itself only. */
+import { createHash } from 'node:crypto';
+import type { ReportedDecky, WholeReport } from '../../adapters/postgres/host-reports.ts';
+import type { DeckyConfig } from '../../fleet/config.ts';
+import { isStorable, StrictDeckyConfig } from './decky-config.ts';
+
+/** Docker's words for a container, and DECNET's for none; others are not passed on. */
+const CONTAINER_WORDS = new Set(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead', 'absent']);
+const LONGEST_SENTENCE = 500;
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export const isObject = (value: unknown): value is Json =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What a report is recognised by. */
+export const hashOf = (status: Json): string => createHash('sha256').update(JSON.stringify(status)).digest('hex');
+
+export function readReport(status: Json, facts: { hash: string; agentVersion: string | null }): WholeReport {
+  const fenced = isObject(status.deckhand);
+  const deployed = Boolean(status.deployed);
+  const entries = deployed && Array.isArray(status.deckies) ? status.deckies.filter(isObject) : [];
+  const runtime = isObject(status.runtime) ? status.runtime : {};
+  // Of two entries with one name the last counts, as where they are written one after another.
+  const deckies = new Map<string, ReportedDecky>();
+  for (const entry of entries) {
+    const config = deckyConfigOf(entry);
+    if (config) deckies.set(config.name, reportedDecky(config, runtime[config.name]));
+  }
+  return {
+    ...facts,
+    fenced,
+    deckies: [...deckies.values()],
+    present: entries.flatMap((entry) => (typeof entry.name === 'string' && isStorable(entry.name) ? [entry.name] : [])),
+    complete: deployed ? Array.isArray(status.deckies) : fenced && status.deployed === false,
+  };
+}
+
+function deckyConfigOf(entry: Json): DeckyConfig | null {
+  const result = StrictDeckyConfig.safeParse(entry);
+  return result.success && isStorable(entry) ? result.data : null;
+}
+
+function reportedDecky(config: DeckyConfig, runtime: unknown): ReportedDecky {
+  const running = isObject(runtime) && Boolean(runtime.running);
+  const seen = !isObject(runtime) ? null : running ? 'running' : 'degraded';
+  return {
+    config,
+    shardState: running ? 'running' : 'degraded',
+    seen,
+    sentence: seen === 'degraded' ? sentenceOf(isObject(runtime) ? runtime.services : null) : null,
+  };
+}
+
+function sentenceOf(services: unknown): string {
+  const down = Object.entries(isObject(services) ? services : {})
+    .filter(([, state]) => state !== 'running')
+    .map(([name, state]) => `${name} is ${CONTAINER_WORDS.has(String(state)) ? state : 'not running'}`);
+  return (down.length > 0 ? `Its host says: ${down.join(', ')}.` : 'Its host says that it does not run.').slice(
+    0,
+    LONGEST_SENTENCE,
+  );
+}
