@@ -1,0 +1,131 @@
+/** DECNET 1.0.0's own agent under our master: enrolled, deployed to, heard, taken down. Its engine is a stand-in. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { decnetEnvironment } from '../support/decnet/venv.ts';
+import { freePort, type MasterProgram, startMaster } from '../support/master-program.ts';
+import { testDirectory } from '../support/stack.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const AGENT = fileURLToPath(new URL('../support/decnet/agent.py', import.meta.url));
+
+interface Enrolled {
+  readonly host_uuid: string;
+  readonly ca_cert_pem: string;
+  readonly worker_cert_pem: string;
+  readonly worker_key_pem: string;
+}
+interface HostView {
+  readonly status: string;
+}
+interface DeckyView {
+  readonly name: string;
+  readonly ip: string;
+  readonly state: string;
+}
+
+async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(200)) if (await holds()) return;
+  assert.fail(`waited in vain for ${what}`);
+}
+
+describe('the agent of DECNET 1.0.0', function () {
+  this.timeout(300_000);
+  let world: World;
+  let master: MasterProgram;
+  let agent: ChildProcess | null = null;
+  let words = '';
+  let host: Enrolled;
+
+  before(async function () {
+    const environment = await decnetEnvironment();
+    if ('missing' in environment) {
+      console.log(`      skipped: ${environment.missing}`);
+      this.skip();
+    }
+    world = await createWorld();
+    master = await startMaster(world);
+    const agentPort = await freePort();
+    const enrolled = await master.askSwarm('POST', '/swarm/enroll', {
+      name: 'decnet-1',
+      address: '127.0.0.1',
+      agent_port: agentPort,
+    });
+    assert.equal(enrolled.status, 201, JSON.stringify(enrolled.body));
+    host = enrolled.body as Enrolled;
+    const dir = testDirectory(`${world.id}-decnet`);
+    mkdirSync(dir, { recursive: true });
+    writeFileSync(join(dir, 'ca.crt'), host.ca_cert_pem);
+    writeFileSync(join(dir, 'worker.crt'), host.worker_cert_pem);
+    writeFileSync(join(dir, 'worker.key'), host.worker_key_pem, { mode: 0o600 });
+    const options = ['--dir', dir, '--port', `${agentPort}`, '--host-uuid', host.host_uuid];
+    agent = spawn(
+      environment.python,
+      [AGENT, ...options, '--master-port', `${master.swarmPort}`, '--fail', 'bad', '--interval', '2'],
+      { cwd: dir, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    for (const stream of [agent.stdout, agent.stderr])
+      stream?.on('data', (chunk: Buffer) => (words += chunk.toString()));
+  });
+  after(async () => {
+    if (agent && agent.exitCode === null) {
+      const exit = once(agent, 'exit');
+      agent.kill('SIGKILL');
+      await exit;
+    }
+    await master?.kill('SIGTERM');
+    await world?.close();
+  });
+
+  const hostStatus = async (): Promise<string> =>
+    ((await master.askSwarm('GET', `/swarm/hosts/${host.host_uuid}`)).body as HostView).status;
+  const deckies = async (): Promise<DeckyView[]> =>
+    ((await master.ask('GET', '/api/v1/fleet')).body as { deckies: DeckyView[] }).deckies;
+
+  it('is active with its first heartbeat', async () => {
+    await until('its first heartbeat', async () => (await hostStatus()) === 'active').catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${words}\n${master.output().slice(-1_500)}`);
+    });
+  });
+
+  it('serves a deploy to the end, and shows its deckies under its own addresses (gap B12)', async () => {
+    const accepted = await world.deploy('[a]\nservices=ssh\n[b]\nservices=smb\n');
+    assert.equal(accepted.mode, 'swarm');
+    const rows = await world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(
+      rows.map((row) => [row.decky_name, row.status, row.error]),
+      [
+        ['a', 'succeeded', null],
+        ['b', 'succeeded', null],
+      ],
+    );
+    await until('its own addresses', async () => (await deckies()).every((decky) => decky.ip.startsWith('10.99.7.')));
+  });
+
+  it('a batch that failed fails the decky that does not run, and not its neighbours', async () => {
+    const accepted = await world.deploy('[good]\nservices=ssh\n[bad]\nservices=ssh\n');
+    const rows = await world.ended(accepted.lifecycle_ids, 200_000);
+    assert.deepEqual(
+      rows.map((row) => [row.decky_name, row.status]),
+      [
+        ['good', 'succeeded'],
+        ['bad', 'failed'],
+      ],
+    );
+    assert.match(rows[1]?.error ?? '', /CalledProcessError/);
+  });
+
+  it('takes one down, and then it is gone from the fleet', async () => {
+    const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    const [row] = await world.ended([lifecycle_id]);
+    assert.deepEqual([row?.status, row?.error], ['succeeded', null]);
+    assert.deepEqual(
+      (await deckies()).filter((decky) => decky.name === 'a'),
+      [],
+    );
+  });
+});
