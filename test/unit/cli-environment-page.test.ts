@@ -7,6 +7,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ROOMS = [
   'activities',
   'adapters',
+  'agent',
   'api',
   'cli',
   'decoys',

@@ -1,0 +1,115 @@
+/** The running agent: its parts, put together, and how they begin and end. */
+import { join } from 'node:path';
+import { composeFilePath } from '../adapters/docker/compose-file.ts';
+import { Semaphore } from '../adapters/docker/semaphore.ts';
+import { createLocalEngine } from '../adapters/local-engine.ts';
+import type { Logger } from '../adapters/logger.ts';
+import { LIMITS } from '../fleet/limits.ts';
+import { createApp } from './app.ts';
+import type { AgentConfig } from './config.ts';
+import { loadIdentity } from './identity.ts';
+import { createMasterClient, trustOf } from './master-client.ts';
+import { ownNetwork } from './network.ts';
+import { WorkQueue } from './queue.ts';
+import { Renewal } from './renewal.ts';
+import { Reporter } from './reporter.ts';
+import { type AgentServer, startServer } from './server.ts';
+import { agentStatus } from './status.ts';
+import { AgentStore } from './store.ts';
+import { teardownOrder } from './take-order.ts';
+import type { Workbench } from './workbench.ts';
+
+export interface RunningAgent {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+async function openWorkbench(config: AgentConfig, logger: Logger, reported: () => void): Promise<Workbench> {
+  const { engine } = config;
+  const folder = engine.engine === 'simulated' ? 'simulated' : 'compose';
+  const [local, store] = await Promise.all([
+    createLocalEngine(engine, logger),
+    AgentStore.open(config.stateDirectory, logger),
+  ]);
+  return {
+    local,
+    store,
+    logger,
+    composePath: composeFilePath(join(engine.home, folder), engine),
+    window: new Semaphore(LIMITS.localParallel),
+    steps: new Map(),
+    network: (ipvlan) => ownNetwork(config, ipvlan),
+    reported,
+  };
+}
+
+/** Throws IdentityError where this host has not joined. `leave` ends the program, after a self-destruct. */
+export async function startAgent(config: AgentConfig, logger: Logger, leave: () => void): Promise<RunningAgent> {
+  let identity = await loadIdentity(config.directory);
+  let client = createMasterClient(trustOf(identity));
+  const bench = await openWorkbench(config, logger, () => reporter.wake());
+  const queue = new WorkQueue(bench);
+  const status = () => agentStatus({ bench, working: () => queue.working });
+  let server: AgentServer | null = null;
+  const renewal = new Renewal({
+    directory: config.directory,
+    identity: () => identity,
+    client: () => client,
+    adopt: (renewed) => {
+      identity = renewed;
+      const old = client;
+      client = createMasterClient(trustOf(renewed));
+      server?.renew(renewed);
+      old.close();
+    },
+    logger,
+  });
+  const reporter = new Reporter({
+    hostUuid: identity.facts.host_uuid,
+    heartbeatMs: config.heartbeatMs,
+    store: bench.store,
+    client: () => client,
+    status,
+    renew: renewal.request,
+    logger,
+  });
+  const app = createApp({
+    logger,
+    masterFingerprint: () => identity.facts.master_fingerprint,
+    status,
+    deckyNames: () => deckyNames(bench),
+    accept: (order) => queue.accept(order),
+    finish: (order) => queue.finish(order),
+    selfDestruct: () => void selfDestruct(queue, logger).then(leave),
+  });
+  // Whoever has the port has the state: a second agent of the same host ends here, before it touches anything.
+  server = await startServer(app, { host: config.host, port: config.port ?? identity.facts.agent_port }, identity);
+  queue.start();
+  reporter.start();
+  renewal.start();
+  const running = server;
+  return {
+    port: server.port,
+    async stop() {
+      await running.stop();
+      await queue.stop();
+      await Promise.all([reporter.stop(), renewal.stop()]);
+      client.close();
+    },
+  };
+}
+
+function deckyNames({ store }: Workbench): readonly string[] | null {
+  const names = Object.entries(store.state.deckies).flatMap(([name, { desired }]) => (desired ? [name] : []));
+  return names.length === 0 ? null : names;
+}
+
+/** Its own containers and network, nothing else: not its files, and nothing of others on the same engine. */
+async function selfDestruct(queue: WorkQueue, logger: Logger): Promise<void> {
+  logger.warn('self-destruct: the containers of this agent go, then it stops');
+  try {
+    await queue.finishAlone(teardownOrder({ decky_id: null }, new Date()));
+  } catch (error) {
+    logger.error({ err: error }, 'self-destruct: something was left');
+  }
+}

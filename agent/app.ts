@@ -1,0 +1,93 @@
+/** The agent's endpoints (wire.md 3) as one Hono app, built from injected parts. Only the master is obeyed (ours.md). */
+import type { HttpBindings } from '@hono/node-server';
+import { type Context, Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import type { Logger } from '../adapters/logger.ts';
+import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
+import { isDeckhandError } from '../fleet/errors.ts';
+import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
+import { peerOf } from './peer.ts';
+import type { OrderRecord, TeardownOrderRecord } from './state.ts';
+import { deployOrder, mutateOrder, teardownOrder } from './take-order.ts';
+import { InvalidBody, readBody } from './validation.ts';
+import { failureText } from './workbench.ts';
+
+const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+
+export interface AppDependencies {
+  readonly logger: Logger;
+  /** SHA-256 of the master's client certificate, looked up for each request: renewal changes it. */
+  readonly masterFingerprint: () => string;
+  readonly status: () => Promise<AgentStatus>;
+  /** Null where nothing is deployed. */
+  readonly deckyNames: () => readonly string[] | null;
+  readonly accept: (order: OrderRecord) => Promise<void>;
+  /** Resolves when it is down. */
+  readonly finish: (order: TeardownOrderRecord) => Promise<void>;
+  /** Removes the own containers and stops; called once the answer is on its way. */
+  readonly selfDestruct: () => void;
+}
+
+type Env = { Bindings: HttpBindings };
+type App = Hono<Env>;
+
+export function createApp(deps: AppDependencies): App {
+  const app: App = new Hono();
+  app.use(async (c, next) => {
+    const { name, fingerprint } = peerOf(c.env.incoming.socket);
+    if (name === MASTER_NAME && fingerprint === deps.masterFingerprint().toLowerCase()) return next();
+    deps.logger.warn({ peer: name, fingerprint, path: c.req.path }, 'refused: not the master');
+    return c.json({ detail: 'this agent obeys the certificate of its master only' }, 403);
+  });
+  app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: (c) => c.json({ detail: 'the body is too large' }, 413) }));
+  app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
+  app.onError((error, c) => answerError(error, c, deps.logger));
+  app.get('/health', (c) => c.json({ status: 'ok' }));
+  app.get('/status', async (c) => c.json(await deps.status()));
+  addOrders(app, deps);
+  app.post('/self-destruct', (c) => {
+    deps.selfDestruct();
+    return c.json({ status: 'self_destruct_scheduled' });
+  });
+  return app;
+}
+
+function addOrders(app: App, deps: AppDependencies): void {
+  app.post('/deploy', async (c) => {
+    const body = readBody(deployBody, await c.req.text());
+    // A dry run says that the order can be read; it is no deploy, and nothing is ever reported of it (gap C18).
+    if (!body.dry_run) await deps.accept(deployOrder(body, new Date()));
+    return c.json({ status: 'accepted', deckies: body.config.deckies.map(({ name }) => name) }, 202);
+  });
+  app.post('/mutate', async (c) => {
+    const body = readBody(mutateBody, await c.req.text());
+    const { decky_id, services } = body;
+    if (body.dry_run) return dryMutation(c, deps, { decky_id, services });
+    await deps.accept(mutateOrder(body, new Date()));
+    return c.json({ status: 'accepted', decky_id, services }, 202);
+  });
+  app.post('/teardown', async (c) => {
+    const body = readBody(teardownBody, await c.req.text());
+    await deps.finish(teardownOrder(body, new Date()));
+    return c.json({ status: 'torn_down', decky_id: body.decky_id });
+  });
+}
+
+function dryMutation(
+  c: Context<Env>,
+  deps: AppDependencies,
+  asked: { decky_id: string; services: string[] },
+): Response {
+  const names = deps.deckyNames();
+  if (names === null) return c.json({ detail: 'no active deployment' }, 404);
+  if (!names.includes(asked.decky_id))
+    return c.json({ detail: `decky '${asked.decky_id}' not found in worker state` }, 404);
+  return c.json({ status: 'dry_run', ...asked });
+}
+
+function answerError(error: Error, c: Context<Env>, logger: Logger): Response {
+  if (error instanceof InvalidBody) return c.json({ detail: error.detail }, 422);
+  if (isDeckhandError(error) && error.code === 'HostRefused') return c.json({ detail: error.message }, 409);
+  logger.error({ err: error, path: c.req.path }, 'a request failed');
+  return c.json({ detail: failureText(error, null) }, 500);
+}

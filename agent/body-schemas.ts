@@ -1,0 +1,88 @@
+/** The bodies that the agent takes: DECNET's models (config.md 1: root lax, deckies strict) and what ours adds. */
+import { z } from 'zod';
+import { DECKY_NAME_LENGTH } from '../fleet/names.ts';
+
+const DECKY_NAME = /^[A-Za-z0-9\-_.]+$/;
+
+const decky = z.strictObject({
+  name: z.string().max(DECKY_NAME_LENGTH).regex(DECKY_NAME),
+  ip: z.string(),
+  services: z.array(z.string()).min(1),
+  distro: z.string(),
+  base_image: z.string(),
+  build_base: z
+    .string()
+    .default('debian:bookworm-slim@sha256:f9c6a2fd2ddbc23e336b6257a5245e31f996953ef06cd13a59fa0a1df2d5c252'),
+  hostname: z.string(),
+  archetype: z.string().nullable().default(null),
+  service_config: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+  nmap_os: z.string().default('linux'),
+  mutate_interval: z.int().nullable().default(null),
+  last_mutated: z.number().default(0),
+  last_login_attempt: z.number().default(0),
+  host_uuid: z.string().nullable().default(null),
+});
+
+const config = z.object({
+  mode: z.enum(['unihost', 'swarm']),
+  interface: z.string(),
+  subnet: z.string(),
+  gateway: z.string(),
+  deckies: z
+    .array(decky)
+    .min(1)
+    .refine((deckies) => new Set(deckies.map(({ name }) => name)).size === deckies.length, 'a name stands there twice'),
+  log_file: z.string().nullable().default(null),
+  ipvlan: z.boolean().default(false),
+  mutate_interval: z.int().nullable().default(30),
+});
+
+const customService = z.object({
+  name: z.string(),
+  image: z.string(),
+  exec_cmd: z.string(),
+  ports: z.array(z.int()),
+});
+
+const fence = { operation_id: z.string().min(1).max(200), attempt: z.int().min(1) };
+const milliseconds = z
+  .number()
+  .min(0)
+  .max(24 * 60 * 60 * 1_000);
+const timing = {
+  min_healthy_time_ms: milliseconds,
+  healthy_deadline_ms: milliseconds,
+  progress_deadline_ms: milliseconds,
+};
+const customServices = z.record(z.string(), z.array(customService));
+
+export const deployBody = z.object({
+  config,
+  dry_run: z.boolean().default(false),
+  no_cache: z.boolean().default(false),
+  deckhand: z
+    .object({
+      ...fence,
+      ...timing,
+      deploy: z.array(z.string()),
+      remove: z.array(z.string()),
+      custom_services: customServices.default({}),
+    })
+    .optional(),
+});
+
+export const mutateBody = z.object({
+  decky_id: z.string(),
+  services: z.array(z.string()),
+  dry_run: z.boolean().default(false),
+  deckhand: z.object({ ...fence, ...timing, custom_services: customServices.default({}) }).optional(),
+});
+
+export const teardownBody = z.object({
+  decky_id: z.string().nullable().default(null),
+  deckhand: z.object(fence).optional(),
+});
+
+export type DeployBody = z.infer<typeof deployBody>;
+export type MutateBody = z.infer<typeof mutateBody>;
+export type TeardownBody = z.infer<typeof teardownBody>;

@@ -1,0 +1,165 @@
+/** One decky on this host's engine, from the start of its work to its outcome. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
+import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { DECKY_STATE, type DeckyState, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
+import { patiently } from './patience.ts';
+import { hasEndedIn, recordOf, type Timing } from './state.ts';
+import { failureText, type Job, note, specOf } from './workbench.ts';
+
+/** Between two looks at a decky that is too young; early crashes are seen by the first. */
+const LOOK_MS = 1_000;
+/** How long cleaning up after a failure may go without progress. */
+const CLEAN_UP_MS = 60_000;
+
+export interface BringUp {
+  readonly name: string;
+  readonly desired: DesiredDecky;
+  readonly network: FleetNetwork;
+  readonly operation: Exclude<Operation, 'teardown'>;
+  readonly timing: Timing;
+  /** False for a decky that only has to stay as it is: nobody waits for a report on it. */
+  readonly reported: boolean;
+}
+
+/** Brings a decky up, or back to its last good version, and notes how it ended. Throws only when aborted. */
+export async function bringUp(job: Job, work: BringUp): Promise<void> {
+  const { name, operation, desired } = work;
+  if (work.reported && hasEndedIn(job.bench.store.state, job.order, name)) return;
+  const established = recordOf(job.bench.store.state, name).established;
+  const cut = (text: string): string =>
+    job.bench.local.cutSecrets(text, established ? [desired, established] : [desired]);
+  const onStep = (text: string): void => void job.bench.steps.set(name, cut(text));
+  if (work.reported)
+    await note(job, name, { operation, status: STATUS.running, error: null, seen: DECKY_STATE.pending });
+  try {
+    await startAndWatch(job, work, onStep);
+    const versions = { desired, established: desired };
+    if (!work.reported)
+      return await job.bench.store.record((state) => void Object.assign(recordOf(state, name), versions));
+    const outcome = { operation, status: STATUS.succeeded, error: null, seen: DECKY_STATE.running };
+    await note(job, name, outcome, versions);
+  } catch (error) {
+    job.signal.throwIfAborted();
+    job.bench.logger.warn({ decky: name, err: cut(failureText(error, null)) }, 'a decky did not come up');
+    if (!work.reported) return;
+    const aftermath = await discard(job, work, established, onStep);
+    const outcome = {
+      operation,
+      status: STATUS.failed,
+      error: cut(failureText(error, aftermath.sentence)),
+      seen: aftermath.seen,
+    };
+    await note(job, name, outcome, { desired: established });
+  } finally {
+    job.bench.steps.delete(name);
+  }
+}
+
+async function startAndWatch(job: Job, work: BringUp, onStep: (text: string) => void): Promise<void> {
+  const { bench, signal } = job;
+  const spec = specOf(bench, work.desired);
+  const release = await bench.window.acquire(signal);
+  try {
+    await patiently((onProgress, within) => bench.local.engine.up(spec, work.network, { signal: within, onProgress }), {
+      progressDeadlineMs: work.timing.progressDeadlineMs,
+      signal,
+      onStep,
+    });
+  } finally {
+    release();
+  }
+  await awaitHealthy(job, spec, work.timing, onStep);
+}
+
+/** Throws ContainerExited or HealthyDeadline, with the evidence. */
+async function awaitHealthy(
+  { bench, signal }: Job,
+  spec: DeckySpec,
+  { minHealthyMs, healthyDeadlineMs }: Timing,
+  onStep: (text: string) => void,
+): Promise<void> {
+  const deadline = Date.now() + healthyDeadlineMs;
+  for (;;) {
+    const health = await bench.local.engine.health(spec, minHealthyMs, signal).catch((error: unknown) => {
+      if (!isDeckhandError(error) || !error.retryable || Date.now() >= deadline) throw error;
+      return { status: 'waiting' as const, sentence: error.message, remainingMs: LOOK_MS };
+    });
+    if (health.status === 'healthy') return;
+    if (health.status === 'failed') throw new DeckhandError('ContainerExited', health.sentence);
+    if (Date.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
+    onStep(health.sentence);
+    await sleep(Math.max(50, Math.min(LOOK_MS, health.remainingMs)), undefined, { signal });
+  }
+}
+
+interface Aftermath {
+  readonly sentence: string;
+  readonly seen: DeckyState;
+}
+
+/** After a failure: the last good version comes back, or what never came up goes. Throws only when aborted. */
+async function discard(
+  { bench, signal }: Job,
+  { name, network }: BringUp,
+  established: DesiredDecky | null,
+  onStep: (text: string) => void,
+): Promise<Aftermath> {
+  const { engine } = bench.local;
+  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, onStep };
+  try {
+    if (!established) {
+      await patiently((onProgress, within) => engine.down(name, { signal: within, onProgress }), patience);
+      return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
+    }
+    const spec = specOf(bench, established);
+    await patiently((onProgress, within) => engine.up(spec, network, { signal: within, onProgress }), patience);
+    const runs = (await engine.health(spec, 0, signal)).status === 'healthy';
+    return runs
+      ? { sentence: 'the last good version is back', seen: DECKY_STATE.running }
+      : { sentence: 'the last good version was started, and does not run', seen: DECKY_STATE.degraded };
+  } catch {
+    signal.throwIfAborted();
+    return { sentence: 'cleaning up did not work either', seen: DECKY_STATE.degraded };
+  }
+}
+
+/** Takes a decky down and forgets it. Resolves with the error, if there was one; throws only when aborted. */
+export async function takeDown(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
+  const { bench, signal } = job;
+  const onStep = (text: string): void => void bench.steps.set(name, text);
+  const release = await bench.window.acquire(signal);
+  try {
+    await patiently((onProgress, within) => bench.local.engine.down(name, { signal: within, onProgress }), {
+      progressDeadlineMs,
+      signal,
+      onStep,
+    });
+    await bench.store.record((state) => {
+      const record = state.deckies[name];
+      if (record) Object.assign(record, { desired: null, established: null });
+    });
+    return null;
+  } catch (error) {
+    signal.throwIfAborted();
+    return error;
+  } finally {
+    release();
+    bench.steps.delete(name);
+  }
+}
+
+/** As {@link takeDown}, with reports to the master. */
+export async function takeDownReported(job: Job, name: string, progressDeadlineMs: number): Promise<void> {
+  if (hasEndedIn(job.bench.store.state, job.order, name)) return;
+  const operation = OPERATION.teardown;
+  await note(job, name, { operation, status: STATUS.running, error: null, seen: DECKY_STATE.tearingDown });
+  const record = job.bench.store.state.deckies[name];
+  const versions = [record?.desired, record?.established].flatMap((version) => version ?? []);
+  const error = await takeDown(job, name, progressDeadlineMs);
+  if (error === null)
+    return note(job, name, { operation, status: STATUS.succeeded, error: null, seen: DECKY_STATE.tornDown });
+  const text = job.bench.local.cutSecrets(failureText(error, null), versions);
+  await note(job, name, { operation, status: STATUS.failed, error: text, seen: DECKY_STATE.teardownFailed });
+}

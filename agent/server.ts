@@ -1,0 +1,72 @@
+/** Serves the app over TLS to clients with a certificate of our CA, with bounds on what a slow client may cost. */
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
+import type { Hono } from 'hono';
+import type { AgentIdentity } from './identity.ts';
+
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 30_000;
+const HANDSHAKE_MS = 10_000;
+/** How long answers that are under way may take when the server stops. */
+const DRAIN_MS = 5_000;
+const IDLE_CHECK_MS = 100;
+
+export interface AgentServer {
+  readonly port: number;
+  /** New connections see the new certificate; those that are open stay. */
+  renew(identity: AgentIdentity): void;
+  stop(): Promise<void>;
+}
+
+const tlsOf = ({ certPem, keyPem, caPem }: AgentIdentity) => ({
+  cert: certPem,
+  key: keyPem,
+  ca: caPem,
+  minVersion: 'TLSv1.2' as const,
+});
+
+/** Resolves once it listens; rejects when the address is taken or not ours. */
+export async function startServer(
+  app: Hono<{ Bindings: HttpBindings }>,
+  address: { readonly host: string; readonly port: number },
+  identity: AgentIdentity,
+): Promise<AgentServer> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    createServer,
+    serverOptions: {
+      ...tlsOf(identity),
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: HANDSHAKE_MS,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: 60_000,
+    },
+  }) as Server;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    renew: (renewed) => server.setSecureContext(tlsOf(renewed)),
+    stop: () => stop(server),
+  };
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    const drained = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+    server.close(() => {
+      clearTimeout(drained);
+      clearInterval(idle);
+      resolve();
+    });
+  });
+}

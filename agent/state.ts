@@ -1,0 +1,166 @@
+/** What the agent knows, as it stands on disk, and the pure steps that change it. One document, so that every step is whole. */
+import type { DecnetConfig, Delta, Fence } from '../fleet/agent-wire.ts';
+import type { CustomService, DesiredDecky, FleetNetwork } from '../fleet/config.ts';
+import type { DeckyState, Operation, Status } from '../fleet/lifecycle.ts';
+import { hasEnded } from '../fleet/lifecycle.ts';
+
+/** In milliseconds. */
+export interface Timing {
+  readonly minHealthyMs: number;
+  readonly healthyDeadlineMs: number;
+  readonly progressDeadlineMs: number;
+}
+
+interface OrderBase extends Fence {
+  /** What repeats and later attempts are recognised by. */
+  readonly key: string;
+  /** False: from a master of DECNET; the operation's id is made up, and reports carry no fence. */
+  readonly fenced: boolean;
+  /** ISO-8601. */
+  readonly accepted_at: string;
+}
+
+export interface DeployOrderRecord extends OrderBase {
+  readonly kind: 'deploy';
+  readonly config: DecnetConfig;
+  readonly deploy: readonly string[];
+  readonly remove: readonly string[];
+  readonly custom_services: Readonly<Record<string, readonly CustomService[]>>;
+  readonly timing: Timing;
+}
+
+export interface MutateOrderRecord extends OrderBase {
+  readonly kind: 'mutate';
+  readonly decky_id: string;
+  readonly services: readonly string[];
+  /** Null: those that the decky has. */
+  readonly custom_services: readonly CustomService[] | null;
+  readonly timing: Timing;
+}
+
+export interface TeardownOrderRecord extends OrderBase {
+  readonly kind: 'teardown';
+  readonly decky_id: string | null;
+}
+
+export type OrderRecord = DeployOrderRecord | MutateOrderRecord | TeardownOrderRecord;
+
+export interface LastAttempt extends Fence {
+  readonly operation: Operation;
+  readonly status: Exclude<Status, 'pending'>;
+  readonly error: string | null;
+  readonly seen: DeckyState;
+  readonly ended_at: string | null;
+}
+
+export interface DeckyRecord {
+  /** What should run, with this host's addresses; null where nothing should. */
+  desired: DesiredDecky | null;
+  /** The version that came up last. */
+  established: DesiredDecky | null;
+  last: LastAttempt | null;
+}
+
+export interface AgentState {
+  readonly version: 1;
+  /** Number of the last delta; none is used twice. */
+  sequence: number;
+  mode: DecnetConfig['mode'];
+  network: FleetNetwork | null;
+  /** Accepted and not ended, in the order in which they are worked off. */
+  orders: OrderRecord[];
+  /** By key: the highest attempt that was accepted, and of which kind. */
+  attempts: Record<string, { attempt: number; kind: OrderRecord['kind']; accepted_at: string }>;
+  deckies: Record<string, DeckyRecord>;
+  /** Deltas that the master has not acknowledged, oldest first. */
+  outbox: Outgoing[];
+}
+
+/** The number stands beside the delta, since one for a master of DECNET carries none. */
+export interface Outgoing {
+  readonly sequence: number;
+  readonly delta: Delta;
+}
+
+export const emptyState = (): AgentState => ({
+  version: 1,
+  sequence: 0,
+  mode: 'swarm',
+  network: null,
+  orders: [],
+  attempts: {},
+  deckies: {},
+  outbox: [],
+});
+
+/** `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. */
+export type Acceptance = 'fresh' | 'repeat' | 'stale';
+
+export function judgeOrder(state: AgentState, order: OrderRecord): Acceptance {
+  const known = state.attempts[order.key];
+  if (!known || order.attempt > known.attempt) return 'fresh';
+  if (order.attempt < known.attempt) return 'stale';
+  return known.kind === order.kind ? 'repeat' : 'fresh';
+}
+
+/** Takes the order into the queue, in the place of earlier attempts of the same operation that nobody works on. */
+export function acceptOrder(state: AgentState, order: OrderRecord, working: OrderRecord | null): void {
+  const { key, attempt, kind, accepted_at } = order;
+  state.orders = [...state.orders.filter((queued) => queued === working || queued.key !== key), order];
+  state.attempts[key] = { attempt, kind, accepted_at };
+}
+
+export const sameAttempt = (one: Fence, other: Fence): boolean =>
+  one.operation_id === other.operation_id && one.attempt === other.attempt;
+
+export const recordOf = (state: AgentState, name: string): DeckyRecord => {
+  state.deckies[name] ??= { desired: null, established: null, last: null };
+  return state.deckies[name];
+};
+
+/** True when this order has brought the decky to an end already, before a restart. */
+export function hasEndedIn(state: AgentState, order: OrderRecord, name: string): boolean {
+  const last = state.deckies[name]?.last;
+  return last != null && sameAttempt(last, order) && hasEnded(last.status);
+}
+
+export interface Outcome {
+  readonly operation: Operation;
+  readonly status: Exclude<Status, 'pending'>;
+  readonly error: string | null;
+  readonly seen: DeckyState;
+}
+
+/** Notes how a decky stands in an order, with the delta that tells the master. A `running` that nobody fetched is dropped at the end. */
+export function noteOutcome(state: AgentState, order: OrderRecord, name: string, outcome: Outcome, now: Date): void {
+  const ended = hasEnded(outcome.status);
+  const { operation_id, attempt } = order;
+  recordOf(state, name).last = { operation_id, attempt, ...outcome, ended_at: ended ? now.toISOString() : null };
+  state.sequence += 1;
+  const delta: Delta = {
+    decky_name: name,
+    operation: outcome.operation,
+    status: outcome.status,
+    ...(outcome.error === null ? {} : { error: outcome.error }),
+    ...(ended ? { completed_at: now.toISOString() } : {}),
+    ...(order.fenced
+      ? { operation_id, attempt, sequence: state.sequence, ...(ended ? { seen: outcome.seen } : {}) }
+      : {}),
+  };
+  const superseded = (old: Outgoing): boolean =>
+    ended && old.delta.status === 'running' && old.delta.decky_name === name;
+  state.outbox = [...state.outbox.filter((old) => !superseded(old)), { sequence: state.sequence, delta }];
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** Forgets what ended more than a day ago: outcomes of deckies that are gone, and attempts that nobody will repeat. */
+export function prune(state: AgentState, now: Date): void {
+  const old = (at: string | null): boolean => at !== null && now.getTime() - Date.parse(at) > DAY_MS;
+  const queued = new Set(state.orders.map((order) => order.key));
+  for (const [key, { accepted_at }] of Object.entries(state.attempts))
+    if (!queued.has(key) && old(accepted_at)) delete state.attempts[key];
+  for (const [name, record] of Object.entries(state.deckies))
+    if (!record.desired && !record.established && (!record.last || old(record.last.ended_at)))
+      delete state.deckies[name];
+}

@@ -1,0 +1,156 @@
+/** What the agent says of itself: DECNET's status (wire.md 3), looked up on the engine, and our report beside it. */
+import { createHash } from 'node:crypto';
+import type { DeckyObservation } from '../adapters/docker/engine.ts';
+import type { AgentDecky, AgentReport, AgentStatus } from '../fleet/agent-wire.ts';
+import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
+import { DECKY_STATE, type DeckyState, OPERATION, type Operation, type Status } from '../fleet/lifecycle.ts';
+import { serviceKey } from '../fleet/names.ts';
+import packageJson from '../package.json' with { type: 'json' };
+import { type AgentState, type DeckyRecord, hasEndedIn, type OrderRecord } from './state.ts';
+import { specOf, WHOLE_ENGINE, type Workbench } from './workbench.ts';
+
+export const AGENT_VERSION: string = packageJson.version;
+
+/** What the engine says of one decky. */
+interface Sight {
+  readonly observation: DeckyObservation;
+  readonly spec: DeckySpec;
+}
+
+/** By name; null where the engine does not answer. */
+type Sights = ReadonlyMap<string, Sight> | null;
+
+export interface StatusSource {
+  readonly bench: Workbench;
+  readonly working: () => OrderRecord | null;
+}
+
+export async function agentStatus({ bench, working }: StatusSource): Promise<AgentStatus> {
+  const { state } = bench.store;
+  const present = Object.entries(state.deckies).flatMap(([name, { desired }]) => (desired ? [{ name, desired }] : []));
+  const sights = await look(bench, present);
+  const deckhand = report(bench, working(), sights);
+  if (present.length === 0) return { deployed: false, deckies: [], deckhand };
+  return {
+    deployed: true,
+    mode: state.mode,
+    compose_path: bench.composePath,
+    deckies: present.map(({ desired }) => desired.config),
+    runtime: Object.fromEntries(
+      present.flatMap(({ name, desired }) => (sights ? [[name, runtimeOf(desired.config, sights.get(name))]] : [])),
+    ),
+    deckhand,
+  };
+}
+
+async function look(bench: Workbench, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Sights> {
+  const specs = present.flatMap(({ desired }) => describable(bench, desired));
+  try {
+    const seen = await bench.local.engine.observe(specs);
+    return new Map(
+      seen.flatMap((observation, at) => {
+        const spec = specs[at];
+        return spec ? [[observation.decky, { observation, spec }] as const] : [];
+      }),
+    );
+  } catch (error) {
+    bench.logger.warn({ err: error }, 'the engine does not say what runs');
+    return null;
+  }
+}
+
+function describable(bench: Workbench, decky: DesiredDecky): DeckySpec[] {
+  try {
+    return [specOf(bench, decky)];
+  } catch {
+    return [];
+  }
+}
+
+/** Without a running base the services have no address: it counts, although DECNET looks at services only. */
+function runtimeOf(config: DeckyConfig, sight: Sight | undefined) {
+  const states = new Map(sight?.observation.containers.map(({ service, state }) => [service, state]));
+  const services = config.services.map(
+    (name) => [name, states.get(serviceKey(config.name, name)) ?? 'absent'] as const,
+  );
+  const running = states.get(config.name) === 'running' && services.every(([, state]) => state === 'running');
+  return { running, services: Object.fromEntries(services) };
+}
+
+function report(bench: Workbench, working: OrderRecord | null, sights: Sights): AgentReport {
+  const { state } = bench.store;
+  const ended = Object.entries(state.deckies).map(([name, record]) => [name, describe(name, record, sights)] as const);
+  // The first of several orders is the one that is worked on: it is described last, and stays.
+  const open = [...state.orders]
+    .reverse()
+    .flatMap((order) => openDeckies(bench, state, order, order === working, sights));
+  return {
+    version: AGENT_VERSION,
+    network: state.network,
+    work: state.orders.map((order) => ({
+      operation_id: order.operation_id,
+      attempt: order.attempt,
+      kind: order.kind,
+      state: order === working ? 'working' : 'queued',
+    })),
+    deckies: Object.fromEntries([...ended, ...open]),
+    unreported: state.outbox.length,
+  };
+}
+
+function describe(name: string, record: DeckyRecord, sights: Sights): AgentDecky {
+  const { last } = record;
+  return {
+    operation_id: last?.operation_id ?? '',
+    attempt: last?.attempt ?? 0,
+    operation: last?.operation ?? OPERATION.deploy,
+    status: last?.status ?? 'succeeded',
+    error: last?.error ?? null,
+    step: null,
+    ...seenOf(name, record, sights),
+  };
+}
+
+function seenOf(
+  name: string,
+  { desired, last }: DeckyRecord,
+  sights: Sights,
+): { seen: DeckyState; config_hash: string | null } {
+  const known = last?.seen ?? DECKY_STATE.pending;
+  if (!desired || !sights) return { seen: known, config_hash: null };
+  const sight = sights.get(name);
+  if (!sight || sight.observation.containers.length === 0) return { seen: DECKY_STATE.failed, config_hash: null };
+  if (!sight.observation.asSpecified) return { seen: DECKY_STATE.degraded, config_hash: null };
+  return { seen: DECKY_STATE.running, config_hash: hashOf(sight.spec) };
+}
+
+const hashOf = (spec: DeckySpec): string => createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+
+/** Deckies that an order is about and that have not ended in it. */
+function openDeckies(
+  bench: Workbench,
+  state: AgentState,
+  order: OrderRecord,
+  isWorking: boolean,
+  sights: Sights,
+): (readonly [string, AgentDecky])[] {
+  return subjects(order)
+    .filter(([name]) => !hasEndedIn(state, order, name))
+    .map(([name, operation]) => {
+      const record = state.deckies[name] ?? { desired: null, established: null, last: null };
+      const step = isWorking ? (bench.steps.get(name) ?? bench.steps.get(WHOLE_ENGINE) ?? null) : null;
+      const status: Status = isWorking && bench.steps.has(name) ? 'running' : 'pending';
+      const { operation_id, attempt } = order;
+      return [name, { operation_id, attempt, operation, status, error: null, step, ...seenOf(name, record, sights) }];
+    });
+}
+
+function subjects(order: OrderRecord): (readonly [string, Operation])[] {
+  if (order.kind === 'mutate') return [[order.decky_id, OPERATION.mutate]];
+  if (order.kind === 'teardown') return order.decky_id === null ? [] : [[order.decky_id, OPERATION.teardown]];
+  return [
+    ...order.deploy.map((name) => [name, OPERATION.deploy] as const),
+    ...order.remove.map((name) => [name, OPERATION.teardown] as const),
+  ];
+}
