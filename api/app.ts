@@ -22,6 +22,7 @@ import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addSettingsRoutes } from './routes/settings.ts';
 import { addSwarmRoutes } from './routes/swarm.ts';
+import { addSwarmBundleRoutes } from './routes/swarm-bundles.ts';
 import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addUserRoutes } from './routes/users.ts';
@@ -40,6 +41,7 @@ const ROUTES: readonly AddRoutes[] = [
   addSystemRoutes,
   addSwarmRoutes,
   addSwarmEnrollmentRoutes,
+  addSwarmBundleRoutes,
   addHealthRoutes,
   addDocsRoutes,
 ];

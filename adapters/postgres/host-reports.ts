@@ -1,8 +1,12 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
 import type { DeckyState, Operation } from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
 
+/** SQLSTATEs: the host was removed while its report was taken in; two transactions waited for each other. */
+const FOREIGN_KEY_VIOLATION = '23503';
+const DEADLOCK = '40P01';
 /** A report that was taken in counts as known for so long: what others changed meanwhile is mended then at the latest. */
 const TAKEN_FOR = '5 minutes';
 
@@ -78,6 +82,19 @@ export interface HostReports {
   /** The open rows of these deckies on this host. */
   openRows(uuid: string, names: readonly string[], withSecrets: readonly string[]): Promise<ReportableRow[]>;
   shards(filter?: { readonly hostUuid?: string; readonly state?: string }): Promise<ShardView[]>;
+  /** What the master itself knows of deckies that it sent or asked about; the next heartbeat writes what is seen. */
+  note(uuid: string, shards: readonly NotedShard[]): Promise<void>;
+  /** All shards of the host, or the one of that name. */
+  mark(uuid: string, deckyName: string | null, state: DeckyState, lastError: string | null): Promise<void>;
+  forget(uuid: string, deckyName: string | null): Promise<void>;
+  /** True while an operation of a workflow has the host's lane, or waits for it. */
+  isBusy(uuid: string): Promise<boolean>;
+}
+
+export interface NotedShard {
+  readonly config: DeckyConfig;
+  readonly state: DeckyState;
+  readonly lastError: string | null;
 }
 
 export function createHostReports(sql: Sql): HostReports {
@@ -93,9 +110,21 @@ export function createHostReports(sql: Sql): HostReports {
         returning ${host}`;
       return row ?? null;
     },
-    take: (uuid, hostName, report) => take(sql, uuid, hostName, report),
+    async take(uuid, hostName, report) {
+      try {
+        return await take(sql, uuid, hostName, report);
+      } catch (error) {
+        const { code } = error as { code?: string };
+        if (code === FOREIGN_KEY_VIOLATION) return null;
+        if (code !== DEADLOCK) throw error;
+        throw new DeckhandError('Unavailable', 'The report met another change of the fleet. Send it again.', {
+          cause: error,
+        });
+      }
+    },
     openRows: (uuid, names, withSecrets) => openRows(sql, uuid, names, withSecrets),
     shards: (filter = {}) => shards(sql, filter),
+    ...notes(sql),
   };
 }
 
@@ -218,3 +247,46 @@ const describe = (config: DeckyConfig | null): Described => ({
   mutate_interval: config?.mutate_interval ?? null,
   last_mutated: config?.last_mutated ?? 0,
 });
+
+/** DECNET's bound for a shard's error. */
+const LONGEST_ERROR = 512;
+
+function notes(sql: Sql): Pick<HostReports, 'note' | 'mark' | 'forget' | 'isBusy'> {
+  const ofDecky = (deckyName: string | null) => (deckyName === null ? sql`true` : sql`decky_name = ${deckyName}`);
+  /** The next report is taken in wholly, also when the host says the same as before. */
+  const lookAgain = (uuid: string) => sql`update swarm_hosts set report_hash = null where uuid = ${uuid}`;
+  return {
+    async note(uuid, noted) {
+      if (noted.length === 0) return;
+      const rows = noted.map(({ config, state, lastError }) => ({
+        decky_name: config.name,
+        services: config.services,
+        decky_config: config,
+        decky_ip: config.ip,
+        state,
+        last_error: lastError?.slice(0, LONGEST_ERROR) ?? null,
+      }));
+      await sql`
+        insert into decky_shards (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error)
+        select ${uuid}, r.* from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(rows)))}) as r
+          (decky_name text, services jsonb, decky_config jsonb, decky_ip text, state text, last_error text)
+        on conflict (host_uuid, decky_name) do update set services = excluded.services, updated_at = now(),
+          decky_config = excluded.decky_config, decky_ip = excluded.decky_ip, state = excluded.state, last_error = excluded.last_error`;
+      await lookAgain(uuid);
+    },
+    async mark(uuid, deckyName, state, lastError) {
+      await sql`
+        update decky_shards set state = ${state}, last_error = ${lastError?.slice(0, LONGEST_ERROR) ?? null}, updated_at = now()
+        where host_uuid = ${uuid} and ${ofDecky(deckyName)}`;
+      await lookAgain(uuid);
+    },
+    async forget(uuid, deckyName) {
+      await sql`delete from decky_shards where host_uuid = ${uuid} and ${ofDecky(deckyName)}`;
+      await lookAgain(uuid);
+    },
+    async isBusy(uuid) {
+      const [ticket] = await sql`select 1 from host_tickets where host_uuid = ${uuid} and closed_at is null limit 1`;
+      return ticket !== undefined;
+    },
+  };
+}

@@ -54,3 +54,11 @@ export const ShardView = z
     last_seen: time.nullable(),
   })
   .openapi('Shard');
+
+export const TeardownAccepted = z.object({
+  host_uuid: z.string(),
+  host_name: z.string(),
+  decky_id: z.string().nullable(),
+  accepted: z.literal(true),
+  detail: z.string(),
+});

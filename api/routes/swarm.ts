@@ -3,12 +3,14 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
+import { DeckyName } from '../schemas.ts';
 import { decommission, HOST_NOT_FOUND } from '../swarm/hosts.ts';
+import { refuseBusy, takeDown } from '../swarm/orders.ts';
 import type { SwarmApiPorts } from '../swarm/ports.ts';
 import { probeAll } from '../swarm/probes.ts';
 import { hostView, isoTime } from '../swarm/views.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
-import { HostUuid, HostView, ShardView } from './swarm-schemas.ts';
+import { HostUuid, HostView, ShardView, TeardownAccepted } from './swarm-schemas.ts';
 
 const list = (deps: RouteDependencies) =>
   createRoute({
@@ -96,6 +98,30 @@ const shards = (deps: RouteDependencies) =>
     responses: { 200: { description: 'By name.', content: json(z.array(ShardView)) }, ...refusals(401, 403) },
   });
 
+const teardown = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'post',
+    path: `${PREFIX}/swarm/hosts/{uuid}/teardown`,
+    tags: ['swarm'],
+    summary: 'Take down what runs on a host, or one decky of it',
+    request: {
+      params: z.object({ uuid: HostUuid }),
+      body: {
+        required: true,
+        content: json(z.object({ decky_id: DeckyName.nullable().default(null) }), { decky_id: null }),
+      },
+    },
+    responses: {
+      202: {
+        description: 'The agent is asked; what the host reports says how it ended.',
+        content: json(TeardownAccepted),
+      },
+      ...refusals(400, 401, 403, 404, 409, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
 const ours = (host: Host) => ({
   ...hostView(host),
   draining: host.draining,
@@ -144,6 +170,19 @@ export const addSwarmRoutes: AddRoutes = (app, deps) => {
   app.openapi(remove(deps), async (c) => {
     await decommission(swarm, c.req.valid('param').uuid, c.req.valid('query').self_destruct === 'true');
     return c.body(null, 204);
+  });
+
+  app.openapi(teardown(deps), async (c) => {
+    const host = await existing(swarm, c.req.valid('param').uuid);
+    const { decky_id } = c.req.valid('json');
+    await refuseBusy(swarm, host);
+    const { log } = c.var;
+    takeDown(swarm, host, decky_id).then(
+      ({ ok, detail }) => ok || log.warn({ host: host.name, detail }, 'teardown of a host failed'),
+      (error: unknown) => log.error({ err: error, host: host.name }, 'teardown of a host failed'),
+    );
+    const detail = `The agent of ${host.name} is asked to take ${decky_id ?? 'everything'} down.`;
+    return c.json({ host_uuid: host.uuid, host_name: host.name, decky_id, accepted: true as const, detail }, 202);
   });
 
   app.openapi(shards(deps), async (c) => {

@@ -10,6 +10,7 @@ import { enroll, join, renew } from './enrollment.ts';
 import { operatorGate } from './gate.ts';
 import { heartbeat } from './heartbeat.ts';
 import { listHosts, listShards, removeHost, showHost } from './hosts.ts';
+import { check, deploy, teardown } from './orders.ts';
 import type { ControllerDependencies } from './ports.ts';
 import { Unprocessable } from './unprocessable.ts';
 
@@ -67,5 +68,8 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.get('/swarm/hosts', ...operator, listHosts(deps));
   app.get('/swarm/hosts/:uuid', ...operator, showHost(deps));
   app.delete('/swarm/hosts/:uuid', ...operator, removeHost(deps));
+  app.post('/swarm/deploy', ...operator, deploy(deps));
+  app.post('/swarm/teardown', ...operator, teardown(deps));
+  app.post('/swarm/check', ...operator, check(deps));
   app.get('/swarm/deckies', ...operator, listShards(deps));
 }

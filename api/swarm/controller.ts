@@ -16,6 +16,7 @@ import type { Guard } from '../auth/guard.ts';
 import type { ApiConfig } from '../config.ts';
 import type { RunningServer } from '../server.ts';
 import { createSwarmApp } from './app.ts';
+import { createBundles } from './bundles.ts';
 import { startListener } from './listener.ts';
 import { controllerNames } from './names.ts';
 import type { SwarmApiPorts } from './ports.ts';
@@ -35,13 +36,15 @@ export async function openSwarm(config: ApiConfig, { sql }: SwarmParts): Promise
   const authority = await openAuthority(config.DECKHAND_CA_DIR ?? join(config.DECKHAND_HOME, 'ca'));
   const agents = createAgentClient(() => authority.master(), { verifyHostname: config.DECKHAND_VERIFY_HOSTNAME });
   const [name] = controllerNames(config.DECKHAND_SWARM_HOST, config.DECKHAND_MASTER_HOST);
+  const controller = { name, port: config.DECKHAND_SWARM_PORT };
   return {
     authority,
     agents,
+    controller,
     hosts: createHostStore(sql),
     reports: createHostReports(sql),
     tokens: createEnrollmentTokens(sql),
-    controller: { name, port: config.DECKHAND_SWARM_PORT },
+    bundles: createBundles(authority, createHostStore(sql), controller),
     plainBundles: config.DECKHAND_PLAIN_BUNDLES,
   };
 }
@@ -74,6 +77,7 @@ export async function startController(
     authority: ports.authority,
     logger,
   });
+  ports.controller.port = server.port;
   const stopping = new AbortController();
   const watching = watchSilence(ports.hosts, logger, notReady, stopping.signal);
   return { port: server.port, stop: () => stopAll(server, ports.agents, stopping, watching) };

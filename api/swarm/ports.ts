@@ -8,6 +8,7 @@ import type { HostReports } from '../../adapters/postgres/host-reports.ts';
 import type { HostStore } from '../../adapters/postgres/hosts.ts';
 import type { ReportSignals } from '../../adapters/temporal/reports.ts';
 import type { Guard } from '../auth/guard.ts';
+import type { Bundles } from './bundles.ts';
 
 /** Shared by the listener on 8770 and `/api/v1/swarm`. */
 export interface SwarmPorts {
@@ -31,8 +32,15 @@ export interface ControllerDependencies extends SwarmPorts {
 /** What `/api/v1/swarm` has besides. */
 export interface SwarmApiPorts extends SwarmPorts {
   readonly tokens: EnrollmentTokens;
-  /** Where hosts find the swarm controller. */
-  readonly controller: { readonly name: string; readonly port: number };
+  readonly controller: Controller;
+  readonly bundles: Bundles;
   /** DECKHAND_PLAIN_BUNDLES. */
   readonly plainBundles: boolean;
+}
+
+/** Where hosts find the swarm controller. */
+export interface Controller {
+  readonly name: string;
+  /** Written once it listens, where any free one was asked for. */
+  port: number;
 }

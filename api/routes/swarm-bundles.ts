@@ -1,0 +1,102 @@
+/** DECNET's enrolment by bundle (wire.md 4.4). A bundle carries a private key: over plain HTTP it stays on this machine. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { BUNDLE_NAME_PATTERN, HOST_ADDRESS_PATTERN } from '../../fleet/host-names.ts';
+import { FailureLimit } from '../auth/failure-limit.ts';
+import type { ApiEnv } from '../environment.ts';
+import { TooManyAttempts } from '../errors.ts';
+import { json, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
+import { bootstrapScript } from '../swarm/bundle-files.ts';
+import type { OpenBundle } from '../swarm/bundles.ts';
+import { addressOf, isLoopback } from '../swarm/peer.ts';
+import { isoTime } from '../swarm/views.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+
+const BUNDLES_PER_MINUTE = { failures: 10, windowMs: 60_000 };
+const PATH = `${PREFIX}/swarm/enroll-bundle`;
+
+const BundleBody = z.object({
+  master_host: z.string().regex(HOST_ADDRESS_PATTERN).openapi({ example: '192.0.2.1' }),
+  agent_name: z.string().regex(BUNDLE_NAME_PATTERN).openapi({ example: 'rack4-1' }),
+  with_updater: z.boolean().default(true),
+  use_ipvlan: z.boolean().default(false),
+  services_ini: z.string().max(65_536).nullable().default(null),
+});
+
+const create = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'post',
+    path: PATH,
+    tags: ['swarm'],
+    summary: 'Enrol a host with an agent of DECNET: one command to be run on it',
+    request: {
+      body: { required: true, content: json(BundleBody, { master_host: '192.0.2.1', agent_name: 'rack4-1' }) },
+    },
+    responses: {
+      201: {
+        description: 'Good for five minutes, once.',
+        content: json(
+          z.object({ token: z.string(), command: z.string(), expires_at: z.string(), host_uuid: z.string() }),
+        ),
+      },
+      ...refusals(400, 401, 403, 409, 422),
+      ...unsupportedMediaType,
+      ...tooManyAttempts,
+    },
+  });
+
+const notFound = (): DeckhandError => new DeckhandError('NotFound', 'The bundle is unknown, expired or was fetched.');
+
+export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
+  const { swarm } = deps;
+  if (swarm === undefined) return;
+  const limit = new FailureLimit(BUNDLES_PER_MINUTE);
+
+  const refusePlain = (c: Context<ApiEnv>): void => {
+    if (swarm.plainBundles || c.env.incoming === undefined || isLoopback(addressOf(c))) return;
+    throw new DeckhandError(
+      'Forbidden',
+      'A bundle carries a private key, and this is plain HTTP from another machine. Use `deckhand host enroll`, or allow it by DECKHAND_PLAIN_BUNDLES=true.',
+    );
+  };
+
+  app.openapi(create(deps), async (c) => {
+    refusePlain(c);
+    const wait = limit.retryAfterSeconds([c.var.user.uuid]);
+    if (wait !== null) throw new TooManyAttempts('Too many bundles; ten a minute are made.', wait);
+    limit.recordFailure([c.var.user.uuid]);
+    const body = c.req.valid('json');
+    const { token, hostUuid, expiresAt } = await swarm.bundles.create({
+      masterHost: body.master_host,
+      agentName: body.agent_name,
+      withUpdater: body.with_updater,
+      useIpvlan: body.use_ipvlan,
+      servicesIni: body.services_ini,
+    });
+    const command = `curl -fsSL ${urlOf(c, body.master_host)}/${token}.sh | sudo sh`;
+    return c.json({ token, command, expires_at: isoTime(expiresAt), host_uuid: hostUuid }, 201);
+  });
+
+  app.get(`${PATH}/:file{[\\w-]+\\.(sh|tgz)}`, async (c) => {
+    refusePlain(c);
+    const [token = '', kind] = c.req.param('file').split('.');
+    const bundle: OpenBundle | null = swarm.bundles.find(token);
+    if (bundle === null) throw notFound();
+    if (kind === 'sh')
+      return c.body(bootstrapScript(`${urlOf(c, bundle.masterHost)}/${token}.tgz`), 200, {
+        'content-type': 'text/x-shellscript',
+      });
+    const tarball = await swarm.bundles.take(token, addressOf(c) ?? '127.0.0.1');
+    if (tarball === null) throw notFound();
+    return c.body(new Uint8Array(tarball), 200, { 'content-type': 'application/gzip' });
+  });
+};
+
+/** As the client reached us, but by the name that hosts know the master by. */
+function urlOf(c: Context<ApiEnv>, masterHost: string): string {
+  const { protocol, port } = new URL(c.req.url);
+  const host = masterHost.includes(':') ? `[${masterHost}]` : masterHost;
+  return `${protocol}//${host}${port === '' ? '' : `:${port}`}${PATH}`;
+}
