@@ -22,6 +22,7 @@ import { CLEAN_UP } from './profiles.ts';
 import { runShards } from './run-shards.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
+import { Waits } from './waits.ts';
 
 /** Children of creations at the same time; the window of twelve deckies is shared out among them. */
 const CHILDREN = 4;
@@ -36,10 +37,11 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   if (!acceptance.accepted) return refused(acceptance);
   const local = acceptance.parts.filter((part) => !part.hostUuid);
   const shards = acceptance.parts.filter((part) => part.hostUuid);
+  const waits = new Waits();
   const counts = add(
     await Promise.all([
-      ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane)] : []),
-      ...(shards.length > 0 ? [runShards(input, acceptance, shards, places)] : []),
+      ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),
+      ...(shards.length > 0 ? [runShards(input, acceptance, shards, places, waits)] : []),
     ]),
   );
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
@@ -64,23 +66,18 @@ async function runLocal(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
   lane: Lane,
+  waits: Waits,
 ): Promise<LocalSummary> {
   try {
     if (!acceptance.turn) {
-      setCurrentDetails(
-        '**Waiting for** its turn on the Docker Engine: an operation that was accepted before still works there',
-      );
+      waits.begin('turn', 'its turn on the Docker Engine: an operation that was accepted before still works there');
       await lane.enter(LOCAL_HOST);
+      waits.end('turn');
     }
     // A failure here is told by each decky that can't come up.
     if (acceptance.networkMoved)
       await onEngine(CLEAN_UP, 'leave the old network').leaveNetwork().catch(unlessCancelled);
-    setCurrentDetails(
-      acceptance.parts
-        .map((part) => `**Waiting for** \`${part.workflowId}\`: ${part.names.length} deckies`)
-        .join('\n\n'),
-    );
-    return await runParts(input, acceptance);
+    return await runParts(input, acceptance, waits);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
     return await CancellationScope.nonCancellable(() => settleRows(acceptance.parts, CANCELLED));
@@ -93,16 +90,24 @@ async function runLocal(
 async function runParts(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
+  waits: Waits,
 ): Promise<LocalSummary> {
   const first = acceptance.parts.filter((part) => part.removals);
   const rest = acceptance.parts.filter((part) => !part.removals);
   const summaries: LocalSummary[] = [];
-  for (const part of first) summaries.push(await runPart(input, acceptance, part, LIMITS.localParallel));
+  for (const part of acceptance.parts)
+    waits.begin(part.workflowId, `\`${part.workflowId}\`: ${part.names.length} deckies`);
+  const run = async (part: LocalPart, parallel: number): Promise<LocalSummary> => {
+    const summary = await runPart(input, acceptance, part, parallel);
+    waits.end(part.workflowId);
+    return summary;
+  };
+  for (const part of first) summaries.push(await run(part, LIMITS.localParallel));
   const lanes = Math.max(1, Math.min(CHILDREN, rest.length));
   const queue = [...rest];
   const worker = async (): Promise<void> => {
     for (let part = queue.shift(); part; part = queue.shift())
-      summaries.push(await runPart(input, acceptance, part, Math.floor(LIMITS.localParallel / lanes)));
+      summaries.push(await run(part, Math.floor(LIMITS.localParallel / lanes)));
   };
   await Promise.all(Array.from({ length: lanes }, worker));
   return add(summaries);

@@ -11,6 +11,7 @@ import type { Places } from './places.ts';
 import { shardAttributes } from './search-attributes.ts';
 import { lostTransitions } from './settle-lost.ts';
 import type { ShardSummary } from './shard.ts';
+import type { Waits } from './waits.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 type Limits = NonNullable<Accepted['rollout']>;
@@ -23,6 +24,7 @@ export async function runShards(
   acceptance: Accepted,
   parts: readonly LocalPart[],
   places: Places,
+  waits: Waits,
 ): Promise<ShardSummary> {
   const rollout = acceptance.rollout ?? ROLLOUT_DEFAULTS;
   const width = widthOf(rollout.maxParallel, parts.length);
@@ -43,11 +45,16 @@ export async function runShards(
       const place = bounded ? part.turn === true : null;
       try {
         if (place) await places.take(hostUuid);
+        waits.begin(
+          part.workflowId,
+          `\`${part.workflowId}\`: ${part.names.length} deckies on host ${part.hostName ?? hostUuid}`,
+        );
         return await runShard(input, rollout, part, place);
       } catch (failure) {
         return await CancellationScope.nonCancellable(() => endRows(part, input.operationId, failure));
       } finally {
         left -= 1;
+        waits.end(part.workflowId);
         places.leave(hostUuid);
       }
     }),

@@ -32,11 +32,22 @@ describe('a deploy over hosts', function () {
     return made;
   }
 
-  it('is a child per host, found by HostUuid, that sends the whole set and ends with the reports', async () => {
+  it('is a child per host, found by HostUuid, that says what it waits for, sends the whole set and ends with the reports', async () => {
     const [h1, h2] = [await agent('h1'), await agent('h2')];
-    for (const one of [h1, h2]) one.onDeploy = () => one.report('succeeded');
     const accepted = await world.deploy(ini('a', 'b', 'c'));
     assert.equal(accepted.mode, 'swarm');
+    const child = shardWorkflowId(accepted.deployment_id, h1.hostUuid);
+    const details = async (workflowId: string): Promise<string> => {
+      const handle = world.temporal.client.workflow.getHandle(workflowId);
+      return (await handle.query<{ currentDetails?: string }>('__temporal_workflow_metadata')).currentDetails ?? '';
+    };
+    await until('the child says what it waits for', async () =>
+      /\*\*Waiting for\*\* reports of host `h1` on a, c/.test(await details(child).catch(() => '')),
+    );
+    const parent = await details(deployWorkflowId(accepted.deployment_id));
+    assert.match(parent, /2 open/);
+    assert.match(parent, new RegExp(`Waiting for\\*\\* \`${child}\`: 2 deckies on host h1`));
+    for (const one of [h1, h2]) await one.report('succeeded');
     const rows = await world.ended(accepted.lifecycle_ids);
     assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
     assert.deepEqual(
@@ -82,14 +93,21 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(h1.teardowns, ['a']);
   });
 
-  it('A7: a report that was lost is found out by asking the agent', async () => {
-    const h1 = await agent('h1');
-    const accepted = await world.deploy(ini('a'));
-    await until('h1 has the order', () => h1.orders.length === 1);
-    const [order] = h1.orders;
-    assert.ok(order);
-    h1.status = doneStatus(order);
-    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded' });
+  it('A7: a report that was lost is found out by asking the agent, and one that forgot the order gets it again', async () => {
+    const [h1, h2] = [await agent('h1'), await agent('h2')];
+    h1.onDeploy = (order) => {
+      h1.status = doneStatus(order);
+    };
+    const nothing = { version: 't', network: null, work: [], deckies: {}, unreported: 0 };
+    h2.status = { deployed: false, deckies: [], deckhand: nothing };
+    h2.onDeploy = (order) => (order.deckhand?.attempt === 2 ? h2.report('succeeded') : undefined);
+    const accepted = await world.deploy(ini('a', 'b'));
+    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded', b: 'succeeded' });
+    assert.equal(h1.orders.length, 1);
+    assert.deepEqual(
+      h2.orders.map((order) => order.deckhand?.attempt),
+      [1, 2],
+    );
   });
 
   it('A8: reports of an earlier attempt, overtaken ones and those of nobody’s row change nothing', async () => {
@@ -104,22 +122,6 @@ describe('a deploy over hosts', function () {
     assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
     await h1.report('succeeded', ['a'], { sequence: 12 });
     assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded', b: 'succeeded' });
-  });
-
-  it('an agent that forgot the order gets it again, as a new attempt', async () => {
-    const h1 = await agent('h1');
-    h1.onDeploy = (order) => (order.deckhand?.attempt === 2 ? h1.report('succeeded') : undefined);
-    h1.status = {
-      deployed: false,
-      deckies: [],
-      deckhand: { version: 't', network: null, work: [], deckies: {}, unreported: 0 },
-    };
-    const accepted = await world.deploy(ini('a'));
-    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded' });
-    assert.deepEqual(
-      h1.orders.map((order) => order.deckhand?.attempt),
-      [1, 2],
-    );
   });
 
   it('A5: a host that never answers ends its rows as HostLost, and the others are done long before', async () => {
@@ -197,6 +199,7 @@ describe('a deploy over hosts', function () {
     const mixed = await world.deploy(ini('here', 'there'), { replace: true });
     const rows = await world.ended([mixed.lifecycle_ids[0] ?? '']);
     assert.deepEqual(statuses(rows), { here: 'succeeded' });
+    await until('h1 has the order', () => h1.orders.length === 1);
     assert.equal((await world.rows([mixed.lifecycle_ids[1] ?? '']))[0]?.status, 'running');
     await h1.report('succeeded');
     assert.deepEqual(statuses(await world.ended(mixed.lifecycle_ids)), { here: 'succeeded', there: 'succeeded' });
