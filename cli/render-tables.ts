@@ -104,7 +104,8 @@ function networkLine(fleet: FleetOverview): string[] {
   const { driver, subnet, gateway } = fleet.network;
   const parent =
     driver === 'bridge' ? 'bridge: reachable from this host only' : `${driver} on ${fleet.network.interface}`;
-  return [`Network ${subnet}, gateway ${gateway} (${parent})`];
+  const hosts = fleet.deckies.some((decky) => decky.host_uuid !== null);
+  return [`Network ${subnet}, gateway ${gateway} (${parent})${hosts ? '; hosts have networks of their own' : ''}`];
 }
 
 /** Without a heading; a host's own deckies need no column that names it. */

@@ -151,6 +151,8 @@ function agentProcess({ context, servers }: AgentsOptions, number: number, port:
   return {
     ...nodeProgram('agent', env, name),
     stopTimeoutMs: 30_000,
+    // As after `host remove --self-destruct`.
+    mayEnd: true,
     ...readyByLog(home.logFile(name), '"msg":"agent ready"', environment.DECKHAND_LOG_LEVEL),
   };
 }

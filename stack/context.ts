@@ -30,6 +30,8 @@ export interface ProcessSpec {
   readonly stopTimeoutMs?: number;
   /** True for servers: a healthy one that survived a killed supervisor goes on. Programs of ours start anew, with the code of today. */
   readonly adoptable: boolean;
+  /** True: an end with 0 is meant, and it is not started again. */
+  readonly mayEnd?: boolean;
   /** Before every start: removes what a killed predecessor left in the way. */
   readonly prepare?: () => Promise<void> | void;
   /** True once it does its work. Asked again and again until then. */

@@ -25,9 +25,12 @@ export const agentName = (number: number): AgentName => `agent-${number}`;
 
 const isServer = (name: PortName): name is keyof typeof DEFAULT_PORTS => name in DEFAULT_PORTS;
 
-/** The first agent has the default port, the others those that follow. */
-const defaultPort = (name: PortName): number =>
-  isServer(name) ? DEFAULT_PORTS[name] : AGENT_PORT + Number(name.slice('agent-'.length)) - 1;
+/** How far above the agents' default port one is looked for, before any free port will do. */
+const AGENT_PORTS = 200;
+
+/** Agents share a range: the first that is free, from the default port up. */
+const defaultPorts = (name: PortName): readonly number[] =>
+  isServer(name) ? [DEFAULT_PORTS[name]] : Array.from({ length: AGENT_PORTS }, (_, step) => AGENT_PORT + step);
 
 /** The port that was bound, or null when it is taken; 0 asks the system for a free one. */
 function tryListen(port: number): Promise<number | null> {
@@ -54,13 +57,16 @@ export class PortBook {
     this.#preferDefaults = preferDefaults;
   }
 
-  /** The port of the last start, else the default, else a free one. `inUseByUs`: our own process listens there already. */
+  /** The port of the last start, else the default (agents: the next after it), else a free one. `inUseByUs`: our own process listens there already. */
   async choose(name: PortName, inUseByUs: boolean): Promise<number> {
     const remembered = this.#home.state.ports[name];
     if (remembered !== undefined && inUseByUs) return this.#take(name, remembered);
-    const wanted = [remembered, this.#preferDefaults ? defaultPort(name) : undefined];
-    for (const port of wanted)
-      if (port !== undefined && !this.#given.has(port) && (await isPortFree(port))) return this.#take(name, port);
+    const reserved: readonly number[] = Object.values(DEFAULT_PORTS);
+    const wanted = [
+      ...(remembered === undefined ? [] : [remembered]),
+      ...(this.#preferDefaults ? defaultPorts(name).filter((port) => isServer(name) || !reserved.includes(port)) : []),
+    ];
+    for (const port of wanted) if (!this.#given.has(port) && (await isPortFree(port))) return this.#take(name, port);
     for (let tries = 0; tries < 20; tries++) {
       const port = await tryListen(0);
       if (port !== null && !this.#given.has(port)) return this.#take(name, port);

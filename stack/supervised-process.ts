@@ -14,6 +14,7 @@ const RESTART_LAST_MS = 5_000;
 const STEADY_MS = 10_000;
 const READY_POLL_MS = 100;
 const WATCH_ADOPTED_MS = 500;
+const ENDED_WELL = 'ended with 0';
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 
 export interface SupervisedOptions {
@@ -23,7 +24,7 @@ export interface SupervisedOptions {
   readonly say: (line: string) => void;
   /** The process is another one now, or none. */
   readonly onChange: () => void;
-  /** It died and is ready again. */
+  /** It died and is ready again, or has ended for good. */
   readonly onRestarted: () => void;
 }
 
@@ -117,8 +118,14 @@ export class SupervisedProcess {
 
   async #died(how: string, livedMs: number): Promise<void> {
     if (this.#stopping) return;
-    const { say, logFile } = this.#options;
+    const { say, logFile, spec } = this.#options;
     this.#become(null);
+    if (spec.mayEnd && how === ENDED_WELL) {
+      this.#stopping = true;
+      say('ended by itself, for good');
+      this.#options.onRestarted();
+      return;
+    }
     this.#pauseMs = livedMs >= STEADY_MS ? RESTART_FIRST_MS : Math.min(this.#pauseMs * 2, RESTART_LAST_MS);
     say(`${how}; starts again in ${this.#pauseMs / 1000} s (see ${logFile})`);
     await this.#pause(this.#pauseMs);

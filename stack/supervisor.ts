@@ -10,7 +10,7 @@ import { findSurvivors, recordProcesses, type Survivor, stopSurvivor } from './s
 export interface SupervisorOptions {
   readonly home: StackHome;
   readonly sayFor: (part: string) => (line: string) => void;
-  /** A process died and is back, perhaps with another pid. */
+  /** A process died and is back, perhaps with another pid, or has ended for good. */
   readonly onRestarted: (name: string) => void;
 }
 

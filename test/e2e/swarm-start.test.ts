@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connectDocker } from '../../adapters/docker/connect.ts';
 import type { FleetOverview } from '../../cli/api-types.ts';
 import type { HostView } from '../../cli/hosts.ts';
@@ -12,6 +13,11 @@ import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
 
 const FLEET = '[web]\nservices = http\namount = 5\n\n[files]\nservices = ftp\n';
+/** Two heartbeats. */
+const REPORT_MS = 60_000;
+/** The third byte of an agent's addresses is its number. */
+const isOnItsHost = ({ host_name, ip }: FleetOverview['deckies'][number]): boolean =>
+  `agent-${ip.split('.')[2]}` === host_name;
 const instanceOf = (home: string): string => readFileSync(join(home, 'instance'), 'utf8').trim();
 
 describe('npm start -- --agents', () => {
@@ -47,20 +53,37 @@ describe('npm start -- --agents', () => {
     for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
   });
 
-  async function ask<T>(running: StackProcess, path: string): Promise<T> {
+  async function call(running: StackProcess, method: string, path: string): Promise<Response> {
     const { api_url, admin } = running.stackFile();
     const headers = { 'content-type': 'application/json' };
     const login = await fetch(`${api_url}/api/v1/auth/login`, { method: 'POST', headers, body: JSON.stringify(admin) });
     const { access_token } = (await login.json()) as { access_token: string };
-    const answer = await fetch(`${api_url}/api/v1${path}`, { headers: { authorization: `Bearer ${access_token}` } });
+    return fetch(`${api_url}/api/v1${path}`, { method, headers: { authorization: `Bearer ${access_token}` } });
+  }
+  async function ask<T>(running: StackProcess, path: string): Promise<T> {
+    const answer = await call(running, 'GET', path);
     assert.equal(answer.status, 200, path);
     return (await answer.json()) as T;
   }
+  const remove = async (running: StackProcess, path: string): Promise<number> =>
+    (await call(running, 'DELETE', path)).status;
   const hosts = (running: StackProcess): Promise<HostView[]> => ask(running, '/swarm/hosts');
   const deckies = async (running: StackProcess): Promise<FleetOverview['deckies']> =>
     (await ask<FleetOverview>(running, '/fleet')).deckies;
   const agentPids = (running: StackProcess): (number | null)[] =>
     [1, 2, 3].map((number) => running.pidOf(`agent-${number}`));
+
+  /** Waits until what the hosts report has reached the books: the addresses that they gave. */
+  async function settled(
+    running: StackProcess,
+    right: (decky: FleetOverview['deckies'][number]) => boolean,
+  ): Promise<void> {
+    for (const until = Date.now() + REPORT_MS; ; await sleep(500)) {
+      const wrong = (await deckies(running)).filter((decky) => !right(decky));
+      if (wrong.length === 0) return;
+      if (Date.now() > until) assert.fail(`wrong after ${REPORT_MS} ms: ${JSON.stringify(wrong)}`);
+    }
+  }
 
   it('--once spreads real containers over three agents, and leaves nothing behind', async () => {
     const running = start('--once', '--agents', '3', '--fleet', fleet);
@@ -93,18 +116,18 @@ describe('npm start -- --agents', () => {
     const containers = await docker.listContainers({ all: true, filters });
     const projects = new Set(containers.map(({ Labels }) => Labels['deckhand.project']));
     assert.deepEqual([...projects].sort(), [`${project}-agent-1`, `${project}-agent-2`]);
-    for (const { name, host_name, ip } of await deckies(running)) {
-      const shown = containers.flatMap(({ Labels, NetworkSettings }) =>
-        Labels['deckhand.decky'] === name
+    const addresses = (decky: string): string[] =>
+      containers.flatMap(({ Labels, NetworkSettings }) =>
+        Labels['deckhand.decky'] === decky
           ? Object.values(NetworkSettings.Networks).map(({ IPAddress }) => IPAddress)
           : [],
       );
-      assert.ok(shown.includes(ip), `${name} on ${host_name}: shown ${ip}, has ${shown.join()}`);
-    }
+    await settled(running, (decky) => addresses(decky.name).includes(decky.ip));
   });
 
   it('enrols once: the next start finds the same hosts, and their deckies running', async () => {
     const first = await start('--agents', '2', '--fleet', fleet).up();
+    await settled(first, isOnItsHost);
     const before = { hosts: await hosts(first), deckies: await deckies(first) };
     await stop();
     const second = await start('--fleet', fleet).up();
@@ -129,6 +152,23 @@ describe('npm start -- --agents', () => {
       before,
     );
     assert.equal(after.find(([name]) => name === 'late')?.[1], host?.uuid);
+  });
+
+  it('lets an agent go that was removed with --self-destruct, and does not enrol it again', async () => {
+    const running = await start('--agents', '2', '--fleet', 'none').up();
+    const pid = running.pidOf('agent-2') ?? 0;
+    const [, host] = await hosts(running);
+    assert.equal(await remove(running, `/swarm/hosts/${host?.uuid}?self_destruct=true`), 204);
+    while (identify(pid)) await sleep(100);
+    while (!/agent-2 +ended by itself/.test(running.output)) await sleep(100);
+    assert.equal(running.pidOf('agent-2'), null);
+    await stop();
+    const again = await start('--fleet', 'none').up();
+    assert.deepEqual(
+      (await hosts(again)).map(({ name }) => name),
+      ['agent-1'],
+    );
+    assert.equal(again.pidOf('agent-2'), null);
   });
 
   it('brings back an agent that was killed, as the same host', async () => {
