@@ -4,7 +4,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/reports.ts';
 
 /** Agents wait 10 s for the answer to a heartbeat. */
-const SIGNAL_LIMIT_MS = 6_000;
+const SIGNAL_LIMIT_MS = 8_000;
 
 export interface ReportSignals {
   /** Resolves once Temporal has it; throws Unavailable where it can't be had, or knows no such workflow that runs. */

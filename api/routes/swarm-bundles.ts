@@ -55,7 +55,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
   const limit = new FailureLimit(BUNDLES_PER_MINUTE);
 
   const refusePlain = (c: Context<ApiEnv>): void => {
-    if (swarm.plainBundles || c.env.incoming === undefined || isLoopback(addressOf(c))) return;
+    if (swarm.plainBundles || c.env?.incoming === undefined || isLoopback(addressOf(c))) return;
     throw new DeckhandError(
       'Forbidden',
       'A bundle carries a private key, and this is plain HTTP from another machine. Use `deckhand host enroll`, or allow it by DECKHAND_PLAIN_BUNDLES=true.',

@@ -20,7 +20,7 @@ const isTls = (socket: unknown): socket is TLSSocket =>
   typeof socket === 'object' && socket !== null && 'getPeerX509Certificate' in socket;
 
 export function peerOf(c: Context<ApiEnv>): Peer | null {
-  const socket = c.env.incoming?.socket;
+  const socket = c.env?.incoming?.socket;
   if (!isTls(socket)) return null;
   const before = known.get(socket);
   if (before !== undefined) return before;
@@ -41,7 +41,7 @@ function readPeer(socket: TLSSocket): Peer | null {
 
 /** The peer's address without the prefix of mapped IPv4; null for requests made in-process. */
 export function addressOf(c: Context<ApiEnv>): string | null {
-  const address = c.env.incoming?.socket.remoteAddress;
+  const address = c.env?.incoming?.socket.remoteAddress;
   return address === undefined ? null : address.replace(/^::ffff:/, '');
 }
 

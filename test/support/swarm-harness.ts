@@ -59,6 +59,7 @@ export interface SwarmHarness {
   workflowOf(id: string): Promise<string>;
   /** Reports that the workflow was told, in order. */
   reportsTo(workflowId: string): Promise<HostReport[]>;
+  terminate(workflowId: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -178,6 +179,9 @@ export async function createSwarmHarness(
           ? [defaultPayloadConverter.fromPayload<HostReport>(payload)]
           : [];
       });
+    },
+    terminate: async (workflowId) => {
+      await temporal.client.workflow.getHandle(workflowId).terminate();
     },
     async close() {
       await server.stop();

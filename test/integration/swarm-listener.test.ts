@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
+import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
+import { testDirectory } from '../support/stack.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+
+/** Every operator route, with a body that would be taken. */
+const OPERATOR_ROUTES = [
+  ['POST', '/swarm/enroll', { name: 'h9', address: '127.0.0.1' }],
+  ['GET', '/swarm/hosts'],
+  ['GET', '/swarm/hosts/nope'],
+  ['DELETE', '/swarm/hosts/nope'],
+  ['GET', '/swarm/deckies'],
+  ['POST', '/swarm/deploy', {}],
+  ['POST', '/swarm/teardown', {}],
+  ['POST', '/swarm/check', {}],
+] as const;
+
+const HEALTH = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+describe('the listener of the swarm controller', () => {
+  let swarm: SwarmHarness;
+  let foreign: Authority;
+  before(async () => {
+    swarm = await createSwarmHarness();
+    foreign = await openAuthority(testDirectory('foreign'));
+  });
+  after(() => swarm.close());
+
+  /** Sends a request as soon as it may, and reads until the connection ends or an answer is there. */
+  async function ask(options: ConnectionOptions): Promise<{ received: string; resumed: boolean }> {
+    const socket = connect({ host: '127.0.0.1', port: swarm.port, ca: swarm.authority.caPem, ...options });
+    let received = '';
+    let resumed = false;
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString();
+      if (received.includes('}')) socket.end();
+    });
+    socket.on('secureConnect', () => {
+      resumed = socket.isSessionReused();
+      socket.write(HEALTH);
+    });
+    await closed(socket);
+    return { received, resumed };
+  }
+  const closed = (socket: TLSSocket): Promise<void> =>
+    new Promise((resolve) => {
+      socket.on('close', () => resolve());
+    });
+  const shows = (identity: Identity): ConnectionOptions => ({ cert: identity.certPem, key: identity.keyPem });
+
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const only = { minVersion: version, maxVersion: version };
+
+    it(`${version}: a certificate of a foreign CA gets no answer at all`, async () => {
+      const stranger = await foreign.issue({ name: 'h1', sans: [] });
+      assert.equal((await ask({ ...only, ...shows(stranger) })).received, '');
+    });
+
+    it(`${version}: one of ours gets one, and so does who shows none`, async () => {
+      const known = await swarm.authority.issue({ name: 'h1', sans: [] });
+      for (const options of [shows(known), {}])
+        assert.match((await ask({ ...only, ...options })).received, /^HTTP\/1\.1 200 [\s\S]*"role":"swarm-controller"/);
+    });
+
+    it(`${version}: no session is resumed, so that every connection shows its certificate anew`, async () => {
+      const known = await swarm.authority.issue({ name: 'h1', sans: [] });
+      const sessions: Buffer[] = [];
+      const first = connect({
+        host: '127.0.0.1',
+        port: swarm.port,
+        ca: swarm.authority.caPem,
+        ...only,
+        ...shows(known),
+      });
+      first.on('session', (session) => sessions.push(session));
+      first.on('error', () => undefined);
+      first.on('data', () => first.end());
+      first.write(HEALTH);
+      await closed(first);
+      const session = sessions.at(-1);
+      if (session === undefined) return;
+      // The stranger's own certificate would not be looked at in a resumed session.
+      const stranger = await foreign.issue({ name: 'h1', sans: [] });
+      const again = await ask({ ...only, ...shows(stranger), session });
+      assert.equal(again.received, '');
+      assert.equal((await ask({ ...only, ...shows(known), session })).resumed, false);
+    });
+  }
+
+  it('speaks nothing older than TLS 1.2', async () => {
+    const old = await ask({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' });
+    assert.equal(old.received, '');
+  });
+
+  it('a self-signed certificate with the master’s name gets no answer', async () => {
+    const posing = await foreign.master();
+    assert.equal((await ask(shows(posing))).received, '');
+  });
+
+  it('an agent’s certificate opens no operator route, with an admin’s token too', async () => {
+    const { identity } = await swarm.enroll('agent-1');
+    for (const [method, path, body] of OPERATOR_ROUTES) {
+      const answer = await swarm.call(method, path, { identity, token: swarm.admin, ...(body ? { body } : {}) });
+      assert.deepEqual([answer.status, answer.json], [403, { detail: 'operator certificate required' }], path);
+    }
+  });
+
+  it('the master’s certificate opens them with an admin’s token, and not without', async () => {
+    const identity = await swarm.authority.master();
+    for (const [method, path, body] of OPERATOR_ROUTES) {
+      const made = { identity, ...(body ? { body } : {}) };
+      assert.equal((await swarm.call(method, path, made)).status, 401, path);
+      const answer = await swarm.call(method, path, { ...made, token: swarm.admin });
+      assert.notEqual(answer.status, 401, path);
+      assert.notEqual(answer.status, 403, path);
+    }
+    const viewer = await swarm.api.viewer();
+    assert.equal((await swarm.call('GET', '/swarm/hosts', { identity, token: viewer })).status, 403);
+  });
+
+  it('a certificate with the master’s name and another fingerprint opens none, though our CA signed it', async () => {
+    const copy = join(testDirectory('copy'), 'ca');
+    await cp(swarm.caDir, copy, { recursive: true });
+    await rm(join(copy, 'master'), { recursive: true });
+    const other = await (await openAuthority(copy)).master();
+    const answer = await swarm.call('GET', '/swarm/hosts', { identity: other, token: swarm.admin });
+    assert.deepEqual([answer.status, answer.json.detail], [403, 'operator certificate required']);
+  });
+
+  it('has no pages of documentation, and says what it does not know as the original does', async () => {
+    for (const path of ['/docs', '/redoc', '/openapi.json', '/swarm/nothing']) {
+      const answer = await swarm.call('GET', path);
+      assert.deepEqual([answer.status, answer.json], [404, { detail: 'Not Found' }], path);
+    }
+    const wrong = await swarm.call('GET', '/swarm/heartbeat');
+    assert.deepEqual([wrong.status, wrong.json], [405, { detail: 'Method Not Allowed' }]);
+  });
+
+  it('tells its CA to everybody', async () => {
+    const answer = await swarm.call('GET', '/swarm/ca');
+    assert.deepEqual([answer.status, answer.text], [200, swarm.authority.caPem]);
+  });
+
+  it('takes no body larger than 4 MiB', async () => {
+    const { identity } = await swarm.enroll('agent-2');
+    const raw = `{"host_uuid":"x","status":{"a":"${'x'.repeat(4 * 1024 * 1024)}"}}`;
+    assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, raw })).status, 413);
+  });
+});
