@@ -1,6 +1,9 @@
 /** The bodies that the agent takes: DECNET's models (config.md 1: root lax, deckies strict) and what ours adds. */
 import { z } from 'zod';
 import { DECKY_NAME_LENGTH } from '../fleet/names.ts';
+import { NO_INTEGER } from './validation.ts';
+
+const integer = z.int(NO_INTEGER);
 
 const DECKY_NAME = /^[A-Za-z0-9\-_.]+$/;
 
@@ -17,7 +20,7 @@ const decky = z.strictObject({
   archetype: z.string().nullable().default(null),
   service_config: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
   nmap_os: z.string().default('linux'),
-  mutate_interval: z.int().nullable().default(null),
+  mutate_interval: integer.nullable().default(null),
   last_mutated: z.number().default(0),
   last_login_attempt: z.number().default(0),
   host_uuid: z.string().nullable().default(null),
@@ -34,17 +37,17 @@ const config = z.object({
     .refine((deckies) => new Set(deckies.map(({ name }) => name)).size === deckies.length, 'a name stands there twice'),
   log_file: z.string().nullable().default(null),
   ipvlan: z.boolean().default(false),
-  mutate_interval: z.int().nullable().default(30),
+  mutate_interval: integer.nullable().default(30),
 });
 
 const customService = z.object({
   name: z.string(),
   image: z.string(),
   exec_cmd: z.string(),
-  ports: z.array(z.int()),
+  ports: z.array(integer),
 });
 
-const fence = { operation_id: z.string().min(1).max(200), attempt: z.int().min(1) };
+const fence = { operation_id: z.string().min(1).max(200), attempt: integer.min(1) };
 const milliseconds = z
   .number()
   .min(0)

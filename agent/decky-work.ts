@@ -31,10 +31,12 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
   const cut = (text: string): string =>
     job.bench.local.cutSecrets(text, established ? [desired, established] : [desired]);
   const onStep = (text: string): void => void job.bench.steps.set(name, cut(text));
-  if (work.reported)
-    await note(job, name, { operation, status: STATUS.running, error: null, seen: DECKY_STATE.pending });
+  const begin = async (): Promise<void> => {
+    const outcome = { operation, status: STATUS.running, error: null, seen: DECKY_STATE.pending };
+    if (work.reported) await note(job, name, outcome);
+  };
   try {
-    await startAndWatch(job, work, onStep);
+    await startAndWatch(job, work, begin, onStep);
     const versions = { desired, established: desired };
     if (!work.reported)
       return await job.bench.store.record((state) => void Object.assign(recordOf(state, name), versions));
@@ -57,11 +59,17 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
   }
 }
 
-async function startAndWatch(job: Job, work: BringUp, onStep: (text: string) => void): Promise<void> {
+async function startAndWatch(
+  job: Job,
+  work: BringUp,
+  begin: () => Promise<void>,
+  onStep: (text: string) => void,
+): Promise<void> {
   const { bench, signal } = job;
   const spec = specOf(bench, work.desired);
   const release = await bench.window.acquire(signal);
   try {
+    await begin();
     await patiently((onProgress, within) => bench.local.engine.up(spec, work.network, { signal: within, onProgress }), {
       progressDeadlineMs: work.timing.progressDeadlineMs,
       signal,

@@ -30,7 +30,8 @@ export interface ReporterOptions {
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #stopping = new AbortController();
-  #wake: (() => void) | null = null;
+  #wake: () => void = () => {};
+  #masterIsBack: () => void = () => {};
   #running: Promise<unknown> | null = null;
   /** The last complaint about the master, so that one that is away is not complained about every second. */
   #complaint: string | null = null;
@@ -44,11 +45,11 @@ export class Reporter {
   }
 
   /** There are new deltas on disk. */
-  readonly wake = (): void => this.#wake?.();
+  readonly wake = (): void => this.#wake();
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#wake?.();
+    this.#wake();
     await this.#running;
   }
 
@@ -59,7 +60,9 @@ export class Reporter {
   async #heartbeats(): Promise<void> {
     while (!this.#stopped) {
       const began = performance.now();
-      await this.#send(null);
+      const answer = await this.#send(null);
+      // It is there again: what waits for its next try need not wait any longer.
+      if (answer && isTaken(answer)) this.#masterIsBack();
       await this.#pause(Math.max(0, this.#options.heartbeatMs - (performance.now() - began)));
     }
   }
@@ -80,7 +83,11 @@ export class Reporter {
       }
       const pause = growingPause(failures, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, Math.random());
       failures += 1;
-      await this.#pause(Math.max(pause, retryAfterMs(answer)));
+      const retryAfter = retryAfterMs(answer);
+      const back = new Promise<void>((resolve) => {
+        this.#masterIsBack = resolve;
+      });
+      await (retryAfter > pause ? this.#pause(retryAfter) : Promise.race([this.#pause(pause), back]));
     }
   }
 
@@ -136,7 +143,6 @@ export class Reporter {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    this.#wake = null;
   }
 }
 

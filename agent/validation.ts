@@ -18,9 +18,11 @@ export class InvalidBody extends Error {
   }
 }
 
+/** What `z.int()` says of text is what it says of numbers: schemas of integers carry this message. */
+export const NO_INTEGER = 'Input should be a valid integer';
+
 const KINDS: Readonly<Record<string, readonly [type: string, msg: string]>> = {
   string: ['string_type', 'Input should be a valid string'],
-  int: ['int_type', 'Input should be a valid integer'],
   number: ['float_type', 'Input should be a valid number'],
   boolean: ['bool_type', 'Input should be a valid boolean'],
   array: ['list_type', 'Input should be a valid list'],
@@ -31,6 +33,7 @@ const KINDS: Readonly<Record<string, readonly [type: string, msg: string]>> = {
 type Issue = z.core.$ZodIssue;
 
 function kindOf(issue: Issue): readonly [type: string, msg: string] {
+  if (issue.message === NO_INTEGER) return ['int_type', NO_INTEGER];
   if (issue.code === 'invalid_type') return KINDS[issue.expected] ?? ['value_error', issue.message];
   if (issue.code === 'invalid_value')
     return ['literal_error', `Input should be ${issue.values.map((value) => `'${String(value)}'`).join(' or ')}`];

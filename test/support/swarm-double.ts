@@ -21,7 +21,9 @@ export interface Answer {
 export interface SwarmDouble {
   readonly url: string;
   readonly heartbeats: ReceivedHeartbeat[];
-  /** Bytes of HTTP that anybody has sent, whatever came of it. */
+  /** Connections that were made, TLS or not. */
+  connections: number;
+  /** Requests that anybody has sent, whatever came of them. */
   readonly requests: string[];
   /** Default: 204 to a heartbeat, 404 to all else. */
   answer: (path: string, body: unknown, peer: string) => Answer | Promise<Answer>;
@@ -60,6 +62,7 @@ export async function swarmDouble(authority: Authority, identity?: Identity): Pr
   };
   const double: SwarmDouble & { url: string } = {
     url: '',
+    connections: 0,
     heartbeats: [],
     requests: [],
     answer: taken,
@@ -79,6 +82,9 @@ export async function swarmDouble(authority: Authority, identity?: Identity): Pr
           (request, response) => void handle(request, response).catch(() => response.destroy()),
         );
         server = made;
+        made.on('connection', () => {
+          double.connections += 1;
+        });
         made.once('error', reject);
         made.listen(port, '127.0.0.1', () => {
           port = (made.address() as AddressInfo).port;

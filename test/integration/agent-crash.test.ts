@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Delta } from '../../fleet/agent-wire.ts';
+import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+
+/** Milliseconds after the 202: before the first container, between them, while they grow old enough, at the end. */
+const MOMENTS = [0, 150, 400, 700, 1_000];
+
+const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
+
+describe('the agent when something dies', () => {
+  let host: AgentHost;
+  beforeEach(async () => {
+    host = await agentHost();
+    await host.start();
+  });
+  afterEach(() => host?.clean());
+
+  it('A5: goes on with what it took when it is killed at any moment, and reports each decky once', async () => {
+    const operations: string[] = [];
+    for (const [round, moment] of MOMENTS.entries()) {
+      const deckies = ['a', 'b', 'c', 'd'].map((name, n) =>
+        host.decky(`${name}${round}`, 10 + n, { services: ['http', 'ssh'] }),
+      );
+      const order = host.order(deckies);
+      operations.push(order.deckhand?.operation_id ?? '');
+      assert.equal((await host.call('POST', '/deploy', order)).status, 202);
+      await sleep(moment);
+      await host.end('SIGKILL');
+      await host.start();
+      const mine = () => ended(host.master.deltas()).filter((delta) => delta.operation_id === operations[round]);
+      await until(async () => mine().length >= 4 && (await host.status()).deckhand?.unreported === 0);
+      assert.deepEqual(
+        mine()
+          .map(({ decky_name, status }) => `${decky_name} ${status}`)
+          .sort(),
+        deckies.map(({ name }) => `${name} succeeded`),
+        `killed after ${moment} ms`,
+      );
+      // The set replaces the one before: nothing of it, and nothing half-made, is left.
+      const expected = deckies.flatMap(({ name }) => [name, `${name}-http`, `${name}-ssh`]).sort();
+      assert.deepEqual(Object.keys(await host.containers()).sort(), expected);
+    }
+    const sequences = ended(host.master.deltas()).map(({ sequence }) => sequence);
+    assert.equal(new Set(sequences).size, sequences.length, 'a number was used twice');
+  }).timeout(150_000);
+
+  it('A6: keeps what the master has not acknowledged, also when it is killed itself, and delivers it later', async () => {
+    await host.master.away();
+    const order = host.order([host.decky('one', 11), host.decky('two', 12)]);
+    assert.equal((await host.call('POST', '/deploy', order)).status, 202);
+    await until(async () => (await host.status()).deckhand?.work.length === 0);
+    assert.equal((await host.status()).deckhand?.unreported, 2);
+    await host.end('SIGKILL');
+    await host.start();
+    assert.equal((await host.status()).deckhand?.unreported, 2);
+    assert.deepEqual(host.master.deltas(), []);
+    await host.master.back();
+    await until(() => host.master.deltas().length >= 2);
+    // What merely ran is not told any more once it has ended.
+    assert.deepEqual(
+      host.master.deltas().map(({ status }) => status),
+      ['succeeded', 'succeeded'],
+    );
+    await until(async () => (await host.status()).deckhand?.unreported === 0);
+    assert.equal((await host.status()).deckhand?.unreported, 0);
+  });
+
+  it('A6: repeats what was answered 503, not before Retry-After, and once it is taken never again', async () => {
+    let refusals = 0;
+    const times: number[] = [];
+    host.master.answer = (_path, body) => {
+      if (!(body as { lifecycle?: unknown }).lifecycle) return { status: 204 };
+      times.push(performance.now());
+      refusals += 1;
+      return refusals === 1 ? { status: 503, headers: { 'retry-after': '2' } } : { status: 204 };
+    };
+    await host.call('POST', '/deploy', host.order([host.decky('one', 11)]));
+    await until(() => ended(host.master.deltas()).length > 0);
+    await until(async () => (await host.status()).deckhand?.unreported === 0);
+    await host.end('SIGTERM');
+    await host.start();
+    await until(() => host.master.heartbeats.some(({ body }) => !body.lifecycle));
+    assert.equal(ended(host.master.deltas()).length, 1);
+    assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 2_000, 'Retry-After was not honoured');
+  });
+
+  it('stops politely, keeps what it had not done, and goes on with it', async () => {
+    const order = host.order([host.decky('one', 11), host.decky('two', 12)], { min_healthy_time_ms: 3_000 });
+    await host.call('POST', '/deploy', order);
+    await until(async () => Object.keys(await host.containers()).length > 0);
+    assert.equal(await host.end('SIGTERM'), 0);
+    assert.deepEqual(ended(host.master.deltas()), []);
+    await host.start();
+    await until(() => ended(host.master.deltas()).length === 2);
+    assert.deepEqual(
+      ended(host.master.deltas()).map(({ status }) => status),
+      ['succeeded', 'succeeded'],
+    );
+  });
+
+  it('says in its status that the engine is away, and gives a decky up when it stays away', async () => {
+    await host.end('SIGTERM');
+    await host.start({ DOCKER_HOST: 'unix:///nowhere/docker.sock' });
+    const order = host.order([host.decky('one', 11)], { progress_deadline_ms: 2_000 });
+    await host.call('POST', '/deploy', order);
+    await until(async () => (await host.status()).deployed);
+    assert.deepEqual((await host.status()).runtime, {});
+    await until(() => ended(host.master.deltas()).length === 1);
+    const [delta] = ended(host.master.deltas());
+    assert.equal(delta?.status, 'failed');
+    assert.match(delta?.error ?? '', /^EngineUnreachable: .*tried until progress_deadline/);
+  });
+
+  it('removes its own containers and stops when it is told to destroy itself, and nothing else', async () => {
+    await host.call('POST', '/deploy', host.order([host.decky('one', 11)]));
+    await until(() => ended(host.master.deltas()).length === 1);
+    const answer = await host.call('POST', '/self-destruct');
+    assert.deepEqual(answer, { status: 200, body: { status: 'self_destruct_scheduled' } });
+    assert.equal(await host.ended(), 0);
+    assert.deepEqual(await host.containers(), {});
+    await host.start();
+    assert.equal((await host.status()).deployed, false);
+  });
+});
