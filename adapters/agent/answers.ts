@@ -62,6 +62,12 @@ export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: Age
 function refusal(answer: RawAnswer, json: unknown, host: AgentAddress, order: Order): DeckhandError {
   const words = wordsOf(json) ?? answer.text.trim();
   const said = `${answer.status}${words ? `, ${words.slice(0, WORDS_LIMIT)}` : ''}`;
+  // Our certificate was renewed and the agent pins the old one until its next heartbeat: nothing was done, and it passes.
+  if (answer.status === 403)
+    return new DeckhandError(
+      'HostUnreachable',
+      `The agent of ${placeOf(host)} does not take this master's certificate: ${said}. It learns of a renewed one with its next heartbeat; else enrol the host again.`,
+    );
   const refused = answer.status < 500 && !LATER.has(answer.status);
   if (!refused) return silent(host, order, `it answered ${said}`);
   return new DeckhandError(

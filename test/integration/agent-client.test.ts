@@ -406,7 +406,7 @@ async function serveOpenSsl(root: string, identity: Identity, version: string): 
   });
   const started = await Promise.race([
     once(child, 'error').then(() => false),
-    once(child.stdout, 'data').then(() => true),
+    says(child.stdout, 'ACCEPT').then(() => true),
   ]);
   if (!started) return null;
   return {
@@ -416,6 +416,15 @@ async function serveOpenSsl(root: string, identity: Identity, version: string): 
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     },
   };
+}
+
+/** Its first words come before it listens. */
+async function says(stream: NodeJS.ReadableStream, word: string): Promise<void> {
+  let text = '';
+  for await (const chunk of stream) {
+    text += String(chunk);
+    if (text.includes(word)) return;
+  }
 }
 
 function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
