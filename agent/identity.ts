@@ -88,6 +88,7 @@ export async function writeIdentity(directory: string, identity: AgentIdentity):
 
 /** Replaces the identity as one step: whatever kills the agent, it starts with the old one or the new one, never a mixture. */
 export async function replaceIdentity(directory: string, identity: AgentIdentity): Promise<void> {
+  await makeDirectory(directory);
   await replaceFile(join(directory, RENEWED), JSON.stringify(identity));
   await finishRenewal(directory);
 }

@@ -7,9 +7,10 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
-import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
+import { type Authority, fingerprintOf, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import { writeIdentity } from '../../agent/identity.ts';
 import type { AgentDeployBody, AgentStatus, DeployOrder } from '../../fleet/agent-wire.ts';
 import catalog from '../../fleet/catalog.json' with { type: 'json' };
@@ -43,6 +44,8 @@ export interface AgentHost {
   /** As the master, unless told otherwise. Rejects where TLS does not let us in. */
   call(method: 'GET' | 'POST', path: string, body?: unknown, as?: Identity): Promise<WireAnswer>;
   status(): Promise<AgentStatus>;
+  /** SHA-256 of the certificate that it shows. */
+  serverFingerprint(): Promise<string>;
   /** Names are without the prefix. */
   decky(name: string, n: number, change?: Partial<DeckyConfig>): DeckyConfig;
   order(deckies: readonly DeckyConfig[], order?: Partial<DeployOrder>): AgentDeployBody;
@@ -101,6 +104,7 @@ export async function agentHost(options: { engine?: 'docker' | 'simulated' } = {
     call: (method, path, body, as = masterIdentity) => call(agent.port(), { method, path, body, as }),
     status: async () =>
       (await call(agent.port(), { method: 'GET', path: '/status', as: masterIdentity })).body as AgentStatus,
+    serverFingerprint: () => shownBy(agent.port(), masterIdentity),
     decky: (name, n, change = {}) => ({
       ...PLAIN,
       name: `${prefix}-${name}`,
@@ -246,6 +250,14 @@ function call(port: number, { method, path, body, as }: Call): Promise<WireAnswe
     sent.once('error', reject);
     sent.end(text);
   });
+}
+
+async function shownBy(port: number, { certPem: cert, keyPem: key }: Identity): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port, cert, key, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const fingerprint = fingerprintOf(socket.getPeerCertificate().raw);
+  socket.destroy();
+  return fingerprint;
 }
 
 function parsed(text: string): unknown {

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { growingPause, patiently } from '../../agent/patience.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+
+const never = new AbortController().signal;
+const busy = () => new DeckhandError('EngineBusy', 'the engine is busy');
+const options = (progressDeadlineMs: number, signal = never) => ({ progressDeadlineMs, signal, onStep: () => {} });
+
+describe('trying again', () => {
+  it('grows by doubling up to a bound, with up to half of it taken off by chance', () => {
+    assert.deepEqual(
+      [0, 1, 2, 10, 1_000].map((n) => growingPause(n, 1_000, 30_000, 0)),
+      [1_000, 2_000, 4_000, 30_000, 30_000],
+    );
+    assert.equal(growingPause(0, 1_000, 30_000, 1), 500);
+  });
+
+  it('goes on after errors that may pass, and gives back what comes at last', async () => {
+    let tries = 0;
+    const result = await patiently(async () => {
+      tries += 1;
+      if (tries < 2) throw busy();
+      return tries;
+    }, options(5_000));
+    assert.equal(result, 2);
+  });
+
+  it('ends at once with an error that no try can cure', async () => {
+    let tries = 0;
+    const work = patiently(async () => {
+      tries += 1;
+      throw new DeckhandError('NameTaken', 'somebody else has it');
+    }, options(5_000));
+    await assert.rejects(work, { code: 'NameTaken' });
+    assert.equal(tries, 1);
+  });
+
+  it('gives up with the last error when there is no time for another try', async () => {
+    await assert.rejects(
+      patiently(() => Promise.reject(busy()), options(100)),
+      { code: 'EngineBusy', message: /the engine is busy \(tried until progress_deadline, 0\.1 s\)/ },
+    );
+  });
+
+  it('ends work that does not move any more, saying what it was doing', async () => {
+    const hangs = patiently(async (step, signal) => {
+      step('pulling example/honey:1');
+      await sleep(60_000, undefined, { signal });
+    }, options(50));
+    await assert.rejects(hangs, { code: 'ProgressDeadline', message: /it was pulling example\/honey:1/ });
+  });
+
+  it('lets work go on as long as there are new steps', async () => {
+    const moving = patiently(async (step, signal) => {
+      for (let n = 0; n < 7; n += 1) {
+        step(`step ${n}`);
+        await sleep(60, undefined, { signal });
+      }
+      return 'done';
+    }, options(300));
+    assert.equal(await moving, 'done');
+  });
+
+  it('throws the reason of an abort, in work and between tries', async () => {
+    for (const work of [(signal: AbortSignal) => sleep(60_000, undefined, { signal }), () => Promise.reject(busy())]) {
+      const controller = new AbortController();
+      const running = patiently((_, signal) => work(signal), options(60_000, controller.signal));
+      setTimeout(() => controller.abort(new Error('stopping')), 10);
+      await assert.rejects(running, (error: Error) => error.message === 'stopping' || error.name === 'AbortError');
+    }
+  });
+});
