@@ -1,11 +1,12 @@
 /** The swarm controller as a Hono app: what agents and operators find on 8770 (wire.md 2). */
 import { randomUUID } from 'node:crypto';
-import { Hono } from 'hono';
+import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts';
 import type { ApiEnv } from '../environment.ts';
-import { answerError, ERROR_CODE_HEADER, TEXT } from '../errors.ts';
+import { answerError, ERROR_CODE_HEADER, TEXT, TooManyAttempts } from '../errors.ts';
 import { enroll, join, renew } from './enrollment.ts';
 import { operatorGate } from './gate.ts';
 import { heartbeat } from './heartbeat.ts';
@@ -16,6 +17,8 @@ import { Unprocessable } from './unprocessable.ts';
 
 /** A status of some thousand deckies, or the errors of 500. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+/** wire.md 2.2. */
+const REMOVALS = { failures: 20, windowMs: 60_000 };
 const HEALTH = { status: 'ok', role: 'swarm-controller' };
 
 /** Builds the app; nothing is opened or started. */
@@ -67,9 +70,21 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.post('/swarm/enroll', ...operator, enroll(deps));
   app.get('/swarm/hosts', ...operator, listHosts(deps));
   app.get('/swarm/hosts/:uuid', ...operator, showHost(deps));
-  app.delete('/swarm/hosts/:uuid', ...operator, removeHost(deps));
+  app.delete('/swarm/hosts/:uuid', ...operator, atMost(REMOVALS), removeHost(deps));
   app.post('/swarm/deploy', ...operator, deploy(deps));
   app.post('/swarm/teardown', ...operator, teardown(deps));
   app.post('/swarm/check', ...operator, check(deps));
   app.get('/swarm/deckies', ...operator, listShards(deps));
+}
+
+/** So many requests of a user in the window, then 429. */
+function atMost(bounds: FailureLimitOptions): MiddlewareHandler<ApiEnv> {
+  const limit = new FailureLimit(bounds);
+  return async function atMost(c, next) {
+    const key = [c.var.user.uuid];
+    const wait = limit.retryAfterSeconds(key);
+    if (wait !== null) throw new TooManyAttempts(`Too many requests. Try again in ${wait} s.`, wait);
+    limit.recordFailure(key);
+    await next();
+  };
 }

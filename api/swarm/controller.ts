@@ -1,6 +1,5 @@
-/** Puts the swarm controller together: adapters, listener, and the timer that sees which hosts are silent. */
+/** Puts the swarm controller together: adapters, listener, and what it sees to by time. */
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import type { Logger } from '../../adapters/logger.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
@@ -8,10 +7,9 @@ import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
-import { createHostStore, type HostStore } from '../../adapters/postgres/hosts.ts';
+import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import type { TemporalClient } from '../../adapters/temporal/connection.ts';
 import { createReportSignals } from '../../adapters/temporal/reports.ts';
-import { HEARTBEAT_INTERVAL_S } from '../../fleet/agent-wire.ts';
 import type { Guard } from '../auth/guard.ts';
 import type { ApiConfig } from '../config.ts';
 import type { RunningServer } from '../server.ts';
@@ -20,9 +18,8 @@ import { createBundles } from './bundles.ts';
 import { startListener } from './listener.ts';
 import { controllerNames } from './names.ts';
 import type { SwarmApiPorts } from './ports.ts';
+import { watchHosts } from './watch.ts';
 
-const SILENT_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
-const SILENCE_CHECK_MS = 10_000;
 const OWN_IDENTITIES_FOR_MS = 10_000;
 
 export interface SwarmParts {
@@ -79,7 +76,7 @@ export async function startController(
   });
   ports.controller.port = server.port;
   const stopping = new AbortController();
-  const watching = watchSilence(ports.hosts, logger, notReady, stopping.signal);
+  const watching = watchHosts({ ...parts, authority: ports.authority }, stopping.signal);
   return { port: server.port, stop: () => stopAll(server, ports.agents, stopping, watching) };
 }
 
@@ -106,23 +103,4 @@ function ownFingerprints(authority: Authority, names: readonly string[]): () => 
     };
     return known.set;
   };
-}
-
-/** Hosts that miss three heartbeats become `unreachable`, by time alone. */
-async function watchSilence(
-  hosts: HostStore,
-  logger: Logger,
-  notReady: () => string | null,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    await pause(SILENCE_CHECK_MS, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted || notReady() !== null) continue;
-    try {
-      for (const host of await hosts.silentSince(SILENT_AFTER_MS))
-        logger.warn({ host: host.name, last_heartbeat: host.lastHeartbeat }, 'host is silent');
-    } catch (error) {
-      logger.warn({ err: error }, 'can’t tell which hosts are silent');
-    }
-  }
 }

@@ -48,12 +48,14 @@ function reportedDecky(config: DeckyConfig, runtime: unknown): ReportedDecky {
     config,
     shardState: running ? 'running' : 'degraded',
     seen,
-    sentence: seen === 'degraded' ? sentenceOf(isObject(runtime) ? runtime.services : null) : null,
+    sentence: seen === 'degraded' ? sentenceOf(config, isObject(runtime) ? runtime.services : null) : null,
   };
 }
 
-function sentenceOf(services: unknown): string {
-  const down = Object.entries(isObject(services) ? services : {})
+function sentenceOf(config: DeckyConfig, services: unknown): string {
+  const states = isObject(services) ? services : {};
+  const down = [...new Set(config.services)]
+    .map((name) => [name, Object.hasOwn(states, name) ? states[name] : 'running'] as const)
     .filter(([, state]) => state !== 'running')
     .map(([name, state]) => `${name} is ${CONTAINER_WORDS.has(String(state)) ? state : 'not running'}`);
   return (down.length > 0 ? `Its host says: ${down.join(', ')}.` : 'Its host says that it does not run.').slice(
