@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { StackHome } from './home.ts';
+import { readInstance, type StackHome } from './home.ts';
 
 interface Range {
   readonly first: number;
@@ -75,7 +75,8 @@ function claim(cidr: string, home: StackHome): boolean {
     }
     const holder = readClaim(file);
     if (holder?.instance === home.instance) return true;
-    if (holder && existsSync(join(holder.home, 'instance'))) return false;
+    // A directory that was made anew is another home.
+    if (holder && readInstance(join(holder.home, 'instance')) === holder.instance) return false;
     rmSync(file, { force: true });
   }
   return false;
@@ -101,7 +102,8 @@ export function bridgePool(home: StackHome): string | null {
 
 /** Where nobody names a base: the Nth agent has 10.201.N.0/24. */
 const AGENT_BASE = '10.201.0.0/24';
-const AGENT_CANDIDATES = 19;
+/** Up to 10.230. */
+const AGENT_CANDIDATES = 30;
 
 /** `10.201.0.0/24`, 3 → `10.201.3.0/24`, `10.202.3.0/24` …: every candidate keeps the agent's number in sight. */
 export function agentCandidates(base: string, number: number): string[] {

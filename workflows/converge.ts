@@ -35,6 +35,8 @@ async function dispatch(shard: Shard, watch: Watch): Promise<void> {
   const { input, board, ledger, place, workflowId } = shard;
   const { hostUuid, operationId, hostName } = input;
   watch.attempt += 1;
+  // An agent that lost its disk counts from one again.
+  watch.sequences.clear();
   for (let tries = 0; ; tries += 1) {
     if (tries > 1) await sleep(Math.min(tries * 1_000, ASK_AGAIN_MS));
     await place.take();

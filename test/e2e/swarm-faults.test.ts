@@ -1,6 +1,8 @@
 /** One seeded kill of each part of a swarm, and a host that is silent for too long; `npm run test:drill -- --agents 3` does many. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { deployRows, fleetOf, takeDown, untilEnded } from '../drills/deploy.ts';
 import { DrillStack } from '../drills/drill-stack.ts';
@@ -37,6 +39,32 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
       const { problems, momentMs, told } = await runRound(present(stack), { seed: SEED, round: 1, kind }, lengthMs);
       assert.deepEqual(problems, [], `seed ${SEED}, at ${momentMs} of ${lengthMs} ms: ${told}`);
     });
+
+  it('the disk of an agent: it is asked, gets the order again, and all is settled within two minutes', async () => {
+    const drill = present(stack);
+    const fleet = fleetOf(drill, 'disk');
+    const body = { ini_content: fleet.ini, replace_fleet: false, min_healthy_time: '1s' };
+    await drill.master.deploy(body, randomUUID());
+    const dir = join(drill.home, 'agents', '1', 'state');
+    // It has taken its order, which is on its disk and nowhere else.
+    const state = (): string => readFileSync(join(dir, 'agent-state.json'), 'utf8');
+    while (!state().includes(fleet.names[0] ?? '')) await pause(20);
+    // And has answered so: a lost answer would be found out sooner.
+    await pause(500);
+    const pid = drill.pidOf('agent-1');
+    process.kill(pid, 'SIGSTOP');
+    rmSync(dir, { recursive: true, force: true });
+    process.kill(pid, 'SIGKILL');
+    await untilEnded(drill, fleet.names, 120_000);
+    const rows = await deployRows(drill, fleet.names);
+    assert.deepEqual(
+      rows.map((row) => row.status),
+      fleet.names.map(() => 'succeeded'),
+    );
+    await drill.back(new Map([['agent-1', pid]]));
+    await takeDown(drill, fleet.names);
+    assert.deepEqual(await drill.containers(), []);
+  });
 
   it('a host for too long: its rows end as HostLost, the others are done long before; back, it is shown as it is, and no ended row changes', async () => {
     const drill = present(stack);
