@@ -9,7 +9,6 @@ import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { refuseReservedNames } from '../../fleet/host-names.ts';
 import { type BundleFacts, packBundle } from './bundle-files.ts';
-import type { Controller } from './ports.ts';
 
 const TTL_MS = 5 * 60 * 1000;
 const TOKEN_BYTES = 32;
@@ -36,6 +35,13 @@ export interface Bundles {
   find(token: string): OpenBundle | null;
   /** Spends the token: one caller gets the gzipped tarball, made for a host at this address. */
   take(token: string, address: string): Promise<Buffer | null>;
+}
+
+/** Where hosts find the swarm controller. */
+export interface Controller {
+  readonly name: string;
+  /** Written once it listens, where any free one was asked for. */
+  port: number;
 }
 
 const keyOf = (token: string): string => createHash('sha256').update(token).digest('hex');

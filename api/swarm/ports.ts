@@ -8,7 +8,7 @@ import type { HostReports } from '../../adapters/postgres/host-reports.ts';
 import type { HostStore } from '../../adapters/postgres/hosts.ts';
 import type { ReportSignals } from '../../adapters/temporal/reports.ts';
 import type { Guard } from '../auth/guard.ts';
-import type { Bundles } from './bundles.ts';
+import type { Bundles, Controller } from './bundles.ts';
 
 /** Shared by the listener on 8770 and `/api/v1/swarm`. */
 export interface SwarmPorts {
@@ -36,11 +36,4 @@ export interface SwarmApiPorts extends SwarmPorts {
   readonly bundles: Bundles;
   /** DECKHAND_PLAIN_BUNDLES. */
   readonly plainBundles: boolean;
-}
-
-/** Where hosts find the swarm controller. */
-export interface Controller {
-  readonly name: string;
-  /** Written once it listens, where any free one was asked for. */
-  port: number;
 }

@@ -17,8 +17,15 @@ const ROOMS = [
   'workflows',
   'test/support',
 ];
-/** Names of this shape that are no variables of ours: the event stream, and what DECNET's own agent reads in a test. */
-const NOT_VARIABLES = new Set(['DECKHAND_EVENTS', 'DECNET_MODE']);
+/** Names of this shape that are no variables of ours: the event stream, and what DECNET's own agent reads. */
+const NOT_VARIABLES = new Set([
+  'DECKHAND_EVENTS',
+  'DECNET_MODE',
+  'DECNET_AGENT_DIR',
+  'DECNET_HOST_UUID',
+  'DECNET_MASTER_HOST',
+  'DECNET_SWARMCTL_PORT',
+]);
 const NAME =
   /\bDECKHAND_[A-Z][A-Z_]*[A-Z]\b|\bDECNET_[A-Z_]+\b|\b(?:DATABASE|NATS)_URL\b|\bDOCKER_HOST\b|\bTEMPORAL_(?:ADDRESS|NAMESPACE)\b/g;
 
