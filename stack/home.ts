@@ -61,7 +61,8 @@ export class StackHome {
   }
 }
 
-function readInstance(path: string): string | null {
+/** Null where the file is missing or holds no instance id. */
+export function readInstance(path: string): string | null {
   const text = existsSync(path) ? readFileSync(path, 'utf8').trim() : '';
   return stateSchema.shape.instance.safeParse(text).success ? text : null;
 }

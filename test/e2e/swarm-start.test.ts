@@ -1,7 +1,7 @@
 /** `npm start -- --agents N`: agents as processes, enrolled over the real path, real containers on the tests' Docker Engine. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectDocker } from '../../adapters/docker/connect.ts';
@@ -51,6 +51,8 @@ describe('npm start -- --agents', () => {
     for (const { Id } of await docker.listContainers({ all: true, filters }))
       await docker.getContainer(Id).remove({ force: true });
     for (const { Id } of await docker.listNetworks({ filters })) await docker.getNetwork(Id).remove();
+    // A home keeps its subnets claimed as long as it is there.
+    rmSync(home, { recursive: true, force: true });
   });
 
   async function call(running: StackProcess, method: string, path: string): Promise<Response> {

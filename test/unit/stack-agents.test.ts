@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentNumbers, inGroups } from '../../stack/agents.ts';
-import { agentCandidates, cidrRange, firstFree } from '../../stack/bridge-pool.ts';
+import { agentCandidates, agentNet, cidrRange, firstFree } from '../../stack/bridge-pool.ts';
 import { StackHome } from '../../stack/home.ts';
 
 describe('agents of the stack', () => {
@@ -46,6 +46,21 @@ describe('the network of an agent', () => {
     const candidates = agentCandidates(BASE, 3);
     assert.deepEqual(candidates.slice(0, 2), ['10.201.3.0/24', '10.202.3.0/24']);
     assert.equal(firstFree(candidates, [cidrRange('10.201.0.0/16')]), '10.202.3.0/24');
+  });
+
+  it('is kept for a home as long as it is there, and free again when another is made in its place', () => {
+    const base = `10.${100 + (process.pid % 50)}.${process.pid % 150}.0/24`;
+    const parent = mkdtempSync(join(tmpdir(), 'deckhand-agent-nets-'));
+    const [first, second] = ['a', 'b'].map((name) => new StackHome(join(parent, name)));
+    try {
+      const taken = agentNet(first ?? assert.fail(), 1, base);
+      assert.equal(agentNet(first ?? assert.fail(), 1, base), taken);
+      assert.notEqual(agentNet(second ?? assert.fail(), 1, base), taken);
+      rmSync(join(parent, 'a'), { recursive: true });
+      assert.equal(agentNet(new StackHome(join(parent, 'a')), 1, base), taken);
+    } finally {
+      rmSync(parent, { recursive: true });
+    }
   });
 
   it('follows the base that is given, and stays an address', () => {
