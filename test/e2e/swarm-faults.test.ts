@@ -66,7 +66,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
     assert.deepEqual(await drill.containers(), []);
   });
 
-  it('a host for too long: its rows end as HostLost, the others are done long before; back, it is shown as it is, and no ended row changes', async () => {
+  it('a host for too long: its rows end as HostLost, the others are done long before; back, it is shown as it is, and no ended row changes (gap A4)', async () => {
     const drill = present(stack);
     const fleet = fleetOf(drill, 'silent');
     const pid = drill.pidOf('agent-1');

@@ -51,7 +51,7 @@ describe('the outbox and the bus', () => {
     return found;
   }
 
-  it('sends in order, in DECNET’s envelope, for subscribers now and later', async () => {
+  it('sends in order, in DECNET’s envelope, for subscribers now and later (gap A12)', async () => {
     const live = nats.subscribe(lifecycleSubject(decky), { max: 3 });
     for (const id of ['1', '2', '3']) await announce(id);
     const bus = openBus();

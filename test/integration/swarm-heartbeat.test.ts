@@ -264,7 +264,7 @@ describe('heartbeats', function () {
       assert.ok(after?.reported_at > before?.reported_at);
     });
 
-    it('states of the fleet are what was seen, where no row is open', async () => {
+    it('states of the fleet are what was seen, where no row is open (B8)', async () => {
       const [a, b] = [fresh(), fresh()];
       const first = await deployed(a);
       await swarm.dispatch(first.ids);
