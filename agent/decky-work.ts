@@ -78,7 +78,8 @@ async function startAndWatch(
   } finally {
     release();
   }
-  await awaitHealthy(job, spec, work.timing, onStep);
+  // One that only has to stay as it is was healthy before; waiting for it would hold up what comes next.
+  if (work.reported) await awaitHealthy(job, spec, work.timing, onStep);
 }
 
 /** Throws ContainerExited or HealthyDeadline, with the evidence. */

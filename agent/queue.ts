@@ -1,7 +1,8 @@
 /** The one queue of a host: orders are on disk before they are answered, and worked off one at a time, in order. */
 import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { deploy, mutate, teardown } from './orders.ts';
+import { deploy } from './deploy-order.ts';
+import { mutate } from './mutate-order.ts';
 import {
   type AgentState,
   acceptOrder,
@@ -10,6 +11,7 @@ import {
   prune,
   type TeardownOrderRecord,
 } from './state.ts';
+import { teardown } from './teardown-order.ts';
 import type { Workbench } from './workbench.ts';
 
 /** When the agent stops, what the engine is doing may take this long to end. */
@@ -54,8 +56,11 @@ export class WorkQueue {
         'HostRefused',
         `A later attempt of operation ${order.operation_id} than ${order.attempt} was accepted already.`,
       );
-    // A repeat is answered when what it repeats is on disk: the write below covers it.
-    if (verdict === 'repeat') return store.change(() => {});
+    if (verdict === 'repeat') {
+      // It is answered when what it repeats is on disk. Could that not be written, it is taken back, and this one counts.
+      await store.change(() => {});
+      return judgeOrder(store.state, order) === 'repeat' ? undefined : this.accept(order);
+    }
     const before = store.state.attempts[order.key];
     const replaced = store.state.orders.filter((one) => one.key === order.key && one !== this.working);
     this.#unwritten.add(order);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { readdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Delta } from '../../fleet/agent-wire.ts';
 import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+import { engineProxy } from '../support/engine-proxy.ts';
 
 /** Milliseconds after the 202: before the first container, between them, while they grow old enough, at the end. */
 const MOMENTS = [0, 150, 400, 700, 1_000];
@@ -110,6 +113,66 @@ describe('the agent when something dies', () => {
     const [delta] = ended(host.master.deltas());
     assert.equal(delta?.status, 'failed');
     assert.match(delta?.error ?? '', /^EngineUnreachable: .*tried until progress_deadline/);
+  });
+
+  it('goes on when the engine was away in the middle of the work', async () => {
+    const proxy = await engineProxy(host.dockerHost);
+    try {
+      await host.end('SIGTERM');
+      await host.start({ DOCKER_HOST: proxy.host });
+      await host.call('POST', '/deploy', host.order([host.decky('one', 11), host.decky('two', 12)]));
+      await until(() => proxy.connections > 3);
+      await proxy.away();
+      await until(async () => JSON.stringify((await host.status()).deckhand?.deckies).includes('does not answer'));
+      await proxy.back();
+      await until(() => ended(host.master.deltas()).length === 2);
+      assert.deepEqual(
+        ended(host.master.deltas()).map(({ status, error }) => [status, error]),
+        [
+          ['succeeded', undefined],
+          ['succeeded', undefined],
+        ],
+      );
+    } finally {
+      await proxy.away();
+    }
+  });
+
+  it('refuses what it can’t write down, for now, and has forgotten it then', async () => {
+    const state = join(host.directory, 'state');
+    const order = host.order([host.decky('one', 11)]);
+    await rename(state, `${state}.aside`);
+    const answers = await Promise.all([host.call('POST', '/deploy', order), host.call('POST', '/deploy', order)]);
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [500, 500],
+    );
+    assert.deepEqual((await host.status()).deckhand?.work, []);
+    await rename(`${state}.aside`, state);
+    assert.deepEqual(host.master.deltas(), []);
+    assert.equal((await host.call('POST', '/deploy', order)).status, 202);
+    await until(() => ended(host.master.deltas()).length === 1);
+    assert.equal(ended(host.master.deltas())[0]?.status, 'succeeded');
+  });
+
+  it('begins anew when its state can’t be read, and keeps that file', async () => {
+    const order = host.order([host.decky('one', 11)]);
+    await host.call('POST', '/deploy', order);
+    await until(() => ended(host.master.deltas()).length === 1);
+    const before = await host.containers();
+    await host.end('SIGKILL');
+    const file = join(host.directory, 'state', 'agent-state.json');
+    await writeFile(file, '{"version":1,"seq');
+    await host.start();
+    assert.equal((await host.status()).deployed, false);
+    const files = await readdir(join(host.directory, 'state'));
+    assert.ok(files.some((name) => name.includes('.unreadable-')));
+    // As a master does that finds nothing known: the same set, anew. What runs is found as it should be.
+    const { deckhand } = order;
+    assert.ok(deckhand);
+    await host.call('POST', '/deploy', { ...order, deckhand: { ...deckhand, attempt: 2 } });
+    await until(() => ended(host.master.deltas()).some(({ attempt }) => attempt === 2));
+    assert.deepEqual(await host.containers(), before);
   });
 
   it('removes its own containers and stops when it is told to destroy itself, and nothing else', async () => {

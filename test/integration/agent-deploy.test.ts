@@ -188,6 +188,22 @@ describe('the agent at work', () => {
     assert.deepEqual(attempts, [1, 2]);
   });
 
+  it('ends in a later attempt what an earlier one, that it works on, has not ended', async () => {
+    const order = host.order([host.decky('anew', 11), host.decky('slow', 12)], { min_healthy_time_ms: 20_000 });
+    const { deckhand } = order;
+    assert.ok(deckhand);
+    await host.call('POST', '/deploy', order);
+    await until(async () => Object.keys(await host.containers()).length === 4);
+    const next = { ...order, deckhand: { ...deckhand, attempt: 2, min_healthy_time_ms: 0 } };
+    await host.call('POST', '/deploy', next);
+    await outcomes(deckhand.operation_id, 2);
+    assert.deepEqual(
+      ended(host.master.deltas()).map(({ attempt, status }) => `${attempt} ${status}`),
+      ['2 succeeded', '2 succeeded'],
+    );
+    assert.deepEqual((await host.status()).deckhand?.work, []);
+  });
+
   it('answers a teardown when it is down, and the last one takes the network along', async () => {
     const [one, two] = [host.decky('t1', 11), host.decky('t2', 12)];
     await deploy([one, two]);

@@ -36,6 +36,8 @@ export interface AgentHost {
   readonly identity: Identity;
   readonly master: SwarmDouble;
   readonly docker: Docker | null;
+  /** As in DOCKER_HOST; empty for a simulated engine. */
+  readonly dockerHost: string;
   start(more?: NodeJS.ProcessEnv): Promise<void>;
   /** Resolves with the exit code once it has ended; null after a kill. */
   end(signal: NodeJS.Signals): Promise<number | null>;
@@ -100,6 +102,7 @@ export async function agentHost(options: { engine?: 'docker' | 'simulated' } = {
     identity,
     master,
     docker: docker?.client ?? null,
+    dockerHost: docker?.host ?? '',
     ...agent.control,
     call: (method, path, body, as = masterIdentity) => call(agent.port(), { method, path, body, as }),
     status: async () =>

@@ -1,20 +1,13 @@
-/** What is done for each kind of order. Every step may be repeated after a kill: what has ended in the order stays ended. */
-import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
+/** A deploy: the host's whole set. Every step may be repeated after a kill: what has ended in the order stays ended. */
+import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
-import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { bringUp, takeDown, takeDownReported } from './decky-work.ts';
+import { patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
-import {
-  type AgentState,
-  type DeployOrderRecord,
-  hasEndedIn,
-  type MutateOrderRecord,
-  recordOf,
-  type TeardownOrderRecord,
-} from './state.ts';
-import { all, failureText, type Job, note, WHOLE_ENGINE } from './workbench.ts';
+import { type AgentState, type DeployOrderRecord, hasEndedIn, recordOf } from './state.ts';
+import { all, failureText, type Job, note } from './workbench.ts';
 
 export async function deploy(job: Job<DeployOrderRecord>): Promise<void> {
   try {
@@ -120,12 +113,6 @@ async function failAll(job: Job<DeployOrderRecord>, error: unknown, aftermath: s
   await all([...job.order.deploy, ...job.order.remove].map((name) => failOne(job, name, error, aftermath)));
 }
 
-const patience = (job: Job, progressDeadlineMs: number) => ({
-  progressDeadlineMs,
-  signal: job.signal,
-  onStep: (text: string): void => void job.bench.steps.set(WHOLE_ENGINE, text),
-});
-
 /** Where the host's network has changed, everything that hangs on the old one goes first. */
 async function leaveOldNetwork(job: Job<DeployOrderRecord>, network: FleetNetwork): Promise<void> {
   const { engine } = job.bench.local;
@@ -155,121 +142,4 @@ async function removeOthers(job: Job<DeployOrderRecord>): Promise<void> {
       if (error !== null) bench.logger.warn({ decky: name, err: failureText(error, null) }, 'a decky did not go');
     }),
   ]);
-}
-
-/** Deckies that have containers, or should have. An engine that does not answer is left to the work on each decky. */
-async function presentDeckies(job: Job, progressDeadlineMs: number): Promise<string[]> {
-  const { bench } = job;
-  const known = Object.entries(bench.store.state.deckies).flatMap(([name, { desired, established }]) =>
-    desired || established ? [name] : [],
-  );
-  try {
-    const seen = await patiently((_, signal) => bench.local.engine.deckies(signal), patience(job, progressDeadlineMs));
-    return [...new Set([...seen, ...known])];
-  } catch {
-    job.signal.throwIfAborted();
-    return known;
-  } finally {
-    bench.steps.delete(WHOLE_ENGINE);
-  }
-}
-
-/** The compose file of what should run. A decky that can't be described is missing there, and fails on its own. */
-async function writeDocument({ bench }: Job): Promise<number> {
-  const wanted = Object.values(bench.store.state.deckies).flatMap(({ desired }) => desired ?? []);
-  const describable = wanted.filter((decky) => isDescribable(bench, decky));
-  await bench.local.engine.writeDocument(bench.local.resolve(describable).document);
-  return describable.length;
-}
-
-function isDescribable({ local }: Job['bench'], decky: DesiredDecky): boolean {
-  try {
-    local.resolve([decky]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** After the work: the file says what was kept, and a network that nobody needs goes. A failure here fails no decky. */
-async function tidy(job: Job): Promise<void> {
-  const { bench, signal } = job;
-  try {
-    if ((await writeDocument(job)) > 0 || !(await bench.local.engine.removeNetworkIfUnused(signal))) return;
-    await bench.store.record((state) => {
-      state.network = null;
-    });
-  } catch (error) {
-    signal.throwIfAborted();
-    bench.logger.warn({ err: error }, 'could not tidy up');
-  }
-}
-
-export async function mutate(job: Job<MutateOrderRecord>): Promise<void> {
-  const { decky_id: name } = job.order;
-  try {
-    await mutateDecky(job, name);
-  } catch (error) {
-    job.signal.throwIfAborted();
-    job.bench.logger.error({ err: error, decky: name }, 'a mutation broke off');
-    const seen = DECKY_STATE.degraded;
-    await note(job, name, {
-      operation: OPERATION.mutate,
-      status: STATUS.failed,
-      error: failureText(error, null),
-      seen,
-    });
-  }
-}
-
-async function mutateDecky(job: Job<MutateOrderRecord>, name: string): Promise<void> {
-  const { order, bench } = job;
-  const { services, timing } = order;
-  const operation = OPERATION.mutate;
-  const { state } = bench.store;
-  const record = state.deckies[name];
-  const present = record?.established ?? record?.desired;
-  if (!record || !present || !state.network) {
-    const error = new DeckhandError('NotFound', `This host has no decky ${name}.`);
-    return note(job, name, {
-      operation,
-      status: STATUS.failed,
-      error: failureText(error, null),
-      seen: DECKY_STATE.failed,
-    });
-  }
-  const desired: DesiredDecky = {
-    config: { ...present.config, services, last_mutated: Date.parse(order.accepted_at) / 1_000 },
-    custom_services: order.custom_services ?? present.custom_services,
-  };
-  await bench.store.record(() => {
-    record.desired = desired;
-  });
-  await writeDocument(job);
-  await bringUp(job, { name, desired, network: state.network, operation, timing, reported: true });
-  await tidy(job);
-}
-
-/** Throws what kept a decky from going: the answer to the master is the report. */
-export async function teardown(job: Job<TeardownOrderRecord>): Promise<void> {
-  const { order, bench } = job;
-  const { progressDeadlineMs } = ROLLOUT_DEFAULTS;
-  const names = order.decky_id === null ? await presentDeckies(job, progressDeadlineMs) : [order.decky_id];
-  const errors = await Promise.all(names.map((name) => takeDown(job, name, progressDeadlineMs)));
-  await bench.store.record((state) => {
-    names.forEach((name, at) => {
-      if (errors[at] !== null) return;
-      const { operation_id, attempt } = order;
-      const outcome = {
-        operation: OPERATION.teardown,
-        status: STATUS.succeeded,
-        error: null,
-        seen: DECKY_STATE.tornDown,
-      };
-      recordOf(state, name).last = { operation_id, attempt, ...outcome, ended_at: new Date().toISOString() };
-    });
-  });
-  await tidy(job);
-  const failed = errors.find((error) => error !== null);
-  if (failed !== undefined) throw failed;
 }
