@@ -229,6 +229,13 @@ describe('the client that talks to agents', () => {
       await rejects(calls.deploy(at(agent), order), 'HostRefused', /422, body\.config\.interface: Field required/);
     });
 
+    it('HostUnreachable: a 403, as from an agent that pins the master’s certificate of yesterday', async () => {
+      const refuse = (_: IncomingMessage, response: ServerResponse): void =>
+        json(response, 403, { detail: 'not the master' });
+      const agent = owned(await serve(h1, refuse));
+      await rejects(client().deploy(at(agent), order), 'HostUnreachable', /403, not the master.*next heartbeat/);
+    });
+
     it('HostSilent: a 5xx, with the agent’s words; nonsense; an answer without end', async () => {
       const scripts: ((response: ServerResponse) => void)[] = [
         (response) => json(response, 500, { detail: 'DockerException: daemon is away' }),
