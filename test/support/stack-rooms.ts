@@ -1,7 +1,7 @@
 /** The rooms, and how mocha runs one: in a process of its own, bounded in time, its totals read from a file. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ROOT } from '../../stack/root.ts';
 import { addTotals, NOTHING, type Totals } from './stack-totals.ts';
 
@@ -11,7 +11,15 @@ export interface Room {
   /** Milliseconds for one test, and for the whole room. */
   readonly testLimitMs: number;
   readonly roomLimitMs: number;
+  /** Files that run beside the others, in a second process; absent: all in one. */
+  readonly aside?: (file: string) => boolean;
 }
+
+/**
+ * End-to-end tests mostly wait. Those that deploy `examples/quickstart.ini` stay together, since only one fleet on an engine can
+ * have its names; those that make names of their own run beside them.
+ */
+const OWN_NAMES = ['cli', 'interop-decnet', 'kill', 'lost-workflows', 'swarm-faults'];
 
 const MINUTE = 60_000;
 /** In the order in which they run: what fails fast comes first. */
@@ -20,12 +28,19 @@ export const ROOMS: readonly Room[] = [
   { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 8 * MINUTE },
   { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 10 * MINUTE },
   { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE },
-  { name: 'e2e', needsServers: true, testLimitMs: 5 * MINUTE, roomLimitMs: 20 * MINUTE },
+  {
+    name: 'e2e',
+    needsServers: true,
+    testLimitMs: 5 * MINUTE,
+    roomLimitMs: 20 * MINUTE,
+    aside: (file) => OWN_NAMES.includes(basename(file, '.test.ts')),
+  },
 ];
 
 /** A room whose tests are over and that does not end has left something open. */
 const EXIT_LIMIT_MS = 20_000;
 const POLITE_MS = 30_000;
+const OUTPUT_MS = 3_000;
 
 export function testFiles(room: string): string[] {
   const directory = join(ROOT, 'test', room);
@@ -78,37 +93,73 @@ function untilEnded(child: ChildProcess, room: Room, totalsFile: string): Promis
       clearTimeout(limit);
       clearInterval(watch);
       running.delete(child);
-      resolve({ code, why });
+      // What it printed comes first, unless something that it left behind holds its output open.
+      child.once('close', () => resolve({ code, why }));
+      setTimeout(() => resolve({ code, why }), OUTPUT_MS).unref();
     });
   });
 }
 
-/** Counts one failure more when mocha itself failed, hung, or was killed. */
+/** Counts one failure more when mocha itself failed, hung, or was killed. `scratch`: a directory for totals. */
 export async function runRoom(
   room: Room,
   files: readonly string[],
   mochaArguments: readonly string[],
   env: Readonly<Record<string, string>>,
-  totalsFile: string,
+  scratch: string,
 ): Promise<Totals> {
   console.log(`\n── ${room.name} (${files.length} files)`);
-  if (files.length === 0) return NOTHING;
+  const aside = files.filter((file) => room.aside?.(file));
+  const rest = files.filter((file) => !room.aside?.(file));
+  const parts = [rest, aside].filter((part) => part.length > 0);
+  const totals = await Promise.all(
+    parts.map((part, index) => {
+      // Two at once would mix their lines: the second one's come when it is done.
+      const child = spawnMocha(
+        room,
+        [...mochaArguments, ...part],
+        env,
+        join(scratch, `totals-${index}.json`),
+        index > 0,
+      );
+      return totalsOf(room, child, join(scratch, `totals-${index}.json`));
+    }),
+  );
+  return addTotals(totals);
+}
+
+function spawnMocha(
+  room: Room,
+  mochaArguments: readonly string[],
+  env: Readonly<Record<string, string>>,
+  totalsFile: string,
+  held: boolean,
+): ChildProcess {
   rmSync(totalsFile, { force: true });
+  const output = held ? 'pipe' : 'inherit';
   const child = spawn(
     process.execPath,
     [
       join(ROOT, 'node_modules/mocha/bin/mocha.js'),
       ...['--timeout', String(room.testLimitMs), '--reporter', join(ROOT, 'test/support/stack-reporter.cjs')],
       ...mochaArguments,
-      ...files,
     ],
     {
       cwd: ROOT,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', output, output],
       detached: true,
       env: { ...process.env, ...env, DECKHAND_TEST_TOTALS: totalsFile },
     },
   );
+  const chunks: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
+  child.once('close', () => {
+    if (held) process.stdout.write(Buffer.concat(chunks));
+  });
+  return child;
+}
+
+async function totalsOf(room: Room, child: ChildProcess, totalsFile: string): Promise<Totals> {
   running.add(child);
   const { code, why } = await untilEnded(child, room, totalsFile);
   const totals = existsSync(totalsFile) ? (JSON.parse(readFileSync(totalsFile, 'utf8')) as Totals) : NOTHING;

@@ -54,7 +54,7 @@ async function runRooms(request: Request, scratch: string, keep: (servers: TestS
       servers = await startTestServers();
       keep(servers);
     }
-    totals.push(await runRoom(room, files, request.mocha, servers?.env ?? {}, join(scratch, 'totals.json')));
+    totals.push(await runRoom(room, files, request.mocha, servers?.env ?? {}, scratch));
   }
   return addTotals(totals);
 }
