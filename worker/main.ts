@@ -12,6 +12,7 @@ import { openAuthority } from '../adapters/pki/authority.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
+import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
 import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
@@ -73,9 +74,10 @@ async function main(): Promise<void> {
     { taskQueue: config.taskQueue, engine: config.engine, project: config.project, instance: config.instance },
     'worker ready',
   );
-  const schedules = lookAfterSchedules(logger, stop.signal, (now) =>
-    ensureSweep(temporal.client, { taskQueue: config.taskQueue, now }),
-  );
+  const schedules = lookAfterSchedules(logger, stop.signal, async (now) => {
+    await ensureSweep(temporal.client, { taskQueue: config.taskQueue, now });
+    await ensurePrune(temporal.client, { taskQueue: config.taskQueue });
+  });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');
     for (const worker of workers.all) worker.shutdown();
@@ -105,7 +107,7 @@ async function lookAfterSchedules(
       await ensure(!swept);
       swept = true;
     } catch (error) {
-      logger.warn({ err: error }, 'the sweep’s Schedule can’t be looked after; trying again');
+      logger.warn({ err: error }, 'the Schedules can’t be looked after; trying again');
     }
     await sleep(swept ? SCHEDULE_CHECK_MS : RETRY_MS, undefined, { signal: stopping }).catch(() => undefined);
   }

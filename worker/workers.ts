@@ -7,6 +7,7 @@ import { createComposeActivities } from '../activities/compose.ts';
 import { createDeploymentActivities } from '../activities/deployments.ts';
 import { createEventActivities } from '../activities/events.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
+import { createPruneActivities } from '../activities/prune.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
 import type { AgentClient } from '../adapters/agent/client.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
@@ -16,6 +17,7 @@ import { readHostWork } from '../adapters/postgres/host-work.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
+import { createPrunables } from '../adapters/postgres/prune.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { OutboxPump } from './outbox-pump.ts';
@@ -69,6 +71,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     activities: {
       ...createDeploymentActivities(store, tellTurn, pump.poke),
       ...createEventActivities(drain),
+      ...createPruneActivities(createPrunables(sql)),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),

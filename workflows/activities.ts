@@ -6,9 +6,10 @@ import type { AgentActivities } from '../activities/agents.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
 import type { EventActivities } from '../activities/events.ts';
+import type { PruneActivities } from '../activities/prune.ts';
 import type { SweepActivities } from '../activities/sweep.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
-import { ACCEPT, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
+import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 
 export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);
 export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions, settleShard } =
@@ -16,6 +17,7 @@ export const { withdrawDeployment, finishDeployment, releaseLane, openRows, reco
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
 export const { findOrphans, restartOperations, closeOrphans } = proxyActivities<SweepActivities>(SWEEP);
+export const { pruneRecords } = proxyActivities<PruneActivities>(PRUNE);
 
 /** Activities of the machine that has the Docker Engine; `summary` is what the Web UI shows beside the event. */
 export const onEngine = (

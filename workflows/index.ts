@@ -2,5 +2,6 @@
 export { deployFleet } from './deploy-fleet.ts';
 export { deployLocal } from './deploy-local.ts';
 export { deployShard } from './deploy-shard.ts';
+export { prune } from './prune.ts';
 export { sweep } from './sweep.ts';
 export { teardownDecky } from './teardown-decky.ts';

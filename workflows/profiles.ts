@@ -59,6 +59,13 @@ export const LOOK: ActivityOptions = {
 /** How long an engine may be silent at the start of an operation is progress_deadline, given by the request. */
 export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };
 
+/** The daily prune: many small transactions; what is left after five tries is left to the next day. */
+export const PRUNE: ActivityOptions = {
+  startToCloseTimeout: '1h',
+  heartbeatTimeout: '2m',
+  retry: { initialInterval: '1m', maximumAttempts: 5 },
+};
+
 /** One order to a host: two quick tries; then the shard waits for the host without holding a place. */
 export const DISPATCH: ActivityOptions = {
   startToCloseTimeout: '40s',

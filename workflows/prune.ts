@@ -1,0 +1,12 @@
+/** The prune, a Schedule each day: what is older than what is kept goes, never what is open (design, section 7). */
+import { setCurrentDetails } from '@temporalio/workflow';
+import { pruneRecords } from './activities.ts';
+
+export type PruneSummary = Readonly<Record<string, number>>;
+
+export async function prune(): Promise<PruneSummary> {
+  const removed = await pruneRecords();
+  const lines = Object.entries(removed).map(([table, count]) => `- ${table}: ${count}`);
+  setCurrentDetails(['Rows removed:', ...lines].join('\n'));
+  return removed;
+}
