@@ -147,7 +147,7 @@ function addHousekeeping(program: Command, act: Act): void {
   subcommand(
     program,
     'open',
-    'Print the URLs of the API, its documentation, Temporal and NATS.',
+    'Print the URLs of the API, its documentation, Temporal, NATS and the swarm controller.',
     `  deckhand open
   deckhand open --browser              open the API’s page`,
   )

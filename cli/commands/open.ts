@@ -22,6 +22,7 @@ export async function open(context: Context, options: OpenOptions): Promise<Exit
     docs: `${apiUrl}/docs`,
     temporal_ui: stack?.temporal_ui_url ?? null,
     nats: stack?.nats_url ?? null,
+    swarm: stack?.swarm_url ?? null,
   };
   if (context.json) printJson(io, urls);
   else {
@@ -30,6 +31,7 @@ export async function open(context: Context, options: OpenOptions): Promise<Exit
       ['API documentation', urls.docs],
       ['Temporal', urls.temporal_ui],
       ['NATS', urls.nats],
+      ['Swarm controller', urls.swarm],
     ];
     for (const [title, url] of lines) if (title && url) io.out(`${title.padEnd(18)} ${url}`);
   }

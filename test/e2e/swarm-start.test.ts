@@ -1,6 +1,8 @@
 /** `npm start -- --agents N`: agents as processes, enrolled over the real path, real containers on the tests' Docker Engine. */
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +10,8 @@ import { connectDocker } from '../../adapters/docker/connect.ts';
 import type { FleetOverview } from '../../cli/api-types.ts';
 import type { HostView } from '../../cli/hosts.ts';
 import { identify } from '../../stack/process-table.ts';
+import { ROOT } from '../../stack/root.ts';
+import { freePort } from '../support/free-port.ts';
 import { onEngine, processesOf } from '../support/leftovers.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
@@ -171,6 +175,47 @@ describe('npm start -- --agents', () => {
       ['agent-1'],
     );
     assert.equal(again.pidOf('agent-2'), null);
+  });
+
+  it('joins a host by the very command that `deckhand host enroll` prints, once, and lets it go', async () => {
+    const running = await start('--fleet', 'none').up();
+    const deckhand = (...args: readonly string[]) =>
+      spawnSync(process.execPath, ['cli/deckhand.mjs', ...args], {
+        cwd: ROOT,
+        encoding: 'utf8',
+        timeout: 60_000,
+        env: { ...process.env, DECKHAND_HOME: home, DECKHAND_AGENT_DIR: join(home, 'by-hand') },
+      });
+    const port = await freePort();
+    const enrolled = deckhand('host', 'enroll', 'h1', '127.0.0.1', '--port', String(port));
+    assert.equal(enrolled.status, 0, enrolled.stderr);
+    const [npx, command, ...rest] = enrolled.stdout.trim().split(' ');
+    assert.deepEqual([npx, command], ['npx', 'deckhand']);
+    const joined = deckhand(...rest);
+    assert.equal(joined.status, 0, joined.stderr);
+    assert.equal(deckhand(...rest).status, 1, 'a token works once');
+    const agent = spawn(process.execPath, ['cli/deckhand.mjs', 'agent', 'run'], {
+      cwd: ROOT,
+      stdio: 'ignore',
+      env: {
+        ...process.env,
+        DECKHAND_AGENT_DIR: join(home, 'by-hand'),
+        DECKHAND_AGENT_HOST: '127.0.0.1',
+        DECKHAND_PROJECT: `${project}-by-hand`,
+        DECKHAND_INSTANCE: instanceOf(home),
+        DECKHAND_NETWORK: 'bridge',
+      },
+    });
+    try {
+      while (deckhand('host', 'check', 'h1').status !== 0) assert.equal(agent.exitCode, null);
+      const removed = deckhand('host', 'remove', 'h1', '--yes', '--self-destruct');
+      assert.equal(removed.status, 0, removed.stderr);
+      if (agent.exitCode === null) await once(agent, 'exit');
+      assert.equal(agent.exitCode, 0, 'it is the agent’s own process, and ends with it');
+      assert.deepEqual(await hosts(running), []);
+    } finally {
+      agent.kill('SIGKILL');
+    }
   });
 
   it('brings back an agent that was killed, as the same host', async () => {
