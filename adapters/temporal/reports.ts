@@ -14,8 +14,10 @@ export interface ReportSignals {
 export const createReportSignals = (client: Client): ReportSignals => ({
   async signal(workflowId, report) {
     try {
-      await client.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
-        client.workflow.getHandle(workflowId).signal(HEARTBEAT_SIGNAL, report),
+      await inTime(
+        client.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
+          client.workflow.getHandle(workflowId).signal(HEARTBEAT_SIGNAL, report),
+        ),
       );
     } catch (error) {
       const what =
@@ -26,3 +28,16 @@ export const createReportSignals = (client: Client): ReportSignals => ({
     }
   },
 });
+
+/** The client looks at its deadline only when it tries again, and the pauses between its tries grow. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${SIGNAL_LIMIT_MS / 1000} s`)), SIGNAL_LIMIT_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -5,6 +5,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts';
+import { answerInTime } from '../deadline.ts';
 import type { ApiEnv } from '../environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT, TooManyAttempts } from '../errors.ts';
 import { enroll, join, renew } from './enrollment.ts';
@@ -17,6 +18,8 @@ import { Unprocessable } from './unprocessable.ts';
 
 /** A status of some thousand deckies, or the errors of 500. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Agents wait 10 s for an answer: they are told in time to come again. */
+const AGENT_ANSWER_MS = 9_500;
 /** wire.md 2.2. */
 const REMOVALS = { failures: 20, windowMs: 60_000 };
 const HEALTH = { status: 'ok', role: 'swarm-controller' };
@@ -58,6 +61,8 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
       await next();
     },
   );
+  for (const path of ['/swarm/heartbeat', '/swarm/join', '/swarm/renew'])
+    app.use(path, answerInTime({ answerMs: AGENT_ANSWER_MS, operationMs: AGENT_ANSWER_MS }));
   app.post('/swarm/heartbeat', heartbeat(deps));
   app.post('/swarm/join', join(deps));
   app.post('/swarm/renew', renew(deps));

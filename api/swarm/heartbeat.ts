@@ -1,6 +1,7 @@
 /** `POST /swarm/heartbeat` (wire.md 2.1): 204 only when PostgreSQL has the report and Temporal every delta. */
 import type { Context } from 'hono';
 import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
+import type { Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { ApiEnv } from '../environment.ts';
 import { matchDeltas, type ReadDelta, readDelta } from './deltas.ts';
@@ -51,13 +52,12 @@ async function takeStatus(deps: ControllerDependencies, body: Heartbeat, peer: P
   return taken;
 }
 
-/** The first heartbeat with the next certificate makes it the host's, and the old one is out. */
-const adopts = async (
-  { hosts }: ControllerDependencies,
-  host: { uuid: string; nextFingerprint: string | null },
-  peer: Peer,
-): Promise<boolean> =>
-  peer.fingerprint === host.nextFingerprint && (await hosts.adoptCertificate(host.uuid, peer.fingerprint));
+/** The first heartbeat with the next certificate makes it the host's, and the old one is out. Another may have done so just now. */
+async function adopts({ hosts }: ControllerDependencies, host: Host, peer: Peer): Promise<boolean> {
+  if (peer.fingerprint !== host.nextFingerprint) return false;
+  if (await hosts.adoptCertificate(host.uuid, peer.fingerprint)) return true;
+  return (await hosts.get(host.uuid))?.fingerprint === peer.fingerprint;
+}
 
 /** Each workflow is told once, all at the same time. */
 async function passOn(deps: ControllerDependencies, body: Heartbeat, host: ReportingHost): Promise<void> {

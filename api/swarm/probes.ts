@@ -5,8 +5,8 @@ import type { SwarmPorts } from './ports.ts';
 import { agentAddress } from './views.ts';
 
 const PROBE_LIMIT_MS = 3_000;
-/** For all probes of one request, so that it is answered in time. */
-const PROBES_LIMIT_MS = 8_000;
+/** No probe of a request begins later, so that it is answered in time. */
+const PROBES_LIMIT_MS = 6_000;
 const PROBES_AT_ONCE = 64;
 
 export interface Probed {
