@@ -1,14 +1,22 @@
 /** The bodies that the agent takes: DECNET's models (config.md 1: root lax, deckies strict) and what ours adds. */
 import { z } from 'zod';
-import { DECKY_NAME_LENGTH } from '../fleet/names.ts';
+import { assertDeckyName } from '../fleet/names.ts';
 import { NO_INTEGER } from './validation.ts';
 
 const integer = z.int(NO_INTEGER);
 
-const DECKY_NAME = /^[A-Za-z0-9\-_.]+$/;
+/** A name that no decky can have never becomes a file, a container or a key. */
+const deckyName = z.string().refine((name) => {
+  try {
+    assertDeckyName(name);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'no decky can have this name');
 
 const decky = z.strictObject({
-  name: z.string().max(DECKY_NAME_LENGTH).regex(DECKY_NAME),
+  name: deckyName,
   ip: z.string(),
   services: z.array(z.string()).min(1),
   distro: z.string(),

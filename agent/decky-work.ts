@@ -5,7 +5,7 @@ import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
 import { patiently } from './patience.ts';
-import { hasEndedIn, recordOf, type Timing } from './state.ts';
+import { hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
 import { failureText, type Job, note, specOf } from './workbench.ts';
 
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
@@ -73,6 +73,7 @@ async function startAndWatch(
     await patiently((onProgress, within) => bench.local.engine.up(spec, work.network, { signal: within, onProgress }), {
       progressDeadlineMs: work.timing.progressDeadlineMs,
       signal,
+      cut: job.cut,
       onStep,
     });
   } finally {
@@ -110,13 +111,13 @@ interface Aftermath {
 
 /** After a failure: the last good version comes back, or what never came up goes. Throws only when aborted. */
 async function discard(
-  { bench, signal }: Job,
+  { bench, signal, cut }: Job,
   { name, network }: BringUp,
   established: DesiredDecky | null,
   onStep: (text: string) => void,
 ): Promise<Aftermath> {
   const { engine } = bench.local;
-  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, onStep };
+  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, cut, onStep };
   try {
     if (!established) {
       await patiently((onProgress, within) => engine.down(name, { signal: within, onProgress }), patience);
@@ -143,10 +144,11 @@ export async function takeDown(job: Job, name: string, progressDeadlineMs: numbe
     await patiently((onProgress, within) => bench.local.engine.down(name, { signal: within, onProgress }), {
       progressDeadlineMs,
       signal,
+      cut: job.cut,
       onStep,
     });
     await bench.store.record((state) => {
-      const record = state.deckies[name];
+      const record = knownRecord(state, name);
       if (record) Object.assign(record, { desired: null, established: null });
     });
     return null;
@@ -164,7 +166,7 @@ export async function takeDownReported(job: Job, name: string, progressDeadlineM
   if (hasEndedIn(job.bench.store.state, job.order, name)) return;
   const operation = OPERATION.teardown;
   await note(job, name, { operation, status: STATUS.running, error: null, seen: DECKY_STATE.tearingDown });
-  const record = job.bench.store.state.deckies[name];
+  const record = knownRecord(job.bench.store.state, name);
   const versions = [record?.desired, record?.established].flatMap((version) => version ?? []);
   const error = await takeDown(job, name, progressDeadlineMs);
   if (error === null)

@@ -6,7 +6,7 @@ import { bringUp, takeDown, takeDownReported } from './decky-work.ts';
 import { patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
-import { type AgentState, type DeployOrderRecord, hasEndedIn, recordOf } from './state.ts';
+import { type AgentState, type DeployOrderRecord, hasEndedIn, knownRecord, recordOf } from './state.ts';
 import { all, failureText, type Job, note } from './workbench.ts';
 
 export async function deploy(job: Job<DeployOrderRecord>): Promise<void> {
@@ -36,7 +36,7 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   const { state } = bench.store;
   await all(
     order.config.deckies.map(async ({ name }) => {
-      const desired = state.deckies[name]?.desired;
+      const desired = knownRecord(state, name)?.desired;
       const reported = order.deploy.includes(name);
       if (desired)
         await bringUp(job, { name, desired, network, operation: OPERATION.deploy, timing: order.timing, reported });
@@ -63,8 +63,10 @@ async function layOut({
       const ip = addresses.get(config.name);
       // After a restart: what has failed in this order has got its last good version back.
       if (ip === undefined || hasEndedIn(state, order, config.name)) continue;
-      const custom_services = order.custom_services[config.name] ?? [];
-      recordOf(state, config.name).desired = { config: { ...config, ip }, custom_services };
+      const custom_services = Object.hasOwn(order.custom_services, config.name)
+        ? order.custom_services[config.name]
+        : undefined;
+      recordOf(state, config.name).desired = { config: { ...config, ip }, custom_services: custom_services ?? [] };
     }
   });
   return { network: own.network, exhausted };
@@ -102,7 +104,7 @@ async function failOne(
       seen: DECKY_STATE.teardownFailed,
     });
   } else if (order.deploy.includes(name)) {
-    const established = bench.store.state.deckies[name]?.established ?? null;
+    const established = knownRecord(bench.store.state, name)?.established ?? null;
     const seen = established ? DECKY_STATE.degraded : DECKY_STATE.failed;
     const outcome = { operation: OPERATION.deploy, status: STATUS.failed, error: text, seen };
     await note(job, name, outcome, { desired: established });

@@ -6,6 +6,7 @@ import { type Job, specOf, WHOLE_ENGINE } from './workbench.ts';
 export const patience = (job: Job, progressDeadlineMs: number): Patience => ({
   progressDeadlineMs,
   signal: job.signal,
+  cut: job.cut,
   onStep: (text: string): void => void job.bench.steps.set(WHOLE_ENGINE, text),
 });
 

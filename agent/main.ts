@@ -42,8 +42,9 @@ interface JoinFlags {
 async function joinSwarm(url: string, { token, caFingerprint, dir, port: given }: JoinFlags): Promise<void> {
   const options = { url, token, caFingerprint, directory: dir, ...(given === undefined ? {} : { port: given }) };
   const facts = await join(options);
+  const start = dir === DEFAULT_AGENT_DIR ? 'deckhand agent run' : `DECKHAND_AGENT_DIR=${dir} deckhand agent run`;
   process.stdout.write(
-    `This host is ${facts.name} (${facts.host_uuid}); its identity is in ${dir}.\nStart its agent: deckhand agent run\n`,
+    `This host is ${facts.name} (${facts.host_uuid}); its identity is in ${dir}.\nStart its agent: ${start}\n`,
   );
 }
 

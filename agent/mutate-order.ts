@@ -4,7 +4,7 @@ import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { bringUp } from './decky-work.ts';
 import { tidy, writeDocument } from './host-steps.ts';
-import type { MutateOrderRecord } from './state.ts';
+import { knownRecord, type MutateOrderRecord } from './state.ts';
 import { failureText, type Job, note } from './workbench.ts';
 
 export async function mutate(job: Job<MutateOrderRecord>): Promise<void> {
@@ -29,7 +29,7 @@ async function mutateDecky(job: Job<MutateOrderRecord>, name: string): Promise<v
   const { services, timing } = order;
   const operation = OPERATION.mutate;
   const { state } = bench.store;
-  const record = state.deckies[name];
+  const record = knownRecord(state, name);
   const present = record?.established ?? record?.desired;
   if (!record || !present || !state.network) {
     const error = new DeckhandError('NotFound', `This host has no decky ${name}.`);

@@ -11,7 +11,10 @@ export const growingPause = (n: number, first: number, longest: number, chance: 
 
 export interface Patience {
   readonly progressDeadlineMs: number;
+  /** Ends waits and tries; a call of the engine that is under way may end. */
   readonly signal: AbortSignal;
+  /** Breaks calls off too. Aborted no earlier than `signal`. */
+  readonly cut: AbortSignal;
   /** Hears each step. */
   readonly onStep: (step: string) => void;
 }
@@ -24,6 +27,7 @@ export type Stepwise<T> = (step: (text: string) => void, signal: AbortSignal) =>
  */
 export async function patiently<T>(work: Stepwise<T>, options: Patience): Promise<T> {
   const { progressDeadlineMs, signal } = options;
+  signal.throwIfAborted();
   const watch = watchProgress(options);
   try {
     for (let tries = 0; ; tries += 1) {
@@ -52,7 +56,7 @@ export async function patiently<T>(work: Stepwise<T>, options: Patience): Promis
 }
 
 /** A step counts as progress when it was not there before: a second try that gets no further moves nothing. */
-function watchProgress({ progressDeadlineMs, signal, onStep }: Patience) {
+function watchProgress({ progressDeadlineMs, cut, onStep }: Patience) {
   const seen = new Set<string>();
   const controller = new AbortController();
   let latest = '';
@@ -64,7 +68,7 @@ function watchProgress({ progressDeadlineMs, signal, onStep }: Patience) {
     timer = setTimeout(() => controller.abort(), progressDeadlineMs);
   };
   const stop = (): void => controller.abort();
-  signal.addEventListener('abort', stop, { once: true });
+  cut.addEventListener('abort', stop, { once: true });
   move();
   return {
     signal: controller.signal,
@@ -83,7 +87,7 @@ function watchProgress({ progressDeadlineMs, signal, onStep }: Patience) {
       ),
     end: (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
+      cut.removeEventListener('abort', stop);
     },
   };
 }

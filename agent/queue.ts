@@ -1,4 +1,5 @@
 /** The one queue of a host: orders are on disk before they are answered, and worked off one at a time, in order. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { deploy } from './deploy-order.ts';
@@ -7,6 +8,7 @@ import {
   type AgentState,
   acceptOrder,
   judgeOrder,
+  knownAttempt,
   type OrderRecord,
   prune,
   type TeardownOrderRecord,
@@ -24,7 +26,15 @@ class Superseded extends Error {
 
 interface Working {
   readonly order: OrderRecord;
+  /** No new step begins. */
   readonly controller: AbortController;
+  /** Calls of the engine are broken off. */
+  readonly cutter: AbortController;
+}
+
+function breakOff({ controller, cutter }: Working, reason: Error): void {
+  controller.abort(reason);
+  cutter.abort(reason);
 }
 
 export class WorkQueue {
@@ -61,7 +71,7 @@ export class WorkQueue {
       await store.change(() => {});
       return judgeOrder(store.state, order) === 'repeat' ? undefined : this.accept(order);
     }
-    const before = store.state.attempts[order.key];
+    const before = knownAttempt(store.state, order.key);
     const replaced = store.state.orders.filter((one) => one.key === order.key && one !== this.working);
     this.#unwritten.add(order);
     try {
@@ -99,7 +109,7 @@ export class WorkQueue {
       for (const one of state.orders) this.#settle(one, new Superseded('everything goes'));
       state.orders = state.orders.filter((one) => one === this.working);
     });
-    this.#working?.controller.abort(new Superseded('everything goes'));
+    if (this.#working) breakOff(this.#working, new Superseded('everything goes'));
     await this.finish(order);
   }
 
@@ -112,8 +122,11 @@ export class WorkQueue {
     this.#stopped = true;
     this.#wake();
     const working = this.#working;
-    working?.controller.abort(new DOMException('the agent stops', 'AbortError'));
-    await Promise.race([this.#run, new Promise((resolve) => setTimeout(resolve, STOP_GRACE_MS).unref())]);
+    const stops = new DOMException('the agent stops', 'AbortError');
+    working?.controller.abort(stops);
+    const late = setTimeout(() => working?.cutter.abort(stops), STOP_GRACE_MS);
+    await Promise.race([this.#run, sleep(2 * STOP_GRACE_MS, undefined, { ref: false })]);
+    clearTimeout(late);
   }
 
   #isOpen(order: OrderRecord): boolean {
@@ -137,7 +150,7 @@ export class WorkQueue {
     for (const one of replaced) this.#settle(one, new Superseded(`attempt ${order.attempt} came`));
     const working = this.#working;
     if (working && working.order.key === order.key && working.order !== order)
-      working.controller.abort(new Superseded(`attempt ${order.attempt} came`));
+      breakOff(working, new Superseded(`attempt ${order.attempt} came`));
   }
 
   async #loop(): Promise<void> {
@@ -152,13 +165,13 @@ export class WorkQueue {
   }
 
   async #work(order: OrderRecord): Promise<void> {
-    const controller = new AbortController();
-    this.#working = { order, controller };
+    const [controller, cutter] = [new AbortController(), new AbortController()];
+    this.#working = { order, controller, cutter };
     const { kind, operation_id, attempt } = order;
     this.#logger.info({ kind, operation_id, attempt }, 'working on an order');
     let failure: unknown = null;
     try {
-      await this.#perform(order, controller.signal);
+      await this.#perform(order, controller.signal, cutter.signal);
     } catch (error) {
       if (controller.signal.aborted && !(controller.signal.reason instanceof Superseded)) return;
       failure = error;
@@ -170,21 +183,21 @@ export class WorkQueue {
     await this.#bench.store.record((state) => {
       state.orders = state.orders.filter((one) => one !== order);
       // A teardown that failed is done again when it is asked for again.
-      if (failure !== null && state.attempts[order.key]?.attempt === attempt) delete state.attempts[order.key];
+      if (failure !== null && knownAttempt(state, order.key)?.attempt === attempt) delete state.attempts[order.key];
     });
     this.#settle(order, failure);
     this.#logger.info({ kind, operation_id, attempt }, 'an order is done');
   }
 
-  #perform(order: OrderRecord, signal: AbortSignal): Promise<void> {
+  #perform(order: OrderRecord, signal: AbortSignal, cut: AbortSignal): Promise<void> {
     const bench = this.#bench;
     switch (order.kind) {
       case 'deploy':
-        return deploy({ order, bench, signal });
+        return deploy({ order, bench, signal, cut });
       case 'mutate':
-        return mutate({ order, bench, signal });
+        return mutate({ order, bench, signal, cut });
       case 'teardown':
-        return teardown({ order, bench, signal });
+        return teardown({ order, bench, signal, cut });
     }
   }
 

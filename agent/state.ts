@@ -96,8 +96,11 @@ export const emptyState = (): AgentState => ({
 /** `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. */
 export type Acceptance = 'fresh' | 'repeat' | 'stale';
 
+export const knownAttempt = (state: AgentState, key: string): AgentState['attempts'][string] | undefined =>
+  Object.hasOwn(state.attempts, key) ? state.attempts[key] : undefined;
+
 export function judgeOrder(state: AgentState, order: OrderRecord): Acceptance {
-  const known = state.attempts[order.key];
+  const known = knownAttempt(state, order.key);
   if (!known || order.attempt > known.attempt) return 'fresh';
   if (order.attempt < known.attempt) return 'stale';
   return known.kind === order.kind ? 'repeat' : 'fresh';
@@ -113,14 +116,19 @@ export function acceptOrder(state: AgentState, order: OrderRecord, working: Orde
 export const sameAttempt = (one: Fence, other: Fence): boolean =>
   one.operation_id === other.operation_id && one.attempt === other.attempt;
 
+/** What the host knows of a decky. A decky may have a name that every object knows, such as `constructor`. */
+export const knownRecord = (state: AgentState, name: string): DeckyRecord | undefined =>
+  Object.hasOwn(state.deckies, name) ? state.deckies[name] : undefined;
+
 export const recordOf = (state: AgentState, name: string): DeckyRecord => {
-  state.deckies[name] ??= { desired: null, established: null, last: null };
-  return state.deckies[name];
+  const record = knownRecord(state, name) ?? { desired: null, established: null, last: null };
+  state.deckies[name] = record;
+  return record;
 };
 
 /** True when this order has brought the decky to an end already, before a restart. */
 export function hasEndedIn(state: AgentState, order: OrderRecord, name: string): boolean {
-  const last = state.deckies[name]?.last;
+  const last = knownRecord(state, name)?.last;
   return last != null && sameAttempt(last, order) && hasEnded(last.status);
 }
 

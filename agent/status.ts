@@ -7,10 +7,13 @@ import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, type Status } from '../fleet/lifecycle.ts';
 import { serviceKey } from '../fleet/names.ts';
 import packageJson from '../package.json' with { type: 'json' };
-import { type AgentState, type DeckyRecord, hasEndedIn, type OrderRecord } from './state.ts';
+import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, type OrderRecord } from './state.ts';
 import { specOf, WHOLE_ENGINE, type Workbench } from './workbench.ts';
 
 export const AGENT_VERSION: string = packageJson.version;
+
+/** An engine that hangs must not make the agent look dead: the master waits 15 s for a status. */
+const LOOK_LIMIT_MS = 5_000;
 
 /** What the engine says of one decky. */
 interface Sight {
@@ -47,7 +50,7 @@ export async function agentStatus({ bench, working }: StatusSource): Promise<Age
 async function look(bench: Workbench, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Sights> {
   const specs = present.flatMap(({ desired }) => describable(bench, desired));
   try {
-    const seen = await bench.local.engine.observe(specs);
+    const seen = await bench.local.engine.observe(specs, AbortSignal.timeout(LOOK_LIMIT_MS));
     return new Map(
       seen.flatMap((observation, at) => {
         const spec = specs[at];
@@ -138,7 +141,7 @@ function openDeckies(
   return subjects(order)
     .filter(([name]) => !hasEndedIn(state, order, name))
     .map(([name, operation]) => {
-      const record = state.deckies[name] ?? { desired: null, established: null, last: null };
+      const record = knownRecord(state, name) ?? { desired: null, established: null, last: null };
       const step = isWorking ? (bench.steps.get(name) ?? bench.steps.get(WHOLE_ENGINE) ?? null) : null;
       const status: Status = isWorking && bench.steps.has(name) ? 'running' : 'pending';
       const { operation_id, attempt } = order;

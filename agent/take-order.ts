@@ -41,7 +41,8 @@ export function deployOrder({ config, deckhand }: DeployBody, now: Date): Deploy
 
 export function mutateOrder({ decky_id, services, deckhand }: MutateBody, now: Date): MutateOrderRecord {
   const fence = fenceOf(deckhand, now);
-  const custom_services = deckhand?.custom_services[decky_id] ?? null;
+  const given = deckhand?.custom_services ?? {};
+  const custom_services = Object.hasOwn(given, decky_id) ? (given[decky_id] ?? null) : null;
   return {
     kind: 'mutate',
     ...fence,

@@ -25,11 +25,12 @@ export interface Workbench {
   readonly reported: () => void;
 }
 
-/** One order in work. Aborting leaves it in the queue as it is. */
+/** One order in work. Aborting leaves it in the queue as it is; `cut` follows where calls of the engine take too long to end. */
 export interface Job<T extends OrderRecord = OrderRecord> {
   readonly order: T;
   readonly bench: Workbench;
   readonly signal: AbortSignal;
+  readonly cut: AbortSignal;
 }
 
 /** Key of a step that is about no single decky. No decky can have this name. */

@@ -103,6 +103,18 @@ describe('the agent at work', () => {
     assert.deepEqual(Object.keys(await addresses()), ['good']);
   });
 
+  it('fails a decky that can’t be described, and refuses names that none can have', async () => {
+    const [good, bad] = [host.decky('fine', 11), host.decky('strange', 12, { services: ['no-such-service'] })];
+    const order = host.order([good, bad]);
+    assert.equal((await host.call('POST', '/deploy', order)).status, 202);
+    const outcome = await outcomes(order.deckhand?.operation_id ?? '', 2);
+    assert.equal(outcome.fine?.status, 'succeeded');
+    assert.match(outcome.strange?.error ?? '', /^InvalidDecky: .*no-such-service/);
+    const named = (name: string) => ({ ...order, config: { ...order.config, deckies: [{ ...good, name }] } });
+    for (const name of ['__proto__', '..', 'a b'])
+      assert.equal((await host.call('POST', '/deploy', named(name))).status, 422);
+  });
+
   it('brings the last good version back when a new one does not stay up', async () => {
     const decky = host.decky('back', 11);
     await deploy([decky]);

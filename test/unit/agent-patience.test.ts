@@ -5,7 +5,12 @@ import { DeckhandError } from '../../fleet/errors.ts';
 
 const never = new AbortController().signal;
 const busy = () => new DeckhandError('EngineBusy', 'the engine is busy');
-const options = (progressDeadlineMs: number, signal = never) => ({ progressDeadlineMs, signal, onStep: () => {} });
+const options = (progressDeadlineMs: number, signal = never) => ({
+  progressDeadlineMs,
+  signal,
+  cut: signal,
+  onStep: () => {},
+});
 
 describe('trying again', () => {
   it('grows by doubling up to a bound, with up to half of it taken off by chance', () => {
@@ -60,6 +65,26 @@ describe('trying again', () => {
       return 'done';
     }, options(300));
     assert.equal(await moving, 'done');
+  });
+
+  it('lets a call end before it stops, unless it is cut off', async () => {
+    const [stop, cut] = [new AbortController(), new AbortController()];
+    const call = patiently(
+      async (_, signal) => {
+        stop.abort(new Error('stopping'));
+        await sleep(30, undefined, { signal });
+        return 'ended';
+      },
+      { progressDeadlineMs: 60_000, signal: stop.signal, cut: cut.signal, onStep: () => {} },
+    );
+    assert.equal(await call, 'ended');
+    const next = patiently(() => Promise.resolve('begun'), {
+      progressDeadlineMs: 60_000,
+      signal: stop.signal,
+      cut: cut.signal,
+      onStep: () => {},
+    });
+    await assert.rejects(next, /stopping/);
   });
 
   it('throws the reason of an abort, in work and between tries', async () => {

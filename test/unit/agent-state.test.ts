@@ -4,6 +4,7 @@ import {
   acceptOrder,
   emptyState,
   judgeOrder,
+  knownRecord,
   noteOutcome,
   type OrderRecord,
   type Outcome,
@@ -130,5 +131,17 @@ describe('what an agent forgets after a day', () => {
     assert.deepEqual(Object.keys(state.deckies), ['here']);
     assert.deepEqual(Object.keys(state.attempts), ['open']);
     assert.equal(state.outbox.length, 2, 'a report is kept until it was taken');
+  });
+});
+
+describe('names that every object knows', () => {
+  it('are names like others, of deckies and of operations', () => {
+    const state = emptyState();
+    assert.equal(judgeOrder(state, teardown('constructor')), 'fresh');
+    acceptOrder(state, teardown('toString'), null);
+    assert.equal(judgeOrder(state, teardown('toString')), 'repeat');
+    assert.equal(knownRecord(state, 'constructor'), undefined);
+    recordOf(state, 'constructor').last = null;
+    assert.deepEqual(Object.keys(state.deckies), ['constructor']);
   });
 });
