@@ -61,7 +61,7 @@ export async function startMaster(world: World, variables: NodeJS.ProcessEnv = {
   const login = await fetch(`${apiUrl}/api/v1/auth/login`, {
     method: 'POST',
     headers: json,
-    body: JSON.stringify({ username: 'admin', password: PASSWORD }),
+    body: JSON.stringify({ username: 'admin', password: variables.DECKHAND_ADMIN_PASSWORD ?? PASSWORD }),
   });
   const { access_token: token } = (await login.json()) as { access_token: string };
   const headers = { ...json, authorization: `Bearer ${token}` };

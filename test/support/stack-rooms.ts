@@ -27,6 +27,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'unit', needsServers: false, testLimitMs: 20_000, roomLimitMs: 3 * MINUTE },
   { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 8 * MINUTE },
   { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 10 * MINUTE },
+  { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 8 * MINUTE },
   { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE },
   {
     name: 'e2e',
