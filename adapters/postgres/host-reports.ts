@@ -1,8 +1,9 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import type { DeckyState, Operation } from '../../fleet/lifecycle.ts';
+import type { Operation } from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
+import { createShardStore, type ShardStore } from './shards.ts';
 
 /** SQLSTATEs: the host was removed while its report was taken in; two transactions waited for each other. */
 const FOREIGN_KEY_VIOLATION = '23503';
@@ -53,48 +54,13 @@ export interface ReportableRow {
   readonly versions: readonly DesiredDecky[];
 }
 
-export interface ShardView {
-  readonly decky_name: string;
-  readonly decky_ip: string | null;
-  readonly host_uuid: string;
-  readonly host_name: string;
-  readonly host_address: string;
-  readonly host_status: string;
-  readonly services: readonly string[];
-  readonly state: DeckyState;
-  readonly last_error: string | null;
-  readonly compose_hash: string | null;
-  readonly updated_at: string;
-  readonly hostname: string | null;
-  readonly distro: string | null;
-  readonly archetype: string | null;
-  readonly service_config: DeckyConfig['service_config'];
-  readonly mutate_interval: number | null;
-  readonly last_mutated: number;
-  readonly last_seen: string | null;
-}
-
-export interface HostReports {
+export interface HostReports extends ShardStore {
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
   /** Takes a report in wholly, in one statement. Null: there is no such host (any more). */
   take(uuid: string, hostName: string, report: WholeReport): Promise<ReportingHost | null>;
   /** The open rows of these deckies on this host. */
   openRows(uuid: string, names: readonly string[], withSecrets: readonly string[]): Promise<ReportableRow[]>;
-  shards(filter?: { readonly hostUuid?: string; readonly state?: string }): Promise<ShardView[]>;
-  /** What the master itself knows of deckies that it sent or asked about; the next heartbeat writes what is seen. */
-  note(uuid: string, shards: readonly NotedShard[]): Promise<void>;
-  /** All shards of the host, or the one of that name. */
-  mark(uuid: string, deckyName: string | null, state: DeckyState, lastError: string | null): Promise<void>;
-  forget(uuid: string, deckyName: string | null): Promise<void>;
-  /** True while an operation of a workflow has the host's lane, or waits for it. */
-  isBusy(uuid: string): Promise<boolean>;
-}
-
-export interface NotedShard {
-  readonly config: DeckyConfig;
-  readonly state: DeckyState;
-  readonly lastError: string | null;
 }
 
 export function createHostReports(sql: Sql): HostReports {
@@ -123,8 +89,7 @@ export function createHostReports(sql: Sql): HostReports {
       }
     },
     openRows: (uuid, names, withSecrets) => openRows(sql, uuid, names, withSecrets),
-    shards: (filter = {}) => shards(sql, filter),
-    ...notes(sql),
+    ...createShardStore(sql),
   };
 }
 
@@ -220,73 +185,4 @@ async function openRows(
       ...(established ? [established] : []),
     ],
   }));
-}
-
-async function shards(sql: Sql, filter: { hostUuid?: string; state?: string }): Promise<ShardView[]> {
-  const rows = await sql<(Omit<ShardView, keyof Described> & { config: DeckyConfig | null })[]>`
-    select s.decky_name, s.decky_ip, s.host_uuid, h.name as host_name, h.address as host_address, h.status as host_status,
-      s.services, s.state, s.last_error, s.compose_hash, iso(s.updated_at) as updated_at, s.decky_config as config,
-      iso(case when s.state in ('running', 'degraded') then greatest(s.last_seen, h.reported_at) else s.last_seen end) as last_seen
-    from decky_shards s join swarm_hosts h on h.uuid = s.host_uuid
-    where (${filter.hostUuid ?? null}::text is null or s.host_uuid = ${filter.hostUuid ?? null})
-      and (${filter.state ?? null}::text is null or s.state = ${filter.state ?? null})
-    order by s.decky_name, h.name`;
-  return rows.map(({ config, ...row }) => ({ ...row, ...describe(config) }));
-}
-
-type Described = Pick<
-  ShardView,
-  'hostname' | 'distro' | 'archetype' | 'service_config' | 'mutate_interval' | 'last_mutated'
->;
-
-const describe = (config: DeckyConfig | null): Described => ({
-  hostname: config?.hostname ?? null,
-  distro: config?.distro ?? null,
-  archetype: config?.archetype ?? null,
-  service_config: config?.service_config ?? {},
-  mutate_interval: config?.mutate_interval ?? null,
-  last_mutated: config?.last_mutated ?? 0,
-});
-
-/** DECNET's bound for a shard's error. */
-const LONGEST_ERROR = 512;
-
-function notes(sql: Sql): Pick<HostReports, 'note' | 'mark' | 'forget' | 'isBusy'> {
-  const ofDecky = (deckyName: string | null) => (deckyName === null ? sql`true` : sql`decky_name = ${deckyName}`);
-  /** The next report is taken in wholly, also when the host says the same as before. */
-  const lookAgain = (uuid: string) => sql`update swarm_hosts set report_hash = null where uuid = ${uuid}`;
-  return {
-    async note(uuid, noted) {
-      if (noted.length === 0) return;
-      const rows = noted.map(({ config, state, lastError }) => ({
-        decky_name: config.name,
-        services: config.services,
-        decky_config: config,
-        decky_ip: config.ip,
-        state,
-        last_error: lastError?.slice(0, LONGEST_ERROR) ?? null,
-      }));
-      await sql`
-        insert into decky_shards (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error)
-        select ${uuid}, r.* from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(rows)))}) as r
-          (decky_name text, services jsonb, decky_config jsonb, decky_ip text, state text, last_error text)
-        on conflict (host_uuid, decky_name) do update set services = excluded.services, updated_at = now(),
-          decky_config = excluded.decky_config, decky_ip = excluded.decky_ip, state = excluded.state, last_error = excluded.last_error`;
-      await lookAgain(uuid);
-    },
-    async mark(uuid, deckyName, state, lastError) {
-      await sql`
-        update decky_shards set state = ${state}, last_error = ${lastError?.slice(0, LONGEST_ERROR) ?? null}, updated_at = now()
-        where host_uuid = ${uuid} and ${ofDecky(deckyName)}`;
-      await lookAgain(uuid);
-    },
-    async forget(uuid, deckyName) {
-      await sql`delete from decky_shards where host_uuid = ${uuid} and ${ofDecky(deckyName)}`;
-      await lookAgain(uuid);
-    },
-    async isBusy(uuid) {
-      const [ticket] = await sql`select 1 from host_tickets where host_uuid = ${uuid} and closed_at is null limit 1`;
-      return ticket !== undefined;
-    },
-  };
 }

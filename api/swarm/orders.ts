@@ -1,11 +1,13 @@
 /** Orders to hosts that are no operations of ours: the contract's `/swarm/deploy`, `/teardown` and `/check` (wire.md 2.2). */
 import type { Context } from 'hono';
 import { z } from 'zod';
-import type { NotedShard } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
+import type { NotedShard } from '../../adapters/postgres/shards.ts';
 import type { AgentDeployBody } from '../../fleet/agent-wire.ts';
+import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState } from '../../fleet/lifecycle.ts';
+import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
 import type { ApiEnv } from '../environment.ts';
 import { StrictDeckyConfig } from './decky-config.ts';
 import { HOST_NOT_FOUND } from './hosts.ts';
@@ -63,6 +65,17 @@ export async function refuseBusy({ reports }: SwarmPorts, host: Host): Promise<v
     );
 }
 
+/** The sentence may have words of the agent in it (promise 10). */
+async function withoutSecrets(
+  { reports }: SwarmPorts,
+  host: Host,
+  sentence: string,
+  sent: readonly DeckyConfig[] = [],
+): Promise<string> {
+  const ordered = sent.map((config) => ({ config, custom_services: [] }));
+  return cutSecrets(sentence, secretValues([...ordered, ...(await reports.versions(host.uuid))]));
+}
+
 export const deploy = (deps: ControllerDependencies) =>
   async function deploy(c: Context<ApiEnv>): Promise<Response> {
     const body = await parseBody(c, DeployBody);
@@ -100,8 +113,9 @@ async function deployOn(ports: SwarmPorts, host: Host, body: AgentDeployBody): P
     return outcome(host, true, answer.body);
   } catch (error) {
     if (!isDeckhandError(error)) throw error;
-    if (error.code !== 'HostBusy') await noteFailure(ports, host, body, error.message);
-    return outcome(host, false, error.message);
+    const sentence = await withoutSecrets(ports, host, error.message, body.config.deckies);
+    if (error.code !== 'HostBusy') await noteFailure(ports, host, body, sentence);
+    return outcome(host, false, sentence);
   }
 }
 
@@ -142,8 +156,9 @@ export async function takeDown(ports: SwarmPorts, host: Host, deckyId: string | 
     return outcome(host, true, answer.body);
   } catch (error) {
     if (!isDeckhandError(error)) throw error;
-    if (error.code !== 'HostBusy') await reports.mark(host.uuid, deckyId, DECKY_STATE.teardownFailed, error.message);
-    return outcome(host, false, error.message);
+    const sentence = await withoutSecrets(ports, host, error.message);
+    if (error.code !== 'HostBusy') await reports.mark(host.uuid, deckyId, DECKY_STATE.teardownFailed, sentence);
+    return outcome(host, false, sentence);
   }
 }
 

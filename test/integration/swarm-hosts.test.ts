@@ -207,6 +207,22 @@ describe('hosts', function () {
     );
   });
 
+  it('what an agent says of a failure is cut free of secrets before it is kept or answered', async () => {
+    const { uuid, agent } = await hostWithAgent('h1');
+    const password = 'hunter2-of-an-order';
+    for (const path of ['/deploy', '/teardown'])
+      agent.answers.set(path, { status: 400, body: { detail: `bad --password=${password}` } });
+    const decky = { ...config('a', uuid), service_config: { ssh: { password } } };
+    const made = { token: swarm.admin, body: deployBody(decky) };
+    const [deployed] = (await swarm.call('POST', '/swarm/deploy', made)).json.results;
+    const [down] = (await swarm.call('POST', '/swarm/teardown', { token: swarm.admin, body: {} })).json.results;
+    const [shard] = await shards();
+    for (const text of [deployed.detail, down.detail, shard.last_error]) {
+      assert.match(text, /bad --password=\[cut\]/);
+      assert.ok(!text.includes(password));
+    }
+  });
+
   it('a decky of such an order is strict, and has to name its host', async () => {
     const { host } = await swarm.enroll('h1');
     const { host_uuid: _, ...homeless } = config('a', '');
