@@ -20,6 +20,7 @@ import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
 import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addMutationRoutes } from './routes/mutations.ts';
 import { addSettingsRoutes } from './routes/settings.ts';
 import { addSwarmRoutes } from './routes/swarm.ts';
 import { addSwarmBundleRoutes } from './routes/swarm-bundles.ts';
@@ -35,6 +36,7 @@ const PASSWORD_LIMIT = { failures: 5, windowMs: 60_000 };
 const ROUTES: readonly AddRoutes[] = [
   addAuthRoutes,
   addDeckyRoutes,
+  addMutationRoutes,
   addDeploymentRoutes,
   addSettingsRoutes,
   addUserRoutes,

@@ -6,6 +6,7 @@ import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../adapters/postgres/fleet.ts';
 import { createLifecycleReader } from '../adapters/postgres/lifecycle.ts';
+import { createRotations } from '../adapters/postgres/rotation.ts';
 import { createSettings } from '../adapters/postgres/settings.ts';
 import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
@@ -43,6 +44,7 @@ function dependencies(
     tokens: createTokens(sql),
     settings: createSettings(sql),
     fleet: createFleetReader(sql),
+    rotations: createRotations(sql),
     lifecycle: createLifecycleReader(sql),
     deployments: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),
     deploymentReader: createDeploymentReader(sql),

@@ -3,6 +3,7 @@ import type { Logger } from '../adapters/logger.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
 import type { LifecycleReader } from '../adapters/postgres/lifecycle.ts';
+import type { Rotations } from '../adapters/postgres/rotation.ts';
 import type { Settings } from '../adapters/postgres/settings.ts';
 import type { Tokens } from '../adapters/postgres/tokens.ts';
 import type { Users } from '../adapters/postgres/users.ts';
@@ -18,6 +19,7 @@ export interface ApiDependencies {
   readonly tokens: Tokens;
   readonly settings: Settings;
   readonly fleet: FleetReader;
+  readonly rotations: Rotations;
   readonly lifecycle: LifecycleReader;
   readonly deployments: Deployments;
   readonly deploymentReader: DeploymentReader;

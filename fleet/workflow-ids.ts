@@ -6,4 +6,5 @@ export const localWorkflowId = (deploymentId: string, part: number): string =>
 /** The child of a deployment that does one host. */
 export const shardWorkflowId = (deploymentId: string, hostUuid: string): string =>
   `deploy/${deploymentId}/host/${hostUuid}`;
+export const mutateWorkflowId = (lifecycleId: string): string => `mutate/${lifecycleId}`;
 export const teardownWorkflowId = (lifecycleId: string): string => `teardown/${lifecycleId}`;

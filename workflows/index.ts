@@ -2,6 +2,7 @@
 export { deployFleet } from './deploy-fleet.ts';
 export { deployLocal } from './deploy-local.ts';
 export { deployShard } from './deploy-shard.ts';
+export { mutateDecky } from './mutate-decky.ts';
 export { prune } from './prune.ts';
 export { sweep } from './sweep.ts';
 export { teardownDecky } from './teardown-decky.ts';

@@ -11,6 +11,7 @@ import { LIMITS } from '../../fleet/limits.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
 import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptMutate } from './accept-mutate.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
@@ -54,14 +55,16 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
     };
   // One planner at a time: what it reads is what it changes (gaps B1, B2).
   await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
-  const snapshot = await readSnapshot(tx);
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
-  else
+  else if (request.kind === 'mutate') await acceptMutate(tx, request);
+  else {
+    const snapshot = await readSnapshot(tx);
     await acceptDeploy(
       tx,
       request,
       planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, id),
     );
+  }
   return { accepted: true };
 }
 

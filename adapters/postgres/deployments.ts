@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../fleet/errors.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation, Status } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
+import type { MutateRequest } from '../../fleet/mutate-request.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation, reachable } from './connect.ts';
@@ -18,6 +19,8 @@ export const REQUEST_STATE = Object.freeze({
 });
 export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
 
+export type OperationKind = 'deploy' | 'teardown' | 'mutate';
+
 export interface Refusal {
   readonly code: ErrorCode;
   readonly detail: string;
@@ -25,11 +28,11 @@ export interface Refusal {
 
 export interface StoredRequest {
   readonly id: string;
-  readonly kind: 'deploy' | 'teardown';
+  readonly kind: OperationKind;
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
-  readonly request: DeployRequest | { readonly decky_name: string };
+  readonly request: DeployRequest | MutateRequest | { readonly decky_name: string };
   readonly options: RolloutOptions;
   readonly network: NetworkContext | null;
   readonly mode: string | null;
@@ -138,7 +141,7 @@ export async function finishDeployment(sql: Queryable, id: string): Promise<bool
 
 export interface DeploymentView {
   readonly deployment_id: string;
-  readonly kind: 'deploy' | 'teardown';
+  readonly kind: OperationKind;
   readonly state: RequestState;
   readonly outcome: string | null;
   readonly username: string;

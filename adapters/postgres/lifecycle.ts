@@ -4,6 +4,7 @@ import type { LifecycleRow, Operation, Status, Transition } from '../../fleet/li
 import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
+import { announceMutations } from './mutation-events.ts';
 
 export interface LifecycleReader {
   /** Unknown ids are left out; ordered by started_at. */
@@ -86,6 +87,10 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
     ) as t (id, status, error, seen)) t
     where l.id = t.id and l.status = any(${[...from]}::text[])
     returning l.id, l.decky_name, l.operation, l.error, t.seen`;
+  if (run[0]?.status === STATUS.succeeded) {
+    const mutated = rows.filter((row) => row.operation === 'mutate').map((row) => row.id);
+    if (mutated.length > 0) await announceMutations(tx, mutated);
+  }
   for (const operation of new Set(rows.map((row) => row.operation))) {
     await settleFleet(
       tx,

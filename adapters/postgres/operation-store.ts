@@ -7,7 +7,7 @@ import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
-import { closeRequest, finishDeployment, loadRequest, type RequestState } from './deployments.ts';
+import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
 import { type HostMember, readMembers, readNetwork } from './fleet.ts';
 import { noteSteps, type OpenRow, openRowsOf, openRowsOlderThan, recordTransitions } from './lifecycle.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from './tickets.ts';
@@ -47,7 +47,7 @@ export type OperationAcceptance =
 export interface UnfinishedOperation {
   readonly operationId: string;
   readonly workflowId: string;
-  readonly kind: 'deploy' | 'teardown';
+  readonly kind: OperationKind;
   readonly state: RequestState;
 }
 

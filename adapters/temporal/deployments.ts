@@ -6,13 +6,14 @@ import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
-import { deployWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Sql } from '../postgres/connect.ts';
 import { reachable } from '../postgres/connect.ts';
 import type { NewRequest, StoredRequest } from '../postgres/deployments.ts';
 import { closeRequest, loadRequest, returnedIds, storeRequest } from '../postgres/deployments.ts';
 import type { TemporalClient } from './connection.ts';
 import { hasSearchAttributes } from './connection.ts';
+import { WORKFLOW_OF } from './operations.ts';
 
 export interface AcceptedDeployment {
   readonly deployment_id: string;
@@ -30,8 +31,20 @@ export interface DeployInput {
   readonly idempotency: { readonly key: string; readonly body_hash: string } | null;
 }
 
+export interface MutateInput {
+  readonly username: string;
+  readonly decky_name: string;
+  /** Null: drawn. */
+  readonly services: readonly string[] | null;
+  /** The request's own options, else the defaults. */
+  readonly options: Partial<RolloutOptions>;
+  readonly idempotency: { readonly key: string; readonly body_hash: string } | null;
+}
+
 export interface Deployments {
   deploy(input: DeployInput): Promise<AcceptedDeployment>;
+  /** The lifecycle id is the deployment id too. */
+  mutate(input: MutateInput): Promise<AcceptedDeployment>;
   teardown(input: { username: string; decky_name: string }): Promise<{ lifecycle_id: string }>;
   waitForRows(lifecycleIds: readonly string[], timeoutMs: number): Promise<boolean>;
 }
@@ -58,19 +71,16 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
   }
 
   async function updateWithStart(stored: NewRequest, summary: string): Promise<void> {
-    const startWorkflowOperation = new WithStartWorkflowOperation(
-      stored.kind === 'deploy' ? 'deployFleet' : 'teardownDecky',
-      {
-        workflowId: stored.workflowId,
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        taskQueue: options.taskQueue,
-        args: [{ operationId: stored.id, searchAttributes: await searchAttributes() }],
-        staticSummary: summary,
-        staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,
-        memo: { username: stored.username },
-      },
-    );
+    const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_OF[stored.kind], {
+      workflowId: stored.workflowId,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      taskQueue: options.taskQueue,
+      args: [{ operationId: stored.id, searchAttributes: await searchAttributes() }],
+      staticSummary: summary,
+      staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,
+      memo: { username: stored.username },
+    });
     await temporal.client.withDeadline(Date.now() + acceptTimeoutMs, () =>
       temporal.client.workflow.executeUpdateWithStart('accept', { updateId: stored.id, startWorkflowOperation }),
     );
@@ -124,6 +134,23 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       const kept = await reachable(() => storeRequest(sql, stored));
       if (kept.repeated) return repeatedAnswer(kept.id);
       await haveAccepted(stored, `deploy by ${username}`);
+      return accepted(id);
+    },
+    mutate: async ({ username, decky_name, services, options: rollout, idempotency }) => {
+      const id = randomUUID();
+      const stored: NewRequest = {
+        id,
+        kind: 'mutate',
+        workflowId: mutateWorkflowId(id),
+        username,
+        request: { decky_name, services, trigger: 'operator' },
+        options: { ...ROLLOUT_DEFAULTS, ...rollout },
+        network: null,
+        idempotency: idempotency && { route: 'mutate', ...idempotency },
+      };
+      const kept = await reachable(() => storeRequest(sql, stored));
+      if (kept.repeated) return repeatedAnswer(kept.id);
+      await haveAccepted(stored, `mutation of ${decky_name} by ${username}`);
       return accepted(id);
     },
     teardown: async ({ username, decky_name }) => {

@@ -1,5 +1,13 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import type { OperationKind } from '../postgres/deployments.ts';
+
+/** The workflow type of each kind of operation. */
+export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
+  deploy: 'deployFleet',
+  teardown: 'teardownDecky',
+  mutate: 'mutateDecky',
+});
 
 /** A workflow that closed less than this ago may have activities that are just noticing it. */
 const SETTLE_MS = 15_000;
@@ -7,7 +15,7 @@ const SETTLE_MS = 15_000;
 export interface RestartableOperation {
   readonly operationId: string;
   readonly workflowId: string;
-  readonly kind: 'deploy' | 'teardown';
+  readonly kind: OperationKind;
 }
 
 export async function workflowState(
@@ -31,7 +39,7 @@ export async function restartOperation(
   options: { taskQueue: string; searchAttributes: boolean },
 ): Promise<void> {
   try {
-    await client.workflow.start(operation.kind === 'deploy' ? 'deployFleet' : 'teardownDecky', {
+    await client.workflow.start(WORKFLOW_OF[operation.kind], {
       workflowId: operation.workflowId,
       taskQueue: options.taskQueue,
       args: [{ operationId: operation.operationId, searchAttributes: options.searchAttributes, resume: true }],

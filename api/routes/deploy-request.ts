@@ -60,14 +60,19 @@ export function rolloutOptions(body: DeployBody): Partial<RolloutOptions> {
   return { ...parallel, ...Object.fromEntries(given) };
 }
 
+/** Throws InvalidParameters for a key that a header can't carry. */
+export function assertIdempotencyKey(key: string): void {
+  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+    throw new DeckhandError('InvalidParameters', 'Idempotency-Key: 1 to 255 printable ASCII characters are needed');
+}
+
 /** Printable ASCII, as a header can carry it; null without one. */
 export function idempotencyOf(
   key: string | undefined,
   body: DeployBody,
 ): { readonly key: string; readonly body_hash: string } | null {
   if (key === undefined) return null;
-  if (!/^[\x20-\x7e]{1,255}$/.test(key))
-    throw new DeckhandError('InvalidParameters', 'Idempotency-Key: 1 to 255 printable ASCII characters are needed');
+  assertIdempotencyKey(key);
   const fields = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
   return { key, body_hash: createHash('sha256').update(JSON.stringify(fields)).digest('hex') };
 }

@@ -7,6 +7,7 @@ import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createDeploymentReader, returnedIds, storeRequest } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { createRotations } from '../../adapters/postgres/rotation.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { createTokens } from '../../adapters/postgres/tokens.ts';
 import { createUsers } from '../../adapters/postgres/users.ts';
@@ -20,7 +21,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
-import { deployWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
 export const ADMIN_PASSWORD = 'correct-horse-battery';
@@ -92,6 +93,23 @@ function acceptingOnly(sql: Sql): Deployments {
         ...(await returnedIds(sql, kept.id)),
       };
     },
+    async mutate({ username, decky_name, services, options, idempotency }) {
+      const id = randomUUID();
+      const kept = await storeRequest(sql, {
+        id,
+        kind: 'mutate',
+        workflowId: mutateWorkflowId(id),
+        username,
+        request: { decky_name, services, trigger: 'operator' },
+        options: { ...ROLLOUT_DEFAULTS, ...options },
+        network: null,
+        idempotency: idempotency && { route: 'mutate', ...idempotency },
+      });
+      await decide(kept.id);
+      const detail = await createDeploymentReader(sql).get(kept.id);
+      const warnings = [...(detail?.warnings ?? [])];
+      return { deployment_id: kept.id, mode: 'unihost', warnings, ...(await returnedIds(sql, kept.id)) };
+    },
     async teardown({ username, decky_name }) {
       const id = randomUUID();
       await storeRequest(sql, {
@@ -121,6 +139,7 @@ function dependencies(sql: Sql, secret: string): ApiDependencies {
     tokens: createTokens(sql),
     settings: createSettings(sql),
     fleet: createFleetReader(sql),
+    rotations: createRotations(sql),
     lifecycle: createLifecycleReader(sql),
     deployments: acceptingOnly(sql),
     deploymentReader: createDeploymentReader(sql),

@@ -3,8 +3,9 @@ import { randomUUID } from 'node:crypto';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { storeRequest } from '../../adapters/postgres/deployments.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
+import type { MutationTrigger } from '../../fleet/mutate-request.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
-import { deployWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 
 export const TEST_NETWORK: NetworkContext = {
   driver: 'bridge',
@@ -37,6 +38,26 @@ export async function storeTeardown(sql: Sql, deckyName: string): Promise<string
     workflowId: teardownWorkflowId(id),
     username: 'admin',
     request: { decky_name: deckyName },
+    options: ROLLOUT_DEFAULTS,
+    network: null,
+    idempotency: null,
+  });
+  return id;
+}
+
+export async function storeMutate(
+  sql: Sql,
+  deckyName: string,
+  services: readonly string[] | null = null,
+  trigger: MutationTrigger = 'operator',
+): Promise<string> {
+  const id = randomUUID();
+  await storeRequest(sql, {
+    id,
+    kind: 'mutate',
+    workflowId: mutateWorkflowId(id),
+    username: 'admin',
+    request: { decky_name: deckyName, services, trigger },
     options: ROLLOUT_DEFAULTS,
     network: null,
     idempotency: null,

@@ -1,0 +1,92 @@
+/** Gives one decky other services (`mutate/<lifecycle_id>`); where they do not come up, what it was before comes back. */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import { errorText } from '../fleet/errors.ts';
+import { LOCAL_HOST, STATUS } from '../fleet/lifecycle.ts';
+import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { Gate } from './acceptance.ts';
+import { finishDeployment, openRows, publishTransitions, recordTransitions } from './activities.ts';
+import { deployLocal } from './deploy-local.ts';
+import { deployShard } from './deploy-shard.ts';
+import { Lane } from './lane.ts';
+import type { OperationInput, OperationSummary } from './messages.ts';
+import { LIFECYCLE_OUTCOME } from './search-attributes.ts';
+
+type Accepted = Extract<Acceptance, { accepted: true }>;
+type Counts = Pick<OperationSummary, 'succeeded' | 'failed'>;
+
+export async function mutateDecky(input: OperationInput): Promise<OperationSummary> {
+  const gate = new Gate(input);
+  const lane = new Lane(input.operationId);
+  setCurrentDetails('**Waiting for** the request to be accepted');
+  const acceptance = await gate.pass();
+  if (!acceptance.accepted) {
+    setCurrentDetails(`Not accepted: ${acceptance.detail}`);
+    await condition(allHandlersFinished);
+    const outcome = acceptance.code === 'Withdrawn' ? 'not accepted' : 'refused';
+    return { outcome, sentence: `${acceptance.code}: ${acceptance.detail}`, succeeded: 0, failed: 0 };
+  }
+  const [part] = acceptance.parts;
+  const counts = part
+    ? await (part.hostUuid ? onHost(input, acceptance, part, part.hostUuid) : here(input, acceptance, part, lane))
+    : { succeeded: 0, failed: 0 };
+  await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
+  const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
+  if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
+  if (part?.hostUuid) await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
+  await condition(allHandlersFinished);
+  return { outcome, sentence: outcome === 'succeeded' ? 'mutated' : 'not mutated', ...counts };
+}
+
+/** A shard of one row: it enters the host's lane, and leaves it, by itself. */
+function onHost({ operationId }: OperationInput, accepted: Accepted, part: LocalPart, hostUuid: string) {
+  const { minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = accepted.rollout ?? ROLLOUT_DEFAULTS;
+  return deployShard({
+    operationId,
+    hostUuid,
+    hostName: part.hostName ?? hostUuid,
+    turn: part.turn === true,
+    place: null,
+    minHealthyTimeMs,
+    progressDeadlineMs,
+    hostLostAfterMs,
+  });
+}
+
+async function here(
+  { operationId }: OperationInput,
+  { progressDeadlineMs }: Accepted,
+  part: LocalPart,
+  lane: Lane,
+): Promise<Counts> {
+  try {
+    if (part.turn === false) {
+      setCurrentDetails(
+        '**Waiting for** its turn on the Docker Engine: an operation that was accepted before still works there',
+      );
+      await lane.enter(LOCAL_HOST);
+    }
+    return await deployLocal({ operationId, parallel: 1, progressDeadlineMs });
+  } catch (failure) {
+    if (!isCancellation(failure)) throw failure;
+    return await CancellationScope.nonCancellable(() => endCancelled(part));
+  } finally {
+    await lane.leave(LOCAL_HOST);
+  }
+}
+
+async function endCancelled(part: LocalPart): Promise<Counts> {
+  const rows = await openRows({ workflowId: part.workflowId });
+  const error = errorText('Cancelled', 'the mutation was cancelled before it began; the decky was left as it was.');
+  await recordTransitions({
+    transitions: rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.failed, error })),
+  });
+  return { succeeded: 0, failed: rows.length };
+}
