@@ -43,7 +43,16 @@ export const trustOf = ({ facts, caPem, certPem, keyPem }: AgentIdentity): Maste
 export function createMasterClient(trust: MasterTrust): MasterClient {
   const agent = new CheckedAgent(trust);
   return {
-    post: (path, body) => exchange(agent, new URL(path, trust.url), body),
+    post: async (path, body) => {
+      const url = new URL(path, trust.url);
+      try {
+        return await exchange(agent, url, body);
+      } catch (error) {
+        // The master closed an idle connection as we took it up. All that is posted there may be posted twice.
+        if (error instanceof StaleConnection) return await exchange(agent, url, body);
+        throw error;
+      }
+    },
     close: () => agent.destroy(),
   };
 }
@@ -103,6 +112,8 @@ function connectToMaster(url: URL, secureContext: SecureContext): Promise<TLSSoc
   });
 }
 
+class StaleConnection extends Error {}
+
 function exchange(agent: Agent, url: URL, body: unknown): Promise<MasterAnswer> {
   return new Promise((resolve, reject) => {
     const payload = Buffer.from(JSON.stringify(body));
@@ -121,7 +132,7 @@ function exchange(agent: Agent, url: URL, body: unknown): Promise<MasterAnswer> 
         milliseconds,
       );
     };
-    request.once('error', fail);
+    request.once('error', (error) => fail(request.reusedSocket ? new StaleConnection(error.message) : error));
     request.once('socket', () => within(WRITE_LIMIT_MS, 'the body could not be written'));
     request.once('finish', () => within(READ_LIMIT_MS, 'there was no answer'));
     request.once('response', (response) => {

@@ -1,4 +1,5 @@
 /** Trying again what may pass, for as long as something moves. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 
@@ -59,6 +60,7 @@ export async function patiently<T>(work: Stepwise<T>, options: Patience): Promis
 function watchProgress({ progressDeadlineMs, cut, onStep }: Patience) {
   const seen = new Set<string>();
   const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
   let latest = '';
   let until = 0;
   let timer: NodeJS.Timeout | undefined;

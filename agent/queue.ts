@@ -1,4 +1,5 @@
 /** The one queue of a host: orders are on disk before they are answered, and worked off one at a time, in order. */
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError } from '../fleet/errors.ts';
@@ -166,6 +167,8 @@ export class WorkQueue {
 
   async #work(order: OrderRecord): Promise<void> {
     const [controller, cutter] = [new AbortController(), new AbortController()];
+    // Every decky of the order listens: more than the ten that Node takes for a leak.
+    setMaxListeners(0, controller.signal, cutter.signal);
     this.#working = { order, controller, cutter };
     const { kind, operation_id, attempt } = order;
     this.#logger.info({ kind, operation_id, attempt }, 'working on an order');

@@ -146,13 +146,15 @@ export class Reporter {
   }
 }
 
+const LATER: ReadonlySet<number> = new Set([429, 503]);
+
 /** A push counts as taken by 200 too, as DECNET's agent has it. */
 const isTaken = ({ status }: MasterAnswer): boolean => status === 204 || status === 200;
 
-/** Of a 503, in seconds or as a date; never longer than an hour. */
+/** Of a 503 or 429, in seconds or as a date; never longer than an hour. */
 function retryAfterMs(answer: MasterAnswer | null): number {
   const text = answer?.headers['retry-after'];
-  if (answer?.status !== 503 || text === undefined) return 0;
+  if (!answer || !LATER.has(answer.status) || text === undefined) return 0;
   const milliseconds = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
   return Number.isNaN(milliseconds) ? 0 : Math.max(0, Math.min(milliseconds, 3_600_000));
 }

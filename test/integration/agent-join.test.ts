@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Authority, fingerprintOf, openAuthority } from '../../adapters/pki/authority.ts';
-import { loadIdentity } from '../../agent/identity.ts';
+import { openAuthorityFiles } from '../../adapters/pki/authority-files.ts';
+import { leafCertificate } from '../../adapters/pki/certificates.ts';
+import { generateKeys, importSigningKey, privateKeyPem } from '../../adapters/pki/keys.ts';
+import * as x509 from '../../adapters/pki/x509.ts';
+import { loadIdentity, writeIdentity } from '../../agent/identity.ts';
 import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
 import { type Answer, type SwarmDouble, swarmDouble } from '../support/swarm-double.ts';
 
@@ -173,6 +177,35 @@ describe('renewing a certificate', () => {
     assert.equal(await host.serverFingerprint(), fingerprintOf(fresh.certPem));
   });
 
+  it('takes one by itself when its own ends soon, though nobody asks', async () => {
+    host = await agentHost({ engine: 'simulated' });
+    const { authority, master } = host;
+    const old = await endsSoon(host);
+    master.answer = async (path, body): Promise<Answer> => {
+      if (path !== '/swarm/renew') return { status: 204 };
+      const { csr_pem } = body as { csr_pem: string };
+      const { certPem, caPem } = await authority.sign(csr_pem, { name: host.prefix, sans: ['127.0.0.1'] });
+      const { fingerprint } = await authority.master();
+      return { status: 200, body: { worker_cert_pem: certPem, ca_cert_pem: caPem, master_fingerprint: fingerprint } };
+    };
+    await host.start({ DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
+    await until(() => master.heartbeats.some(({ fingerprint }) => fingerprint !== old));
+    assert.notEqual(master.heartbeats.at(-1)?.fingerprint, old);
+    assert.equal((await host.call('GET', '/health')).status, 200);
+  });
+
+  it('that was written halfway when the agent was killed is finished at the next start', async () => {
+    host = await agentHost({ engine: 'simulated' });
+    const { facts, caPem } = await loadIdentity(host.directory);
+    const fresh = await host.authority.issue({ name: host.prefix, sans: ['127.0.0.1'] });
+    const renewed = { facts, caPem, certPem: fresh.certPem, keyPem: fresh.keyPem };
+    await writeFile(join(host.directory, 'renewed.json'), JSON.stringify(renewed));
+    await writeFile(join(host.directory, 'worker.key'), fresh.keyPem);
+    await host.start();
+    assert.equal(await host.serverFingerprint(), fresh.fingerprint);
+    assert.ok(!(await readdir(host.directory)).includes('renewed.json'));
+  });
+
   it('keeps the old one where the answer is for another key', async () => {
     host = await agentHost({ engine: 'simulated' });
     const { authority, master } = host;
@@ -194,3 +227,21 @@ describe('renewing a certificate', () => {
     assert.equal((await host.call('GET', '/health')).status, 200);
   });
 });
+
+/** Gives the host a certificate that ends tomorrow; returns its fingerprint. */
+async function endsSoon(host: AgentHost): Promise<string> {
+  const { keyPem, certPem } = await openAuthorityFiles(join(host.directory, '..', 'ca'));
+  const ca = { certificate: new x509.X509Certificate(certPem), key: await importSigningKey(keyPem) };
+  const keys = await generateKeys();
+  const DAY_MS = 24 * 60 * 60 * 1_000;
+  const validity = { notBefore: new Date(Date.now() - 100 * DAY_MS), notAfter: new Date(Date.now() + DAY_MS) };
+  const leaf = await leafCertificate(
+    { name: host.prefix, sans: ['127.0.0.1'], publicKey: keys.publicKey },
+    ca,
+    validity,
+  );
+  const identity = await loadIdentity(host.directory);
+  const pem = leaf.toString('pem');
+  await writeIdentity(host.directory, { ...identity, certPem: pem, keyPem: await privateKeyPem(keys.privateKey) });
+  return fingerprintOf(pem);
+}
