@@ -33,7 +33,6 @@ export async function playBurst(scene: Scene, options: SwarmOptions, say: (text:
   const deckhand = await startDeckhand(scene, hosts, 'hold');
   try {
     const { agents } = deckhand;
-    if (!agents) throw new Error('Deckhand has no agents here.');
     await deckhand.deploy({ hosts, deckies: DECKIES });
     const ordered = await until(async () => (await agents.counts()).orders === hosts, ORDERS_MS, 200);
     if (!ordered) throw new Error('Not every agent got its order.');

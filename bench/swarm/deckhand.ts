@@ -7,7 +7,7 @@ import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import { ROOT } from '../../stack/root.ts';
-import { enrollHosts } from '../../test/support/simulated-agents/launch.ts';
+import { enrollHosts, type SimulatedAgents } from '../../test/support/simulated-agents/launch.ts';
 import type { Mode } from '../../test/support/simulated-agents/protocol.ts';
 import type { Contestant, Size, Timing } from './contestant.ts';
 import { freePorts } from './ports.ts';
@@ -23,79 +23,37 @@ const DRAIN_MS = 60_000;
 
 const token = z.object({ access_token: z.string() });
 
+export interface Accepted {
+  /** The parent workflow. */
+  readonly parent: string;
+  readonly operationId: string;
+}
+
 export interface Deckhand extends Contestant {
-  readonly sql: Sql;
+  readonly agents: SimulatedAgents;
   readonly apiPid: number;
-  readonly workerPid: number;
   /** Returns when the request was accepted. */
-  deploy(size: Size): Promise<{ readonly parent: string; readonly operationId: string }>;
+  deploy(size: Size): Promise<Accepted>;
   openRows(): Promise<number>;
 }
 
 export async function startDeckhand(scene: Scene, hosts: number, mode: Mode = 'ready'): Promise<Deckhand> {
-  const { servers, home } = scene.bench;
   const schema = `deckhand_${hosts}_${Date.now()}`;
-  const sql = openDatabase(servers.databaseUrl, { schema, max: 4, applicationName: 'deckhand-bench' });
+  const sql = openDatabase(scene.bench.servers.databaseUrl, { schema, max: 4, applicationName: 'deckhand-bench' });
   await migrate(sql, schema);
-  const password = randomBytes(18).toString('base64url');
-  const [apiPort, swarmPort] = await freePorts(2);
-  const env = {
-    DATABASE_URL: servers.databaseUrl,
-    DECKHAND_DB_SCHEMA: schema,
-    NATS_URL: servers.natsUrl,
-    TEMPORAL_ADDRESS: servers.temporal.address,
-    TEMPORAL_NAMESPACE: servers.temporal.namespace,
-    DECKHAND_ENGINE: 'simulated',
-    DECKHAND_HOME: home.path(schema),
-    DECKHAND_INSTANCE: home.instance,
-    DECKHAND_CA_DIR: scene.caDir,
-    DECKHAND_TASK_QUEUE: schema,
-    DECKHAND_API_PORT: String(apiPort),
-    DECKHAND_SWARM_PORT: String(swarmPort),
-    DECKHAND_ADMIN_USER: USER,
-    DECKHAND_ADMIN_PASSWORD: password,
-    DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
-    DECKHAND_DEPLOYMENT_LIMIT: String(LIMIT),
-    DECKHAND_NETWORK: 'bridge',
-    DECKHAND_BRIDGE_POOL: '10.80.0.0/16',
-  };
-  const start = (name: 'api' | 'worker', ready: RegExp) =>
-    Program.start({ name, file: join(ROOT, name, 'main.ts'), env, ready, profile: scene.profile });
-  const [agents, api, worker] = await Promise.all([
-    startAgents(scene, hosts, mode),
-    start('api', READY.api),
-    start('worker', READY.worker),
-  ]);
-  const url = `http://127.0.0.1:${apiPort}/api/v1`;
-  await enrollHosts(createHostStore(sql), scene.hosts.slice(0, hosts), agents.ready);
-  await agents.reportTo(`https://127.0.0.1:${swarmPort}`);
-  const bearer = await logIn(url, password);
-
-  const deploy: Deckhand['deploy'] = async (size) => {
-    const answer = await fetch(`${url}/deckies/deploy`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ ini_content: iniOf(size), max_parallel: size.hosts, min_healthy_time: 0 }),
-    });
-    if (answer.status !== 202) throw new Error(`The deploy was answered ${answer.status}: ${await answer.text()}`);
-    await answer.body?.cancel();
-    const operationId = answer.headers.get('deckhand-deployment-id') ?? '';
-    return { operationId, parent: deployWorkflowId(operationId) };
-  };
-  const openRows = async (): Promise<number> => {
-    const [row] = await sql<{ open: number }[]>`
-      select count(*)::int as open from decky_lifecycle where status in ('pending', 'running')`;
-    return row?.open ?? 0;
-  };
+  const { api, worker, agents, operator } = await launch(scene, sql, schema, hosts, mode);
+  const deploy = (size: Size): Promise<Accepted> => accept(operator, size);
   return {
     name: 'Deckhand',
-    processes: [api.program, worker.program, { name: 'agents', pid: agents.pid }],
+    processes: [api, worker, { name: 'agents', pid: agents.pid }],
     agents,
-    sql,
-    apiPid: api.program.pid,
-    workerPid: worker.program.pid,
+    apiPid: api.pid,
     deploy,
-    openRows,
+    openRows: async () => {
+      const [row] = await sql<{ open: number }[]>`
+        select count(*)::int as open from decky_lifecycle where status in ('pending', 'running')`;
+      return row?.open ?? 0;
+    },
     run: (size) => runOnce(scene, sql, deploy, size),
     reset: async () => {
       await until(async () => (await sql`select 1 from outbox where sent_at is null limit 1`).length === 0, DRAIN_MS);
@@ -103,12 +61,72 @@ export async function startDeckhand(scene: Scene, hosts: number, mode: Mode = 'r
       await agents.drop();
     },
     stop: async () => {
-      await Promise.all([api.program.stop(), worker.program.stop(), agents.stop()]);
+      await Promise.all([api.stop(), worker.stop(), agents.stop()]);
       await sql`drop schema ${sql(schema)} cascade`;
       await sql.end({ timeout: 2 });
     },
-    lastWords: () => [api, worker].map(({ program }) => program.lastWords()).join('\n'),
+    lastWords: () => [api, worker].map((program) => program.lastWords()).join('\n'),
   };
+}
+
+interface Operator {
+  /** With the prefix of the API. */
+  readonly url: string;
+  readonly bearer: string;
+}
+
+/** The programs and the agents, hosts enrolled, an operator logged in. */
+async function launch(scene: Scene, sql: Sql, schema: string, hosts: number, mode: Mode) {
+  const password = randomBytes(18).toString('base64url');
+  const [apiPort, swarmPort] = await freePorts(2);
+  const env = {
+    ...environmentOf(scene, schema),
+    DECKHAND_API_PORT: String(apiPort),
+    DECKHAND_SWARM_PORT: String(swarmPort),
+    DECKHAND_ADMIN_PASSWORD: password,
+  };
+  const start = (name: 'api' | 'worker') =>
+    Program.start({ name, file: join(ROOT, name, 'main.ts'), env, ready: READY[name], profile: scene.profile });
+  const [agents, { program: api }, { program: worker }] = await Promise.all([
+    startAgents(scene, hosts, mode),
+    start('api'),
+    start('worker'),
+  ]);
+  await enrollHosts(createHostStore(sql), scene.hosts.slice(0, hosts), agents.ready);
+  await agents.reportTo(`https://127.0.0.1:${swarmPort}`);
+  const url = `http://127.0.0.1:${apiPort}/api/v1`;
+  const operator: Operator = { url, bearer: await logIn(url, password) };
+  return { api, worker, agents, operator };
+}
+
+const environmentOf = ({ bench: { servers, home }, caDir }: Scene, schema: string) => ({
+  DATABASE_URL: servers.databaseUrl,
+  DECKHAND_DB_SCHEMA: schema,
+  NATS_URL: servers.natsUrl,
+  TEMPORAL_ADDRESS: servers.temporal.address,
+  TEMPORAL_NAMESPACE: servers.temporal.namespace,
+  DECKHAND_ENGINE: 'simulated',
+  DECKHAND_HOME: home.path(schema),
+  DECKHAND_INSTANCE: home.instance,
+  DECKHAND_CA_DIR: caDir,
+  DECKHAND_TASK_QUEUE: schema,
+  DECKHAND_ADMIN_USER: USER,
+  DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
+  DECKHAND_DEPLOYMENT_LIMIT: String(LIMIT),
+  DECKHAND_NETWORK: 'bridge',
+  DECKHAND_BRIDGE_POOL: '10.80.0.0/16',
+});
+
+async function accept({ url, bearer }: Operator, size: Size): Promise<Accepted> {
+  const answer = await fetch(`${url}/deckies/deploy`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ ini_content: iniOf(size), max_parallel: size.hosts, min_healthy_time: 0 }),
+  });
+  if (answer.status !== 202) throw new Error(`The deploy was answered ${answer.status}: ${await answer.text()}`);
+  await answer.body?.cancel();
+  const operationId = answer.headers.get('deckhand-deployment-id') ?? '';
+  return { operationId, parent: deployWorkflowId(operationId) };
 }
 
 /** What the programs log once they work. */

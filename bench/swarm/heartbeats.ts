@@ -59,7 +59,6 @@ export async function playHeartbeats(
     const deckhand = await startDeckhand(scene, HOSTS);
     try {
       const { agents } = deckhand;
-      if (!agents) throw new Error('Deckhand has no agents here.');
       await agents.pretend(BEAT_DECKIES);
       const target: Target = {
         who: 'Deckhand',

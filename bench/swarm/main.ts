@@ -17,7 +17,7 @@ const say = (text: string): void => {
 /** Hosts of the heartbeats' part. */
 const LEAST_HOSTS = 20;
 
-async function play(scene: Scene, options: SwarmOptions): Promise<Report> {
+async function play(scene: Scene, options: SwarmOptions, say: (text: string) => void): Promise<Report> {
   const { parts, contestants } = options;
   const found = contestants.includes('DECNET') ? await findDecnet(say) : { reason: null };
   const python = 'python' in found ? found.python : null;
@@ -51,12 +51,18 @@ async function run(options: SwarmOptions): Promise<number> {
   say('starting the servers');
   const most = Math.max(LEAST_HOSTS, options.burstHosts, ...options.sizes.map(({ hosts }) => hosts));
   const scene = await setScene(most, options.profile, say);
+  let over = false;
+  // What an interrupted run still says is about what was taken from under it.
+  const narrate = (text: string): void => {
+    if (!over) say(text);
+  };
   try {
-    const report = await Promise.race([play(scene, options), interruption()]);
+    const report = await Promise.race([play(scene, options, narrate), interruption()]);
     say(tablesOf(report));
     write(options, report);
     return options.strict && report.verdicts.some(({ held }) => held === false) ? 1 : 0;
   } finally {
+    over = true;
     say('removing everything');
     killAll();
     await scene.stop();
