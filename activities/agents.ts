@@ -5,7 +5,7 @@ import type { Host } from '../adapters/postgres/hosts.ts';
 import type { AgentDeployBody, AgentStatus, Fence } from '../fleet/agent-wire.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { deployBody, hostSet } from '../fleet/host-set.ts';
+import { deployBody, hostSet, mutateBody } from '../fleet/host-set.ts';
 import { judgeStatus, type RowSight } from '../fleet/judge-host.ts';
 import type { Operation, Transition } from '../fleet/lifecycle.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
@@ -125,8 +125,13 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   }
 
   async function send(host: Host, work: HostWork, input: ShardInput): Promise<'accepted' | 'done'> {
-    const set = hostSet(work.members, input.workflowId);
     const fence: Fence = { operation_id: input.operationId, attempt: input.attempt };
+    const mutation = mutateBody(work, fence);
+    if (mutation) {
+      await answered(host, client.mutate(addressOf(host), mutation));
+      return 'accepted';
+    }
+    const set = hostSet(work.members, input.workflowId);
     if (set.length === 0) {
       await answered(host, client.teardown(addressOf(host), { decky_id: null, deckhand: fence }));
       return 'done';

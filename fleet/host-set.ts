@@ -1,6 +1,6 @@
 /** The whole desired set of a host at one operation's turn (design, 4.4), and the order that carries it to the agent. */
 import { parseAddress } from './addresses.ts';
-import type { AgentDeployBody, DecnetConfig, Fence } from './agent-wire.ts';
+import type { AgentDeployBody, AgentMutateBody, DecnetConfig, Fence } from './agent-wire.ts';
 import type { DesiredDecky, FleetNetwork } from './config.ts';
 import { NETWORK_DRIVER } from './config.ts';
 import type { Operation } from './lifecycle.ts';
@@ -42,6 +42,38 @@ function inOrderOfAddress(deckies: readonly DesiredDecky[], settled: ReadonlySet
     .map(({ decky }) => decky);
 }
 
+/** What {@link mutateBody} reads of a host's work. */
+interface MutateWork {
+  readonly rows: readonly { readonly deckyName: string; readonly operation: Operation }[];
+  readonly members: readonly HostSetMember[];
+  readonly options: RolloutOptions;
+}
+
+/** The order for a mutation of one decky, which leaves the others alone; null where the work is something else. */
+export function mutateBody({ rows, members, options }: MutateWork, fence: Fence): AgentMutateBody | null {
+  const [row] = rows;
+  if (rows.length !== 1 || row?.operation !== OPERATION.mutate) return null;
+  const member = members.find((one) => one.desired.config.name === row.deckyName);
+  if (!member) return null;
+  const { config, custom_services } = member.desired;
+  return {
+    decky_id: config.name,
+    services: config.services,
+    dry_run: false,
+    deckhand: {
+      ...fence,
+      custom_services: custom_services.length > 0 ? { [config.name]: custom_services } : {},
+      ...timing(options),
+    },
+  };
+}
+
+const timing = (options: OrderFacts['options']) => ({
+  min_healthy_time_ms: options.minHealthyTimeMs,
+  healthy_deadline_ms: options.healthyDeadlineMs,
+  progress_deadline_ms: options.progressDeadlineMs,
+});
+
 export interface OrderFacts {
   readonly fence: Fence;
   readonly network: FleetNetwork;
@@ -76,9 +108,7 @@ export function deployBody(set: readonly DesiredDecky[], facts: OrderFacts): Age
       deploy: facts.deploy,
       remove: facts.remove,
       custom_services: Object.fromEntries(custom.map((decky) => [decky.config.name, decky.custom_services])),
-      min_healthy_time_ms: options.minHealthyTimeMs,
-      healthy_deadline_ms: options.healthyDeadlineMs,
-      progress_deadline_ms: options.progressDeadlineMs,
+      ...timing(options),
     },
   };
 }

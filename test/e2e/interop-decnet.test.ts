@@ -119,6 +119,31 @@ describe('the agent of DECNET 1.0.0', function () {
     assert.match(rows[1]?.error ?? '', /CalledProcessError/);
   });
 
+  it('gives a decky other services, and nobody else (gaps C12, C13)', async () => {
+    const mutation = { username: 'admin', options: {}, idempotency: null, decky_name: 'a', services: ['http', 'ftp'] };
+    const { lifecycle_ids } = await world.deployments.mutate(mutation);
+    const [row] = await world.ended(lifecycle_ids);
+    assert.deepEqual([row?.operation, row?.status, row?.error], ['mutate', 'succeeded', null]);
+    await until('its services', async () => {
+      const shards = (await master.askSwarm('GET', '/swarm/deckies')).body as {
+        decky_name: string;
+        services: string[];
+      }[];
+      const services = Object.fromEntries(shards.map((shard) => [shard.decky_name, shard.services.join()]));
+      return services.a === 'http,ftp' && services.b === 'smb';
+    });
+    const [event] = await world.database.sql<
+      { payload: unknown }[]
+    >`select payload from outbox where type = 'mutation'`;
+    assert.deepEqual(event?.payload, {
+      decky: 'a',
+      old_services: ['ssh'],
+      new_services: ['http', 'ftp'],
+      trigger: 'operator',
+      actor: 'admin',
+    });
+  });
+
   it('takes one down, and then it is gone from the fleet', async () => {
     const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     const [row] = await world.ended([lifecycle_id]);

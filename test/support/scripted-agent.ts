@@ -8,10 +8,9 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import type { AgentDecky, AgentDeployBody, AgentStatus } from '../../fleet/agent-wire.ts';
+import type { AgentDecky, AgentDeployBody, AgentMutateBody, AgentStatus, Fence } from '../../fleet/agent-wire.ts';
 import type { DeckyState } from '../../fleet/lifecycle.ts';
 import { type DeckyReport, HEARTBEAT_SIGNAL } from '../../fleet/reports.ts';
-import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { World } from './world.ts';
 
 export interface ScriptedAgent {
@@ -20,10 +19,12 @@ export interface ScriptedAgent {
   /** Orders as they came, teardowns as `{decky_id}`. */
   readonly orders: AgentDeployBody[];
   readonly teardowns: (string | null)[];
+  readonly mutations: AgentMutateBody[];
   /** What `/status` answers; null: 500. */
   status: AgentStatus | null;
   /** Called with every order, after the 202. */
   onDeploy: (body: AgentDeployBody) => void | Promise<void>;
+  onMutate: (body: AgentMutateBody) => void | Promise<void>;
   /** Reports on the deckies of the last order, as of its fence. */
   report(status: DeckyReport['status'], names?: readonly string[], more?: Partial<Report>): Promise<void>;
   /** Stops listening; `listen` starts again on the same port. */
@@ -55,7 +56,12 @@ export async function scriptedAgent(
   const authority = await openAuthority(world.config.caDir);
   const identity = await authority.issue({ name, sans: ['127.0.0.1'] });
   const sequences = { next: 1 };
-  const agent = { orders: [] as AgentDeployBody[], teardowns: [] as (string | null)[] };
+  const agent = {
+    orders: [] as AgentDeployBody[],
+    teardowns: [] as (string | null)[],
+    mutations: [] as AgentMutateBody[],
+  };
+  let last: Fence | undefined;
   const answer = (response: ServerResponse, status: number, body: unknown): void => {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
@@ -71,8 +77,16 @@ export async function scriptedAgent(
       agent.teardowns.push(decky_id);
       return answer(response, 200, { status: 'torn_down', decky_id });
     }
+    if (request.url === '/mutate') {
+      const mutation = body as AgentMutateBody;
+      agent.mutations.push(mutation);
+      last = mutation.deckhand;
+      answer(response, 202, { status: 'accepted', decky_id: mutation.decky_id, services: mutation.services });
+      return void (await scripted.onMutate(mutation));
+    }
     const order = body as AgentDeployBody;
     agent.orders.push(order);
+    last = order.deckhand;
     answer(response, 202, { status: 'accepted', deckies: order.config.deckies.map((decky) => decky.name) });
     await scripted.onDeploy(order);
   };
@@ -85,12 +99,12 @@ export async function scriptedAgent(
     ...agent,
     status: { deployed: false, deckies: [] },
     onDeploy: () => undefined,
+    onMutate: () => undefined,
     report: async (status, names, more = {}) => {
-      const order = agent.orders.at(-1);
-      const fence = order?.deckhand;
+      const fence = last;
       if (!fence) throw new Error('nothing was ordered');
-      const rows = await world.database.sql<{ id: string; decky_name: string }[]>`
-        select id, decky_name from decky_lifecycle where deployment_id = ${fence.operation_id} and host_uuid = ${hostUuid}`;
+      const rows = await world.database.sql<{ id: string; decky_name: string; workflow_id: string }[]>`
+        select id, decky_name, workflow_id from decky_lifecycle where deployment_id = ${fence.operation_id} and host_uuid = ${hostUuid}`;
       const { error = null, seen = null, attempt = fence.attempt, unfenced = false } = more;
       const reports = rows
         .filter((row) => !names || names.includes(row.decky_name))
@@ -104,7 +118,7 @@ export async function scriptedAgent(
             fence: unfenced ? null : { attempt, sequence: more.sequence ?? sequences.next++ },
           }),
         );
-      const workflowId = shardWorkflowId(fence.operation_id, hostUuid);
+      const workflowId = rows[0]?.workflow_id ?? '';
       await world.temporal.client.workflow.getHandle(workflowId).signal(HEARTBEAT_SIGNAL, { hostUuid, reports });
     },
     silence: () =>
