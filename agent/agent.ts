@@ -9,6 +9,7 @@ import { createApp } from './app.ts';
 import type { AgentConfig } from './config.ts';
 import { loadIdentity } from './identity.ts';
 import { createMasterClient, trustOf } from './master-client.ts';
+import { measure } from './metrics.ts';
 import { ownNetwork } from './network.ts';
 import { WorkQueue } from './queue.ts';
 import { Renewal } from './renewal.ts';
@@ -48,6 +49,7 @@ export async function startAgent(config: AgentConfig, logger: Logger, leave: () 
   let identity = await loadIdentity(config.directory);
   let client = createMasterClient(trustOf(identity));
   const bench = await openWorkbench(config, logger, () => reporter.wake());
+  const measured = measure(bench, config.metrics);
   const queue = new WorkQueue(bench);
   const status = () => agentStatus({ bench, working: () => queue.working });
   let server: AgentServer | null = null;
@@ -68,7 +70,7 @@ export async function startAgent(config: AgentConfig, logger: Logger, leave: () 
     hostUuid: identity.facts.host_uuid,
     heartbeatMs: config.heartbeatMs,
     store: bench.store,
-    client: () => client,
+    client: () => measured.counted(client),
     status,
     renew: renewal.request,
     logger,
@@ -84,6 +86,7 @@ export async function startAgent(config: AgentConfig, logger: Logger, leave: () 
   });
   // Whoever has the port has the state: a second agent of the same host ends here, before it touches anything.
   server = await startServer(app, { host: config.host, port: config.port ?? identity.facts.agent_port }, identity);
+  await measured.serve();
   queue.start();
   reporter.start();
   renewal.start();
@@ -95,6 +98,7 @@ export async function startAgent(config: AgentConfig, logger: Logger, leave: () 
       await queue.stop();
       await Promise.all([reporter.stop(), renewal.stop()]);
       client.close();
+      await measured.stop();
     },
   };
 }

@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { durationVariable, portVariable, readEnvironment } from '../adapters/environment.ts';
+import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
 import { parseSubnet } from '../fleet/addresses.ts';
 import { HEARTBEAT_INTERVAL_S } from '../fleet/agent-wire.ts';
 
@@ -42,6 +43,7 @@ const schema = z.object({
   DECKHAND_TEMPLATES: z.string().optional(),
   DECKHAND_IMAGES: z.enum(['builtin', 'catalogue'], 'must be builtin or catalogue').default('builtin'),
   DECKHAND_HEARTBEAT_INTERVAL: intervalVariable.default(HEARTBEAT_INTERVAL_S * 1_000),
+  ...METRICS_VARIABLES,
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });
 
@@ -60,6 +62,7 @@ export function readAgentConfig(environment: NodeJS.ProcessEnv = process.env) {
     network: env.DECKHAND_NETWORK,
     net: env.DECKHAND_AGENT_NET ?? null,
     heartbeatMs: env.DECKHAND_HEARTBEAT_INTERVAL,
+    metrics: metricsAddress(env),
     engine: {
       engine: env.DECKHAND_ENGINE,
       dockerHost: env.DOCKER_HOST,

@@ -3,6 +3,9 @@ import type { MiddlewareHandler } from 'hono';
 import type { Logger } from '../adapters/logger.ts';
 import type { ApiEnv } from './environment.ts';
 
+/** Asked for every few seconds by machines. */
+const PROBES = new Set(['/healthz', '/readyz', '/metrics']);
+
 export const accessLog = (logger: Logger): MiddlewareHandler<ApiEnv> =>
   async function accessLog(c, next) {
     const started = performance.now();
@@ -12,6 +15,6 @@ export const accessLog = (logger: Logger): MiddlewareHandler<ApiEnv> =>
     const ms = Math.round(performance.now() - started);
     const { method, path } = c.req;
     const line = { method, path, status: c.res.status, ms, user: c.get('user')?.username };
-    if (path === '/healthz' || path === '/readyz') log.debug(line, 'request');
+    if (PROBES.has(path)) log.debug(line, 'request');
     else log.info(line, 'request');
   };

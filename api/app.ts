@@ -13,6 +13,7 @@ import { readBody } from './body.ts';
 import { answerInTime } from './deadline.ts';
 import type { ApiEnv } from './environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
+import { countRequests } from './http-metrics.ts';
 import type { ApiDependencies } from './ports.ts';
 import { addAuthRoutes } from './routes/auth.ts';
 import { addDeckyRoutes } from './routes/deckies.ts';
@@ -20,6 +21,7 @@ import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
 import { addDocsRoutes } from './routes/docs.ts';
 import { addHealthRoutes } from './routes/health.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addMutationRoutes } from './routes/mutations.ts';
 import { addSettingsRoutes } from './routes/settings.ts';
 import { addSwarmRoutes } from './routes/swarm.ts';
@@ -45,6 +47,7 @@ const ROUTES: readonly AddRoutes[] = [
   addSwarmEnrollmentRoutes,
   addSwarmBundleRoutes,
   addHealthRoutes,
+  addMetricsRoute,
   addDocsRoutes,
 ];
 
@@ -61,7 +64,7 @@ function routeDependencies(deps: ApiDependencies): RouteDependencies {
 }
 
 function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
-  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger));
+  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger), countRequests(deps.metrics, 'operators'));
   if (deps.corsOrigins.length > 0)
     app.use(
       '/api/*',

@@ -1,9 +1,12 @@
 /** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
 import { EnvironmentError, readEnvironment } from '../adapters/environment.ts';
 import { createLogger, type Logger } from '../adapters/logger.ts';
+import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
+import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { detectNetwork } from '../adapters/network-detection.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
+import { readFigures } from '../adapters/postgres/figures.ts';
 import { createFleetReader } from '../adapters/postgres/fleet.ts';
 import { createLifecycleReader } from '../adapters/postgres/lifecycle.ts';
 import { createRotations } from '../adapters/postgres/rotation.ts';
@@ -80,10 +83,12 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const startup = startUp(sql, config, logger, { signal: stopping.signal, print });
   const parts = { logger, sql, temporal };
   const ports = await openSwarm(config, parts);
-  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports };
+  const metrics = createApiMetrics({ process: true });
+  addDatabaseMetrics(metrics.registry, () => readFigures(sql));
+  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports, metrics };
   const app = createApp(deps);
   const guard = createGuard(createAccessTokens(deps.jwt), deps.users);
-  const swarm = await startController(config, ports, { ...parts, guard, notReady: startup.missing });
+  const swarm = await startController(config, ports, { ...parts, guard, notReady: startup.missing, metrics });
   logger.info({ host: config.DECKHAND_SWARM_HOST, port: swarm.port }, 'swarm controller listens');
   const server = await startServer(app, { host: config.DECKHAND_API_HOST, port: config.DECKHAND_API_PORT });
   if (!config.DECKHAND_LIMITER_ENABLED) logger.warn('DECKHAND_LIMITER_ENABLED=false: wrong passwords are not limited');

@@ -1,5 +1,6 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
 import type { Logger } from '../adapters/logger.ts';
+import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
 import type { LifecycleReader } from '../adapters/postgres/lifecycle.ts';
@@ -35,6 +36,8 @@ export interface ApiDependencies {
   readonly notReady: () => string | null;
   readonly jwt: { readonly secret: string; readonly lifetimeMinutes: number };
   readonly limiterEnabled: boolean;
+  /** Absent: nothing is measured, and `/metrics` is empty. */
+  readonly metrics?: ApiMetrics;
   /** Origins that browsers may call from; none by default. */
   readonly corsOrigins: readonly string[];
   /** Rollout options set by environment; a request's own win over them. */

@@ -146,6 +146,8 @@ function agentProcess({ context, servers }: AgentsOptions, number: number, port:
     DECKHAND_INSTANCE: environment.DECKHAND_INSTANCE || home.instance,
     DECKHAND_NETWORK: 'bridge',
     DECKHAND_ENGINE: servers.docker.host ? 'docker' : 'simulated',
+    // One port can't be everybody's.
+    DECKHAND_METRICS_PORT: '0',
     ...(servers.docker.host ? { DOCKER_HOST: servers.docker.host } : {}),
   };
   return {

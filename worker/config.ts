@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { booleanVariable, durationVariable, readEnvironment } from '../adapters/environment.ts';
+import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 
 const schema = z.object({
@@ -27,6 +28,7 @@ const schema = z.object({
   DECKHAND_CA_DIR: z.string().optional(),
   DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
   DECKHAND_REPORT_GRACE: durationVariable.default(120_000),
+  ...METRICS_VARIABLES,
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });
 
@@ -54,6 +56,7 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env) {
     verifyHostname: env.DECKHAND_VERIFY_HOSTNAME,
     /** How long after a dispatch a report of an agent without fences may still be under way (ours.md: 120 s). */
     reportGraceMs: env.DECKHAND_REPORT_GRACE,
+    metrics: metricsAddress(env),
     artifactsRoot: env.DECNET_ARTIFACTS_ROOT,
   };
 }

@@ -10,10 +10,17 @@ const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'e
   ERROR: 'error',
 };
 
-export function installRuntime(logger: Logger): void {
+/** Names as Prometheus has them: `_total` on counters, `_seconds` on times. */
+const SDK_NAMES = { countersTotalSuffix: true, unitSuffix: true, useSecondsForDurations: true };
+
+/** `metricsAddress`: where the SDK serves its own metrics, as host:port; null: nowhere. */
+export function installRuntime(logger: Logger, metricsAddress: string | null = null): void {
   Runtime.install({
     logger: new DefaultLogger('INFO', ({ level, message, meta }) => logger[LEVELS[level]]({ ...meta }, message)),
-    telemetryOptions: { logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) } },
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'WARN' }) },
+      ...(metricsAddress === null ? {} : { metrics: { prometheus: { bindAddress: metricsAddress, ...SDK_NAMES } } }),
+    },
     // SIGTERM is ours: the worker drains, then the connections close.
     shutdownSignals: [],
   });

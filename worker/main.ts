@@ -17,6 +17,7 @@ import { ensureSweep } from '../adapters/temporal/schedules.ts';
 import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
 import { installRuntime } from './logging.ts';
+import { openMetrics } from './metrics.ts';
 import { createWorkers } from './workers.ts';
 
 /** Temporal's database may be lost while the worker lives; its Schedule is looked after this often. */
@@ -38,7 +39,8 @@ async function persist<T>(what: string, logger: Logger, stopping: AbortSignal, w
 async function main(): Promise<void> {
   const config = readWorkerConfig();
   const logger = createLogger('worker');
-  installRuntime(logger);
+  const measured = await openMetrics(config.metrics, logger);
+  installRuntime(logger, measured?.sdkAddress);
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
 
@@ -68,6 +70,7 @@ async function main(): Promise<void> {
     searchAttributes,
     agents,
     reportGraceMs: config.reportGraceMs,
+    ...(measured ? { metrics: measured.metrics } : {}),
   });
   const runs = workers.all.map((worker) => worker.run());
   logger.info(
@@ -86,6 +89,7 @@ async function main(): Promise<void> {
   await schedules;
   await workers.close();
   await Promise.allSettled([
+    measured?.stop(),
     agents.close(),
     bus.close(),
     sql.end({ timeout: 2 }),

@@ -11,11 +11,14 @@ import { createPruneActivities } from '../activities/prune.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
 import type { AgentClient } from '../adapters/agent/client.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
+import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../adapters/metrics/measured.ts';
+import type { WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { readHostWork } from '../adapters/postgres/host-work.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
+import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
@@ -34,6 +37,8 @@ export interface WorkerParts {
   readonly searchAttributes: boolean;
   readonly agents: AgentClient;
   readonly reportGraceMs: number;
+  /** Absent: nothing is measured. */
+  readonly metrics?: WorkerMetrics;
 }
 
 export interface Workers {
@@ -52,8 +57,7 @@ const AGENT_SLOTS = 600;
 
 export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const { connection, namespace, client, sql, taskQueue } = parts;
-  const store = createOperationStore(sql);
-  const drain = (signal: AbortSignal): Promise<number> => drainOutbox(sql, parts.bus.publish, signal);
+  const { store, drain, prunables, agentClient } = measuredParts(parts);
   const pump = new OutboxPump(drain);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
   const common = {
@@ -71,7 +75,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     activities: {
       ...createDeploymentActivities(store, tellTurn, pump.poke),
       ...createEventActivities(drain),
-      ...createPruneActivities(createPrunables(sql)),
+      ...createPruneActivities(prunables),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),
@@ -95,7 +99,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       ...createAgentActivities({
         store: { record: store.record, hostWork: (input) => reachable(() => readHostWork(sql, input)) },
         hosts: createHostStore(sql),
-        client: parts.agents,
+        client: agentClient,
         cutSecrets: parts.local.cutSecrets,
         pump: pump.poke,
         reportGraceMs: parts.reportGraceMs,
@@ -103,4 +107,18 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     },
   });
   return { all: [fleet, compose, agents], close: () => pump.stop() };
+}
+
+/** What activities work with, measured where somebody wants to know. */
+function measuredParts({ sql, bus, agents, metrics }: WorkerParts) {
+  const store = createOperationStore(sql);
+  const drain = (signal: AbortSignal): Promise<number> => drainOutbox(sql, bus.publish, signal);
+  const prunables = createPrunables(sql);
+  if (!metrics) return { store, drain, prunables, agentClient: agents };
+  return {
+    store: measuredStore(store, metrics, (operationId) => readOperationTimes(sql, operationId)),
+    drain: measuredDrain(drain, metrics),
+    prunables: measuredPrunables(prunables, metrics),
+    agentClient: measuredAgents(agents, metrics),
+  };
 }

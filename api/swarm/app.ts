@@ -8,6 +8,7 @@ import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts
 import { answerInTime } from '../deadline.ts';
 import type { ApiEnv } from '../environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT, TooManyAttempts } from '../errors.ts';
+import { countRequests } from '../http-metrics.ts';
 import { enroll, join, renew } from './enrollment.ts';
 import { operatorGate } from './gate.ts';
 import { heartbeat } from './heartbeat.ts';
@@ -33,10 +34,13 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
     return answerError(error, c);
   });
   app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
-  app.use(async (c, next) => {
-    c.set('log', deps.logger);
-    await next();
-  });
+  app.use(
+    async (c, next) => {
+      c.set('log', deps.logger);
+      await next();
+    },
+    countRequests(deps.metrics, 'swarm'),
+  );
   app.use(
     methodNotAllowed({
       app,

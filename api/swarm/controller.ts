@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import type { Logger } from '../../adapters/logger.ts';
+import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
@@ -54,15 +55,16 @@ export interface SwarmController {
 export async function startController(
   config: ApiConfig,
   ports: SwarmApiPorts,
-  parts: SwarmParts & { readonly guard: Guard; readonly notReady: () => string | null },
+  parts: SwarmParts & { readonly guard: Guard; readonly notReady: () => string | null; readonly metrics: ApiMetrics },
 ): Promise<SwarmController> {
   const names = controllerNames(config.DECKHAND_SWARM_HOST, config.DECKHAND_MASTER_HOST);
-  const { logger, guard, notReady } = parts;
+  const { logger, guard, notReady, metrics } = parts;
   const app = createSwarmApp({
     ...ports,
     logger,
     guard,
     notReady,
+    metrics,
     enrollments: createEnrollments(parts.sql),
     signals: createReportSignals(parts.temporal.client),
     ownFingerprints: ownFingerprints(ports.authority, names),

@@ -1,6 +1,7 @@
 /** What the swarm controller wants of the rest of the house. */
 import type { AgentClient } from '../../adapters/agent/client.ts';
 import type { Logger } from '../../adapters/logger.ts';
+import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { EnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import type { Enrollments } from '../../adapters/postgres/enrollments.ts';
@@ -27,6 +28,7 @@ export interface ControllerDependencies extends SwarmPorts {
   readonly ownFingerprints: () => Promise<ReadonlySet<string>>;
   /** What keeps the API from answering (migrations not run yet), or null. */
   readonly notReady: () => string | null;
+  readonly metrics?: ApiMetrics;
 }
 
 /** What `/api/v1/swarm` has besides. */

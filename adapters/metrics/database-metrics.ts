@@ -1,0 +1,155 @@
+/** Metrics of what stands in PostgreSQL, read when somebody scrapes. Several APIs say the same: take `max`, not `sum`. */
+import { Gauge, type Registry } from 'prom-client';
+import { DECKY_STATE, OPERATION, STATUS } from '../../fleet/lifecycle.ts';
+import type { Figures } from '../postgres/figures.ts';
+import { HOST_STATUS } from '../postgres/hosts.ts';
+
+/** Scrapes within this time share one read, so that scraping costs the database next to nothing. */
+const FRESH_MS = 5_000;
+/** A database that hangs must not make the scrape hang. */
+const READ_MS = 3_000;
+
+type Read = () => Promise<Figures>;
+
+/** One read for all gauges of a scrape; null when the database did not answer. */
+function shared(read: Read): () => Promise<Figures | null> {
+  let last: { value: Promise<Figures | null>; until: number } | null = null;
+  return () => {
+    if (last && performance.now() < last.until) return last.value;
+    const value = withinLimit(read).catch(() => null);
+    last = { value, until: performance.now() + FRESH_MS };
+    return value;
+  };
+}
+
+async function withinLimit(read: Read): Promise<Figures> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${READ_MS} ms`)), READ_MS);
+  });
+  try {
+    return await Promise.race([read(), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+interface Definition<L extends string> {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly L[];
+  /** Sets the gauge anew; what it does not set is absent. */
+  readonly set: (gauge: Gauge<L>, figures: Figures) => void;
+}
+
+export function addDatabaseMetrics(registry: Registry, read: Read): void {
+  const figures = shared(read);
+  const add = <L extends string>({ name, help, labelNames = [], set }: Definition<L>): void => {
+    new Gauge<L>({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      async collect() {
+        const found = await figures();
+        this.reset();
+        if (found) set(this, found);
+        else if (labelNames.length === 0) this.remove();
+      },
+    });
+  };
+  new Gauge({
+    name: 'deckhand_database_up',
+    help: '1 when PostgreSQL answered the scrape; without it the figures from the database are absent',
+    registers: [registry],
+    async collect() {
+      this.set((await figures()) ? 1 : 0);
+    },
+  });
+  addWorkMetrics(add);
+  addFleetMetrics(add);
+  addTableMetrics(add);
+}
+
+type Add = <L extends string>(definition: Definition<L>) => void;
+
+function addWorkMetrics(add: Add): void {
+  add({
+    name: 'deckhand_open_rows',
+    help: 'Lifecycle rows that have not ended, by operation and status',
+    labelNames: ['operation', 'status'],
+    set: (gauge, { openRows }) => {
+      for (const operation of Object.values(OPERATION))
+        for (const status of [STATUS.pending, STATUS.running]) gauge.set({ operation, status }, 0);
+      for (const { operation, status, count } of openRows) gauge.set({ operation, status }, count);
+    },
+  });
+  add({
+    name: 'deckhand_oldest_open_row_age_seconds',
+    help: 'Age of the oldest lifecycle row that has not ended; 0 without one',
+    set: (gauge, { oldestOpenRowSeconds }) => gauge.set(oldestOpenRowSeconds),
+  });
+  add({
+    name: 'deckhand_open_tickets',
+    help: 'Operations that work or wait in the lanes of all hosts',
+    set: (gauge, { openTickets }) => gauge.set(openTickets),
+  });
+  add({
+    name: 'deckhand_outbox_unsent_events',
+    help: 'Events that the bus has not taken yet',
+    set: (gauge, { unsentEvents }) => gauge.set(unsentEvents),
+  });
+  add({
+    name: 'deckhand_outbox_oldest_unsent_age_seconds',
+    help: 'Age of the oldest event that the bus has not taken yet; 0 without one',
+    set: (gauge, { oldestUnsentSeconds }) => gauge.set(oldestUnsentSeconds),
+  });
+}
+
+function addFleetMetrics(add: Add): void {
+  add({
+    name: 'deckhand_hosts',
+    help: 'Enrolled hosts by status',
+    labelNames: ['status'],
+    set: (gauge, { hosts }) => {
+      for (const status of Object.values(HOST_STATUS)) gauge.set({ status }, 0);
+      for (const { status, count } of hosts) gauge.set({ status }, count);
+    },
+  });
+  add({
+    name: 'deckhand_fleet_deckies',
+    help: 'Deckies of the fleet by state',
+    labelNames: ['state'],
+    set: (gauge, { deckies }) => {
+      for (const state of Object.values(DECKY_STATE)) gauge.set({ state }, 0);
+      for (const { state, count } of deckies) gauge.set({ state }, count);
+    },
+  });
+  add({
+    name: 'deckhand_first_host_certificate_end_timestamp_seconds',
+    help: 'When the first of the hosts’ certificates ends; absent without hosts',
+    set: (gauge, { firstCertificateEnd }) => {
+      if (firstCertificateEnd === null) gauge.remove();
+      else gauge.set(firstCertificateEnd);
+    },
+  });
+}
+
+function addTableMetrics(add: Add): void {
+  add({
+    name: 'deckhand_table_rows',
+    help: 'Rows of a table, as PostgreSQL’s statistics estimate them',
+    labelNames: ['table'],
+    set: (gauge, { tables }) => {
+      for (const { table, rows } of tables) gauge.set({ table }, rows);
+    },
+  });
+  add({
+    name: 'deckhand_table_size_bytes',
+    help: 'Size of a table with its indexes',
+    labelNames: ['table'],
+    set: (gauge, { tables }) => {
+      for (const { table, bytes } of tables) gauge.set({ table }, bytes);
+    },
+  });
+}

@@ -1,0 +1,79 @@
+/** `/metrics` of a program that has no HTTP of its own. Loopback unless told otherwise: it asks for no token. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import { z } from 'zod';
+import { portVariable } from '../environment.ts';
+import type { Logger } from '../logger.ts';
+
+/** Part of a program's environment; 0 or absent: no listener. */
+export const METRICS_VARIABLES = {
+  DECKHAND_METRICS_PORT: portVariable.default(0),
+  DECKHAND_METRICS_HOST: z.string().default('127.0.0.1'),
+};
+
+export interface MetricsAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Null: no listener. */
+export const metricsAddress = (env: {
+  readonly DECKHAND_METRICS_PORT: number;
+  readonly DECKHAND_METRICS_HOST: string;
+}): MetricsAddress | null =>
+  env.DECKHAND_METRICS_PORT === 0 ? null : { host: env.DECKHAND_METRICS_HOST, port: env.DECKHAND_METRICS_PORT };
+
+export interface MetricsListener {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const HEADERS_MS = 5_000;
+
+/** `more` is text of other metrics that goes along, such as the Temporal SDK's own; without it the rest is served. */
+export async function serveMetrics(
+  registry: Registry,
+  address: MetricsAddress,
+  more: () => Promise<string> = async () => '',
+): Promise<MetricsListener> {
+  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
+    void answer(request, response).catch(() => response.destroy());
+  });
+  async function answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (url?.split('?')[0] !== '/metrics') return void response.writeHead(404).end();
+    if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405, { allow: 'GET, HEAD' }).end();
+    const texts = await Promise.all([registry.metrics(), more().catch(() => '')]);
+    response.writeHead(200, { 'content-type': registry.contentType }).end(texts.filter(Boolean).join('\n'));
+  }
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => resolve());
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** As {@link serveMetrics}, for programs whose work matters more: an address that can't be had is a warning. */
+export async function serveMetricsIfAsked(
+  registry: Registry,
+  address: MetricsAddress | null,
+  logger: Logger,
+  more?: () => Promise<string>,
+): Promise<MetricsListener | null> {
+  if (address === null) return null;
+  try {
+    const listener = await serveMetrics(registry, address, more);
+    logger.info({ host: address.host, port: listener.port }, 'metrics listen');
+    return listener;
+  } catch (error) {
+    logger.warn({ err: error, ...address }, 'no metrics: DECKHAND_METRICS_PORT can’t be listened on');
+    return null;
+  }
+}
