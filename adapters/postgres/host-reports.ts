@@ -57,6 +57,8 @@ export interface ReportableRow {
 export interface HostReports extends ShardStore {
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
+  /** Stamps a host whose report is left to its next heartbeat. Null: there is no such host. */
+  touch(uuid: string, fenced: boolean): Promise<ReportingHost | null>;
   /** Takes a report in wholly, in one statement. Null: there is no such host (any more). */
   take(uuid: string, hostName: string, report: WholeReport): Promise<ReportingHost | null>;
   /** The open rows of these deckies on this host. */
@@ -74,6 +76,12 @@ export function createHostReports(sql: Sql): HostReports {
         where uuid = ${uuid} and client_cert_fingerprint = ${fingerprint} and report_hash = ${hash}
           and report_taken_at > now() - ${TAKEN_FOR}::interval
         returning ${host}`;
+      return row ?? null;
+    },
+    async touch(uuid, fenced) {
+      const [row] = await sql<ReportingHost[]>`
+        update swarm_hosts set status = 'active', last_heartbeat = clock_timestamp(), fenced = fenced or ${fenced}::boolean
+        where uuid = ${uuid} returning ${host}`;
       return row ?? null;
     },
     async take(uuid, hostName, report) {

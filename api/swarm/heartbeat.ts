@@ -26,16 +26,33 @@ interface Heartbeat {
   readonly lifecycle: readonly Json[];
 }
 
-export const heartbeat = (deps: ControllerDependencies) =>
-  async function heartbeat(c: Context<ApiEnv>): Promise<Response> {
+/** With more heartbeats at work than this, what can wait for the host's next one waits: the deltas can't. */
+const BUSY_AT = 16;
+
+export function heartbeat(deps: ControllerDependencies) {
+  const { busyAt = BUSY_AT } = deps;
+  let atWork = 0;
+  return async function heartbeat(c: Context<ApiEnv>): Promise<Response> {
     const body = readHeartbeat(await readJson(c));
-    const host = await takeStatus(deps, body, peerOf(c));
-    if (body.lifecycle.length > 0) await passOn(deps, body, host);
-    return c.body(null, 204, host.renewalWanted && host.fenced ? { [RENEW_HEADER]: 'true' } : {});
+    atWork += 1;
+    try {
+      const onlyDeltas = body.lifecycle.length > 0 && atWork > busyAt;
+      const host = await takeStatus(deps, body, peerOf(c), onlyDeltas);
+      if (body.lifecycle.length > 0) await passOn(deps, body, host);
+      return c.body(null, 204, host.renewalWanted && host.fenced ? { [RENEW_HEADER]: 'true' } : {});
+    } finally {
+      atWork -= 1;
+    }
   };
+}
 
 /** Stamps the host, and takes its status in where it is not the one that is known. Throws NotFound, then Forbidden. */
-async function takeStatus(deps: ControllerDependencies, body: Heartbeat, peer: Peer | null): Promise<ReportingHost> {
+async function takeStatus(
+  deps: ControllerDependencies,
+  body: Heartbeat,
+  peer: Peer | null,
+  onlyDeltas: boolean,
+): Promise<ReportingHost> {
   const hash = hashOf(body.status);
   if (peer !== null) {
     const known = await deps.reports.stamp(body.hostUuid, peer.fingerprint, hash);
@@ -46,8 +63,9 @@ async function takeStatus(deps: ControllerDependencies, body: Heartbeat, peer: P
   if (peer === null) throw new DeckhandError('Forbidden', TEXT.noCertificate);
   if (peer.fingerprint !== host.fingerprint && !(await adopts(deps, host, peer)))
     throw new DeckhandError('Forbidden', TEXT.otherCertificate);
-  const report = readReport(body.status, { hash, agentVersion: body.agentVersion });
-  const taken = await deps.reports.take(host.uuid, host.name, report);
+  const taken = onlyDeltas
+    ? await deps.reports.touch(host.uuid, isObject(body.status.deckhand))
+    : await deps.reports.take(host.uuid, host.name, readReport(body.status, { hash, agentVersion: body.agentVersion }));
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   return taken;
 }

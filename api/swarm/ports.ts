@@ -26,6 +26,8 @@ export interface ControllerDependencies extends SwarmPorts {
   readonly signals: ReportSignals;
   /** Fingerprints of the identities that may act as an operator: the master's own two. */
   readonly ownFingerprints: () => Promise<ReadonlySet<string>>;
+  /** Heartbeats at work at which reports wait for the hosts' next ones; for tests. */
+  readonly busyAt?: number;
   /** What keeps the API from answering (migrations not run yet), or null. */
   readonly notReady: () => string | null;
   readonly metrics?: ApiMetrics;

@@ -245,6 +245,23 @@ describe('heartbeats', function () {
     // The client's last try may be under way yet: its channel is left to the end of the process.
   });
 
+  it('in a burst the deltas go first, and the report waits for the next heartbeat', async () => {
+    await swarm.close();
+    swarm = await createSwarmHarness({ busyAt: 0 });
+    host = await swarm.enroll('h1');
+    const name = fresh();
+    const { ids, workflowId, operationId } = await deployed(name);
+    await swarm.dispatch(ids);
+    const status = statusOf(await configs([name]), true, OURS);
+    const lifecycle = [delta(name, { operation_id: operationId, attempt: 1, sequence: 1 })];
+    assert.equal((await swarm.heartbeat(host, { status, lifecycle })).status, 204);
+    assert.deepEqual([await told(workflowId), await shards()], [[[name]], []]);
+    const seen = await swarm.hosts.get(host.host.uuid);
+    assert.deepEqual([seen?.status, seen?.fenced], ['active', true]);
+    await swarm.heartbeat(host, { status });
+    assert.deepEqual(await shards(), [[name, 'running']]);
+  });
+
   describe('what is reported', () => {
     it('an unchanged report only stamps the host', async () => {
       const { ids } = await deployed(fresh());

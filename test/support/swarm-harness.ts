@@ -64,7 +64,7 @@ export interface SwarmHarness {
 }
 
 export async function createSwarmHarness(
-  options: { signals?: (real: ReportSignals) => ReportSignals } = {},
+  options: { signals?: (real: ReportSignals) => ReportSignals; busyAt?: number } = {},
 ): Promise<SwarmHarness> {
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
   const caDir = join(testDirectory('swarm'), 'ca');
@@ -104,6 +104,7 @@ export async function createSwarmHarness(
     signals: options.signals?.(real) ?? real,
     ownFingerprints: async () => new Set(own.map((identity) => identity.fingerprint)),
     notReady: () => null,
+    ...(options.busyAt === undefined ? {} : { busyAt: options.busyAt }),
   });
   const server = await startListener(app, { host: '127.0.0.1', port: 0, names: ['127.0.0.1'], authority, logger });
   controller.port = server.port;
