@@ -21,8 +21,12 @@ export async function deploy(job: Job<DeployOrderRecord>): Promise<void> {
 
 async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   const { order, bench } = job;
+  const { progressDeadlineMs } = order.timing;
   let network: FleetNetwork;
   try {
+    // An engine that stays away is waited for once, not for every step and decky anew.
+    await patiently((_, signal) => bench.local.engine.ping(signal), patience(job, progressDeadlineMs));
+    await removeOthers(job);
     const laidOut = await layOut(job);
     ({ network } = laidOut);
     for (const name of laidOut.exhausted) await failExhausted(job, name, network.subnet);
@@ -31,7 +35,6 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
     job.signal.throwIfAborted();
     return failAll(job, error, 'nothing was changed');
   }
-  await removeOthers(job);
   await writeDocument(job);
   const { state } = bench.store;
   await all(

@@ -103,16 +103,39 @@ describe('the agent when something dies', () => {
   });
 
   it('says in its status that the engine is away, and gives a decky up when it stays away', async () => {
+    const [one, two] = [host.decky('one', 11), host.decky('two', 12)];
+    await host.call('POST', '/deploy', host.order([one]));
+    await until(() => ended(host.master.deltas()).length === 1);
     await host.end('SIGTERM');
     await host.start({ DOCKER_HOST: 'unix:///nowhere/docker.sock' });
-    const order = host.order([host.decky('one', 11)], { progress_deadline_ms: 2_000 });
+    const status = await host.status();
+    assert.deepEqual(
+      status.deckies.map(({ name }) => name),
+      [one.name],
+    );
+    assert.deepEqual(status.runtime, {});
+    const order = host.order([one, two], { deploy: [two.name], progress_deadline_ms: 2_000 });
     await host.call('POST', '/deploy', order);
-    await until(async () => (await host.status()).deployed);
-    assert.deepEqual((await host.status()).runtime, {});
-    await until(() => ended(host.master.deltas()).length === 1);
-    const [delta] = ended(host.master.deltas());
-    assert.equal(delta?.status, 'failed');
-    assert.match(delta?.error ?? '', /^EngineUnreachable: .*tried until progress_deadline/);
+    await until(() => ended(host.master.deltas()).length === 2);
+    const delta = ended(host.master.deltas())[1];
+    assert.deepEqual([delta?.decky_name, delta?.status], [two.name, 'failed']);
+    assert.match(delta?.error ?? '', /^EngineUnreachable: .*tried until progress_deadline.*nothing was changed/);
+  });
+
+  it('takes down what goes where it can’t tell its network, and says what to set', async () => {
+    const [stays, goes, comes] = [host.decky('stays', 11), host.decky('goes', 12), host.decky('comes', 13)];
+    await host.call('POST', '/deploy', host.order([stays, goes]));
+    await until(() => ended(host.master.deltas()).length === 2);
+    await host.end('SIGTERM');
+    // The gateway of this machine is not in that subnet.
+    await host.start({ DECKHAND_NETWORK: 'macvlan', DECKHAND_AGENT_NET: '203.0.113.0/30' });
+    host.master.heartbeats.length = 0;
+    await host.call('POST', '/deploy', host.order([stays, comes], { deploy: [comes.name], remove: [goes.name] }));
+    await until(() => ended(host.master.deltas()).length === 2);
+    const outcome = Object.fromEntries(ended(host.master.deltas()).map((delta) => [delta.decky_name, delta]));
+    assert.equal(outcome[goes.name]?.status, 'succeeded');
+    assert.match(outcome[comes.name]?.error ?? '', /^NetworkConflict: .*DECKHAND_AGENT_NET/);
+    assert.deepEqual(Object.keys(await host.containers()).sort(), [stays.name, `${stays.name}-http`]);
   });
 
   it('goes on when the engine was away in the middle of the work', async () => {
