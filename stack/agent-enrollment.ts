@@ -68,7 +68,7 @@ function askWith(apiUrl: string, token: string | null): Ask {
     const json: unknown = text === '' ? null : JSON.parse(text);
     if (response.ok) return schema.parse(json);
     const detail = refusalSchema.safeParse(json).data?.detail ?? `status ${response.status}`;
-    throw new Error(`Agents can’t be enrolled: ${method} ${path} was answered with “${detail}”.`);
+    throw new Error(`${method} /api/v1${path} was answered with “${detail}”`);
   };
 }
 

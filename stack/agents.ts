@@ -57,21 +57,29 @@ export interface Agents {
 /** Enrols those that are not; the API runs already. Rejects with what the master, or the agent, said. */
 export async function provideAgents(options: AgentsOptions, numbers: readonly number[]): Promise<Agents> {
   const { context } = options;
-  const master = await openMaster(options.master);
+  const factsOf = (number: number) => readFacts(directoryOf(context.home, number));
+  const specOf = (number: number, port: number) => agentProcess(options, number, port);
+  const master = await openMaster(options.master).catch((error: Error) => {
+    if (numbers.some((number) => factsOf(number) === null)) throw error;
+    // The administrator's password was changed: those that are enrolled need no one to log in.
+    context.sayFor('agents')(`started as they were enrolled; the master could not be asked (${error.message})`);
+    return null;
+  });
+  if (master === null) {
+    const specs = numbers.map((number) => specOf(number, factsOf(number)?.agent_port ?? 0));
+    return { specs, met: () => Promise.resolve() };
+  }
   const hosts = await master.hosts();
-  const port = async (number: number): Promise<number> => {
-    const facts = readFacts(directoryOf(context.home, number));
-    return facts?.agent_port ?? (await context.ports.choose(agentName(number), false));
-  };
   const planned: { number: number; port: number }[] = [];
   for (const number of numbers) {
     const stays = number <= options.count || isEnrolled(directoryOf(context.home, number), hosts);
-    if (stays) planned.push({ number, port: await port(number) });
+    const port = async () => factsOf(number)?.agent_port ?? (await context.ports.choose(agentName(number), false));
+    if (stays) planned.push({ number, port: await port() });
     else rmSync(directoryOf(context.home, number), { recursive: true, force: true });
   }
   await inGroups(planned, ({ number, port }) => ensureEnrolled(options, master, hosts, number, port));
   return {
-    specs: planned.map(({ number, port }) => agentProcess(options, number, port)),
+    specs: planned.map(({ number, port }) => specOf(number, port)),
     met: () =>
       untilMet(
         master,

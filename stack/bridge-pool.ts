@@ -1,9 +1,8 @@
 /** Subnets of bridge networks, the fleet's and those of agents: the first that neither this host nor another stack uses. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { networkInterfaces, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { z } from 'zod';
-import { readInstance, type StackHome } from './home.ts';
+import { existsSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { claimFor } from './claims.ts';
+import type { StackHome } from './home.ts';
 
 interface Range {
   readonly first: number;
@@ -53,42 +52,7 @@ export function firstFree(candidates: readonly string[], used: readonly Range[])
   return candidates.find(free) ?? null;
 }
 
-const claimSchema = z.object({ home: z.string(), instance: z.string() });
-
-/**
- * Two stacks that start one after the other, before either made its network, would choose the same subnet. So a choice is claimed
- * by a file that all stacks of the machine see; a claim whose home is gone counts no more. True when it is ours now.
- */
-function claim(cidr: string, home: StackHome): boolean {
-  const directory = join(tmpdir(), 'deckhand-subnets');
-  mkdirSync(directory, { recursive: true, mode: 0o1777 });
-  const file = join(directory, cidr.replace('/', '_'));
-  for (let round = 0; round < 3; round++) {
-    try {
-      writeFileSync(file, JSON.stringify({ home: home.directory, instance: home.instance }), {
-        flag: 'wx',
-        mode: 0o644,
-      });
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') return true;
-    }
-    const holder = readClaim(file);
-    if (holder?.instance === home.instance) return true;
-    // A directory that was made anew is another home.
-    if (holder && readInstance(join(holder.home, 'instance')) === holder.instance) return false;
-    rmSync(file, { force: true });
-  }
-  return false;
-}
-
-function readClaim(file: string): z.infer<typeof claimSchema> | null {
-  try {
-    return claimSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
-  } catch {
-    return null;
-  }
-}
+const claim = (cidr: string, home: StackHome): boolean => claimFor(home, 'deckhand-subnets', cidr.replace('/', '_'));
 
 /** Chosen at the first start, remembered afterwards. Null when all twenty are taken: then a fleet has to name its `net`. */
 export function bridgePool(home: StackHome): string | null {

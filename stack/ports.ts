@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AGENT_PORT, SWARM_PORT } from '../fleet/agent-wire.ts';
+import { claimFor } from './claims.ts';
 import { lock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 
@@ -66,12 +67,19 @@ export class PortBook {
       ...(remembered === undefined ? [] : [remembered]),
       ...(this.#preferDefaults ? defaultPorts(name).filter((port) => isServer(name) || !reserved.includes(port)) : []),
     ];
-    for (const port of wanted) if (!this.#given.has(port) && (await isPortFree(port))) return this.#take(name, port);
+    for (const port of wanted)
+      if (!this.#given.has(port) && (await isPortFree(port)) && this.#mayHave(name, port))
+        return this.#take(name, port);
     for (let tries = 0; tries < 20; tries++) {
       const port = await tryListen(0);
       if (port !== null && !this.#given.has(port)) return this.#take(name, port);
     }
     throw new Error(`No free port on ${LOOPBACK} for ${name}.`);
+  }
+
+  /** The port of an agent stands in its master's books: it is the agent's also while that is down. */
+  #mayHave(name: PortName, port: number): boolean {
+    return isServer(name) || claimFor(this.#home, 'deckhand-agent-ports', String(port));
   }
 
   #take(name: PortName, port: number): number {

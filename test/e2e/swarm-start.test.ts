@@ -59,13 +59,21 @@ describe('npm start -- --agents', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
-  async function call(running: StackProcess, method: string, path: string): Promise<Response> {
+  async function logIn(running: StackProcess): Promise<string> {
     const { api_url, admin } = running.stackFile();
     const headers = { 'content-type': 'application/json' };
-    const login = await fetch(`${api_url}/api/v1/auth/login`, { method: 'POST', headers, body: JSON.stringify(admin) });
-    const { access_token } = (await login.json()) as { access_token: string };
-    return fetch(`${api_url}/api/v1${path}`, { method, headers: { authorization: `Bearer ${access_token}` } });
+    const answer = await fetch(`${api_url}/api/v1/auth/login`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(admin),
+    });
+    return ((await answer.json()) as { access_token: string }).access_token;
   }
+  const call = async (running: StackProcess, method: string, path: string): Promise<Response> =>
+    fetch(`${running.stackFile().api_url}/api/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${await logIn(running)}` },
+    });
   async function ask<T>(running: StackProcess, path: string): Promise<T> {
     const answer = await call(running, 'GET', path);
     assert.equal(answer.status, 200, path);
@@ -142,6 +150,23 @@ describe('npm start -- --agents', () => {
     assert.deepEqual(uuids(await hosts(second)), uuids(before.hosts));
     const places = (list: FleetOverview['deckies']) => list.map((one) => [one.name, one.host_uuid, one.ip, one.state]);
     assert.deepEqual(places(await deckies(second)), places(before.deckies));
+  });
+
+  it('starts what is enrolled though the administrator’s password was changed, and says why it can’t enrol more', async () => {
+    const first = await start('--agents', '1', '--fleet', 'none').up();
+    const { api_url, admin } = first.stackFile();
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${await logIn(first)}` };
+    const body = JSON.stringify({ old_password: admin.password, new_password: 'another-long-password' });
+    const changed = await fetch(`${api_url}/api/v1/auth/change-password`, { method: 'POST', headers, body });
+    assert.equal(changed.status, 200);
+    await stop();
+    const second = await start('--fleet', 'none').up();
+    assert.match(second.output, /agents +started as they were enrolled/);
+    assert.ok(identify(second.pidOf('agent-1') ?? 0));
+    await stop();
+    const third = start('--agents', '2', '--fleet', 'none');
+    assert.equal(await third.ended(), 1);
+    assert.match(third.output, /could not start: POST \/api\/v1\/auth\/login was answered with/);
   });
 
   it('moves no decky that ran before there were agents (B9)', async () => {

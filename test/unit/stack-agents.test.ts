@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { agentNumbers, inGroups } from '../../stack/agents.ts';
 import { agentCandidates, agentNet, cidrRange, firstFree } from '../../stack/bridge-pool.ts';
 import { StackHome } from '../../stack/home.ts';
+import { PortBook } from '../../stack/ports.ts';
 
 describe('agents of the stack', () => {
   let directory: string;
@@ -72,5 +73,21 @@ describe('the network of an agent', () => {
     const all = Array.from({ length: 100 }, (_, index) => agentCandidates(BASE, index + 1)).flat();
     assert.equal(new Set(all).size, all.length);
     for (let second = 200; second < 220; second += 1) assert.ok(!all.includes(`10.${second}.0.0/24`));
+  });
+});
+
+describe('the port of an agent', () => {
+  it('belongs to its home also while nobody listens there', async () => {
+    const parent = mkdtempSync(join(tmpdir(), 'deckhand-agent-ports-'));
+    try {
+      const [one, other] = ['a', 'b'].map((name) => new PortBook(new StackHome(join(parent, name)), true));
+      const first = await one?.choose('agent-1', false);
+      const second = await one?.choose('agent-2', false);
+      const foreign = await other?.choose('agent-1', false);
+      assert.equal(new Set([first, second, foreign]).size, 3);
+      assert.ok([first, second, foreign].every((port) => port !== undefined && port >= 8765 && port !== 8770));
+    } finally {
+      rmSync(parent, { recursive: true });
+    }
   });
 });
