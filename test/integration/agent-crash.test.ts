@@ -157,7 +157,7 @@ describe('the agent when something dies', () => {
         ],
       );
     } finally {
-      await proxy.away();
+      await proxy.close();
     }
   });
 

@@ -11,6 +11,7 @@ export interface EngineProxy {
   /** Breaks off what is under way; nobody gets in until {@link back}. */
   away(): Promise<void>;
   back(): Promise<void>;
+  close(): Promise<void>;
 }
 
 export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
@@ -50,6 +51,10 @@ export async function engineProxy(dockerHost: string): Promise<EngineProxy> {
     },
     back: async () => {
       server = await open();
+    },
+    close: async () => {
+      await proxy.away();
+      await rm(directory, { recursive: true, force: true });
     },
   };
   await proxy.back();
