@@ -25,6 +25,8 @@ export interface ListenerOptions {
   readonly names: readonly string[];
   readonly authority: Authority;
   readonly logger: Logger;
+  /** How often the certificate is looked at; default daily. */
+  readonly renewalCheckMs?: number;
 }
 
 async function secureContext({ authority, names }: ListenerOptions) {
@@ -83,7 +85,7 @@ export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions)
 /** Looks daily whether the certificate is due; connections that are open keep the old one. */
 async function keepCertificate(server: Server, options: ListenerOptions, signal: AbortSignal): Promise<void> {
   for (;;) {
-    await pause(RENEWAL_CHECK_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    await pause(options.renewalCheckMs ?? RENEWAL_CHECK_MS, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return;
     await secureContext(options).then(
       (context) => server.setSecureContext(context),

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
+import { openDatabase } from '../../adapters/postgres/connect.ts';
+import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { createReportSignals } from '../../adapters/temporal/reports.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
@@ -243,6 +245,17 @@ describe('heartbeats', function () {
     assert.deepEqual([answer.status, answer.headers['deckhand-error-code']], [503, 'Unavailable']);
     assert.equal((await swarm.hosts.get(host.host.uuid))?.status, 'active');
     // The client's last try may be under way yet: its channel is left to the end of the process.
+  });
+
+  it('nothing is acknowledged while PostgreSQL is away', async () => {
+    await swarm.close();
+    const away = openDatabase(`postgres://nobody@127.0.0.1:${await freePort()}/nothing`);
+    swarm = await createSwarmHarness({ reports: createHostReports(away) });
+    host = await swarm.enroll('h1');
+    const answer = await swarm.heartbeat(host);
+    assert.deepEqual([answer.status, answer.headers['deckhand-error-code']], [503, 'Unavailable']);
+    assert.match(String(answer.headers['retry-after']), /^\d+$/);
+    await away.end({ timeout: 0 });
   });
 
   it('in a burst the deltas go first, and the report waits for the next heartbeat', async () => {

@@ -6,6 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { rememberMaster } from '../../adapters/postgres/master-pin.ts';
 import { bootstrapScript } from '../../api/swarm/bundle-files.ts';
+import { watchHosts } from '../../api/swarm/watch.ts';
 import { type AnsweringAgent, answeringAgent } from '../support/answering-agent.ts';
 import type { Answer } from '../support/api-harness.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
@@ -256,6 +257,23 @@ describe('hosts', function () {
     assert.deepEqual([await rememberMaster(sql, 'one'), await asked()], [false, false]);
     assert.deepEqual([await rememberMaster(sql, 'two'), await asked()], [true, true]);
     assert.equal(await rememberMaster(sql, 'two'), false);
+  });
+
+  it('that are silent, and a master’s certificate that is new, are seen by time alone', async () => {
+    const { sql } = swarm.api.database;
+    const { host } = await swarm.enroll('h1');
+    await sql`update swarm_hosts set status = 'active', last_heartbeat = now() - interval '91 seconds'`;
+    await rememberMaster(sql, 'an older one');
+    const ending = new AbortController();
+    const parts = { sql, authority: swarm.authority, logger: swarm.api.deps.logger, notReady: () => null };
+    const watching = watchHosts(parts, ending.signal);
+    const seen = await until(async () => {
+      const now = await swarm.hosts.get(host.uuid);
+      return now?.renewRequested && now;
+    });
+    assert.equal(seen.status, 'unreachable');
+    ending.abort();
+    await watching;
   });
 
   describe('bundles of DECNET', () => {

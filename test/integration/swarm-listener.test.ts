@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
+import { Hono } from 'hono';
+import { pino } from 'pino';
+import { type Authority, fingerprintOf, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
+import type { ApiEnv } from '../../api/environment.ts';
+import { startListener } from '../../api/swarm/listener.ts';
 import { testDirectory } from '../support/stack.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
 
@@ -149,5 +155,40 @@ describe('the listener of the swarm controller', () => {
     const { identity } = await swarm.enroll('agent-2');
     const raw = `{"host_uuid":"x","status":{"a":"${'x'.repeat(4 * 1024 * 1024)}"}}`;
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, raw })).status, 413);
+  });
+
+  it('takes up a renewed certificate, and goes on refusing strangers', async () => {
+    const served = await Promise.all(
+      ['old', 'new'].map((name) => swarm.authority.issue({ name, sans: ['127.0.0.1'] })),
+    );
+    const [first, renewed] = served;
+    assert.ok(first && renewed);
+    const due = { now: first };
+    const app = new Hono<ApiEnv>();
+    app.get('/health', (c) => c.json({}));
+    const listener = await startListener(app, {
+      host: '127.0.0.1',
+      port: 0,
+      names: ['127.0.0.1'],
+      authority: { ...swarm.authority, server: async () => due.now },
+      logger: pino({ level: 'silent' }),
+      renewalCheckMs: 20,
+    });
+    const certificate = async (): Promise<string> => {
+      const socket = connect({ host: '127.0.0.1', port: listener.port, ca: swarm.authority.caPem });
+      await once(socket, 'secureConnect');
+      const fingerprint = fingerprintOf(socket.getPeerCertificate().raw);
+      socket.destroy();
+      return fingerprint;
+    };
+    assert.equal(await certificate(), first.fingerprint);
+    due.now = renewed;
+    for (let turn = 0; turn < 100 && (await certificate()) !== renewed.fingerprint; turn += 1) await pause(20);
+    assert.equal(await certificate(), renewed.fingerprint);
+    const stranger = await foreign.issue({ name: 'h1', sans: [] });
+    const known = await swarm.authority.issue({ name: 'h1', sans: [] });
+    assert.equal((await ask({ ...shows(stranger), port: listener.port })).received, '');
+    assert.match((await ask({ ...shows(known), port: listener.port })).received, /^HTTP\/1\.1 200 /);
+    await listener.stop();
   });
 });

@@ -8,7 +8,7 @@ import { createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
-import { createHostReports } from '../../adapters/postgres/host-reports.ts';
+import { createHostReports, type HostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore, type Host, type HostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
@@ -64,7 +64,7 @@ export interface SwarmHarness {
 }
 
 export async function createSwarmHarness(
-  options: { signals?: (real: ReportSignals) => ReportSignals; busyAt?: number } = {},
+  options: { signals?: (real: ReportSignals) => ReportSignals; reports?: HostReports; busyAt?: number } = {},
 ): Promise<SwarmHarness> {
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
   const caDir = join(testDirectory('swarm'), 'ca');
@@ -81,7 +81,7 @@ export async function createSwarmHarness(
         authority,
         agents,
         hosts,
-        reports: createHostReports(sql),
+        reports: options.reports ?? createHostReports(sql),
         tokens: createEnrollmentTokens(sql),
         controller,
         bundles: createBundles(authority, hosts, controller),
