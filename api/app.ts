@@ -20,6 +20,7 @@ import { addDeckyRoutes } from './routes/deckies.ts';
 import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
 import { addDocsRoutes } from './routes/docs.ts';
+import { addEventRoutes } from './routes/events.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
 import { addMutationRoutes } from './routes/mutations.ts';
@@ -40,6 +41,7 @@ const ROUTES: readonly AddRoutes[] = [
   addDeckyRoutes,
   addMutationRoutes,
   addDeploymentRoutes,
+  addEventRoutes,
   addSettingsRoutes,
   addUserRoutes,
   addSystemRoutes,

@@ -30,6 +30,8 @@ export const apiVariables = z
       protocol: /^postgres(ql)?$/,
       error: 'is needed: postgres://user:password@host:port/database',
     }),
+    /** The event bus; `/events` reads from it. */
+    NATS_URL: z.string().default('nats://127.0.0.1:4222'),
     /** Schema of the tables; one per installation. */
     DECKHAND_DB_SCHEMA: z
       .string()

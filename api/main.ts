@@ -3,6 +3,8 @@ import { EnvironmentError, readEnvironment } from '../adapters/environment.ts';
 import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
+import { createEventLog } from '../adapters/nats/event-log.ts';
+import { createEventStream } from '../adapters/nats/event-stream.ts';
 import { detectNetwork } from '../adapters/network-detection.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
@@ -83,9 +85,10 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const startup = startUp(sql, config, logger, { signal: stopping.signal, print });
   const parts = { logger, sql, temporal };
   const ports = await openSwarm(config, parts);
+  const events = createEventStream(createEventLog(config.NATS_URL, `deckhand-api-${process.pid}`));
   const metrics = createApiMetrics({ process: true });
   addDatabaseMetrics(metrics.registry, () => readFigures(sql));
-  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports, metrics };
+  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports, metrics, events };
   const app = createApp(deps);
   const guard = createGuard(createAccessTokens(deps.jwt), deps.users);
   const swarm = await startController(config, ports, { ...parts, guard, notReady: startup.missing, metrics });
@@ -95,6 +98,7 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   logger.info({ host: config.DECKHAND_API_HOST, port: server.port }, 'api listens');
   logger.info({ signal: await end }, 'api stops');
   stopping.abort();
+  await events.close('The master stops. Connect again to go on.');
   await Promise.all([server.stop(), swarm.stop()]);
   await startup.done;
   await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close()]);

@@ -1,5 +1,6 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
 import type { Logger } from '../adapters/logger.ts';
+import type { EventStream } from '../adapters/nats/event-stream.ts';
 import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
@@ -24,6 +25,8 @@ export interface ApiDependencies {
   readonly lifecycle: LifecycleReader;
   readonly deployments: Deployments;
   readonly deploymentReader: DeploymentReader;
+  /** Absent: there is no bus, and `/events` says so. */
+  readonly events?: EventStream;
   /** Hosts with agents; absent: `/api/v1/swarm` is not there. */
   readonly swarm?: SwarmApiPorts;
   /** Whether the worker's engine is a simulated one; null where it is not known. */

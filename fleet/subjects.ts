@@ -18,3 +18,17 @@ export interface Envelope {
   readonly ts: number;
   readonly payload: Readonly<Record<string, unknown>>;
 }
+
+/** What an event is about, beside DECNET's envelope: it travels in headers of the message. */
+export interface EventOrigin {
+  readonly deckyName: string;
+  readonly deploymentId: string | null;
+  /** null: the master's own engine. */
+  readonly hostUuid: string | null;
+}
+
+export const ORIGIN_HEADERS = Object.freeze({
+  deckyName: 'Deckhand-Decky',
+  deploymentId: 'Deckhand-Deployment',
+  hostUuid: 'Deckhand-Host',
+});

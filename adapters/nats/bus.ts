@@ -1,7 +1,7 @@
 /** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
-import { connect, type JetStreamClient, type NatsConnection, nanos, StringCodec } from 'nats';
+import { connect, headers, type JetStreamClient, type MsgHdrs, type NatsConnection, nanos, StringCodec } from 'nats';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
 import type { Publish } from '../postgres/outbox.ts';
 
 const HOUR_MS = 3_600_000;
@@ -63,11 +63,14 @@ export function createBus(url: string, name = 'deckhand'): Bus {
   }
 
   return {
-    publish: ({ messageId, envelope }) =>
+    publish: ({ messageId, envelope, origin }) =>
       orUnavailable(async () => {
         const { nc, js } = await connected();
         try {
-          await js.publish(envelope.topic, codec.encode(JSON.stringify(envelope)), { msgID: messageId });
+          await js.publish(envelope.topic, codec.encode(JSON.stringify(envelope)), {
+            msgID: messageId,
+            headers: originHeaders(origin),
+          });
         } catch (error) {
           // The stream may have been lost with the server's disk: the next attempt opens anew and makes it again.
           await nc.close();
@@ -82,7 +85,17 @@ export function createBus(url: string, name = 'deckhand'): Bus {
   };
 }
 
-async function ensureStream(nc: NatsConnection): Promise<void> {
+function originHeaders(origin: EventOrigin): MsgHdrs {
+  const made = headers();
+  for (const [key, header] of Object.entries(ORIGIN_HEADERS)) {
+    const value = origin[key as keyof EventOrigin];
+    if (value !== null) made.set(header, value);
+  }
+  return made;
+}
+
+/** Makes the stream where there is none. */
+export async function ensureStream(nc: NatsConnection): Promise<void> {
   const manager = await nc.jetstreamManager({ timeout: PUBLISH_TIMEOUT_MS });
   try {
     await manager.streams.info(EVENT_STREAM);
@@ -91,4 +104,4 @@ async function ensureStream(nc: NatsConnection): Promise<void> {
   }
 }
 
-const withoutCredentials = (url: string): string => url.replace(/\/\/[^@/]*@/, '//');
+export const withoutCredentials = (url: string): string => url.replace(/\/\/[^@/]*@/, '//');

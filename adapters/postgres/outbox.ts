@@ -1,11 +1,12 @@
 /** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, under one lock. */
-import type { Envelope } from '../../fleet/subjects.ts';
+import type { Envelope, EventOrigin } from '../../fleet/subjects.ts';
 import { lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
 import type { Sql } from './connect.ts';
 
 export interface OutgoingEvent {
   readonly messageId: string;
   readonly envelope: Envelope;
+  readonly origin: EventOrigin;
 }
 
 /** Publishes one event and resolves when the bus has it. */
@@ -21,6 +22,8 @@ interface OutboxRow {
   event_id: string;
   ts: number;
   payload: Record<string, unknown>;
+  deployment_id: string | null;
+  host_uuid: string | null;
 }
 
 function toEvent(row: OutboxRow): OutgoingEvent {
@@ -28,6 +31,7 @@ function toEvent(row: OutboxRow): OutgoingEvent {
   return {
     messageId: row.message_id,
     envelope: { v: 1, id: row.event_id, topic, type: row.type, ts: row.ts, payload: row.payload },
+    origin: { deckyName: row.decky_name, deploymentId: row.deployment_id, hostUuid: row.host_uuid },
   };
 }
 
@@ -49,8 +53,11 @@ export async function drainOutbox(sql: Sql, publish: Publish, signal?: AbortSign
 const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{ count: number; failure?: unknown }> =>
   sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/outbox'))`;
+    // A message id begins with the id of the row that it is about.
     const rows = await tx<OutboxRow[]>`
-      select id, message_id, decky_name, type, event_id, ts, payload from outbox where sent_at is null order by id limit ${BATCH}`;
+      select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id, l.host_uuid
+      from outbox o left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
+      where sent_at is null order by o.id limit ${BATCH}`;
     const taken: string[] = [];
     let failure: unknown;
     for (const row of rows) {

@@ -1,0 +1,81 @@
+/** Events as the text of a server-sent stream, at the pace of whoever reads it. */
+import { z } from '@hono/zod-openapi';
+import type { StreamedEvent } from '../adapters/nats/event-log.ts';
+import type { EventReader } from '../adapters/nats/event-reader.ts';
+
+/** A comment goes out when nothing else does, so that both sides notice a dead connection. */
+const HEARTBEAT_MS = 15_000;
+/** How often it is looked whether the reader may still read. */
+const CHECK_MS = 60_000;
+/** What an ended reader has not taken by then is dropped with its connection. */
+const LINGER_MS = 30_000;
+/** Milliseconds until a browser connects again. */
+const RETRY_MS = 2_000;
+
+export const EventBody = z.string().openapi('EventStream', {
+  description:
+    'Blocks of `id`, `event` (`lifecycle`, `mutation`, `gap`, `end`) and `data`: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`.',
+  example:
+    'id: 7\nevent: lifecycle\ndata: {"v":1,"id":"0f3c","topic":"decky.web-01.lifecycle","type":"lifecycle","ts":1764000000.5,"payload":{"lifecycle_id":"4f6c","operation":"deploy","status":"running"},"decky_name":"web-01","deployment_id":"9a1b","host_uuid":null}\n\n',
+});
+
+/** Made once for all readers of an event. */
+const texts = new WeakMap<StreamedEvent, string>();
+
+function textOf(event: StreamedEvent): string {
+  const known = texts.get(event);
+  if (known !== undefined) return known;
+  const { deckyName, deploymentId, hostUuid } = event.origin;
+  const data = { ...event.envelope, decky_name: deckyName, deployment_id: deploymentId, host_uuid: hostUuid };
+  const text = `id: ${event.sequence}\nevent: ${event.envelope.type}\ndata: ${JSON.stringify(data)}\n\n`;
+  texts.set(event, text);
+  return text;
+}
+
+const note = (event: 'gap' | 'end', detail: string): string =>
+  `event: ${event}\ndata: ${JSON.stringify({ detail })}\n\n`;
+
+export interface ReaderHooks {
+  /** Whether the reader may still read. */
+  readonly allowed: () => Promise<boolean>;
+  /** Called once, when the stream is over. */
+  readonly left: () => void;
+  /** Drops the connection of a client that takes nothing. */
+  readonly cut: () => void;
+}
+
+export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderHooks): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  const check = setInterval(async () => {
+    if (!(await allowed().catch(() => true))) reader.end('Your token no longer counts. Log in and connect again.');
+  }, CHECK_MS);
+  let linger: NodeJS.Timeout | undefined;
+  void reader.whenEnded.then(() => {
+    clearInterval(check);
+    linger = setTimeout(cut, LINGER_MS);
+    linger.unref();
+  });
+  const over = (): void => {
+    reader.end('The client left.');
+    // A microtask later, the timer is there.
+    void reader.whenEnded.then(() => clearTimeout(linger));
+    left();
+  };
+  // An id without data: whoever leaves before the first event can resume too.
+  let opening = `retry: ${RETRY_MS}\nid: ${reader.from}\n\n${reader.gap === null ? '' : note('gap', reader.gap)}`;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const events = opening === '' ? await reader.take(HEARTBEAT_MS) : [];
+        const text = events === null ? note('end', reader.ended ?? '') : opening + events.map(textOf).join('');
+        opening = '';
+        controller.enqueue(encoder.encode(text === '' ? ': still here\n\n' : text));
+        if (events !== null) return;
+        controller.close();
+        over();
+      },
+      cancel: over,
+    },
+    { highWaterMark: 0 },
+  );
+}

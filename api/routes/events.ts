@@ -1,0 +1,112 @@
+/** What happens to deckies, as it happens: server-sent events from the stream, resumable. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import type { ApiEnv } from '../environment.ts';
+import { TEXT, TooManyAttempts } from '../errors.ts';
+import { EventBody, eventChunks } from '../event-text.ts';
+import { PREFIX, refusals, tooManyAttempts } from '../openapi.ts';
+import type { AddRoutes, RouteDependencies } from './dependencies.ts';
+
+/** Open streams of one user; each costs a connection and at most a thousand events of memory. */
+const STREAMS_PER_USER = 250;
+const RETRY_SECONDS = 10;
+
+/** Where a browser can send no header, a ticket stands for the token; its stream lives as long as a token would. */
+function tokenOrTicket(deps: RouteDependencies): MiddlewareHandler<ApiEnv> {
+  const byToken = deps.guard({ role: 'viewer' });
+  return async function tokenOrTicket(c, next) {
+    const ticket = c.req.query('ticket');
+    if (ticket === undefined) return byToken(c, next);
+    const uuid = await deps.tokens.redeemTicket(ticket);
+    const user = uuid === null ? null : await deps.users.ofToken(uuid, '');
+    if (user === null) throw new DeckhandError('Unauthenticated', TEXT.unauthenticated);
+    if (user.must_change_password) throw new DeckhandError('PasswordChangeRequired', TEXT.passwordChange);
+    const now = Math.floor(Date.now() / 1000);
+    c.set('user', user);
+    c.set('claims', { uuid: user.uuid, jti: '', iat: now, exp: now + deps.jwt.lifetimeMinutes * 60 });
+    await next();
+  };
+}
+
+const sequence = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
+
+const events = (deps: RouteDependencies) =>
+  createRoute({
+    method: 'get',
+    path: `${PREFIX}/events`,
+    tags: ['deployments'],
+    summary: 'What happens to deckies, as server-sent events',
+    description:
+      'Each has the sequence of the stream as its id: send it back as `Last-Event-ID` and none is missed or repeated. `gap`: events asked for are no longer kept. `end`: the master ends the stream, and says why. With a ticket of `/auth/sse-ticket` in place of a token for browsers.',
+    security: [{ bearer: [] }],
+    middleware: [tokenOrTicket(deps)] as const,
+    request: {
+      headers: z.object({ 'last-event-id': sequence }),
+      query: z.object({
+        ticket: z.string().max(128).optional(),
+        last_event_id: sequence.openapi({
+          description: 'As the header, for a browser that connects with a new ticket.',
+        }),
+        decky: z.string().max(128).optional(),
+        host: z.string().max(64).optional().openapi({ description: '`local`: the master’s own engine.' }),
+        deployment: z.string().max(64).optional(),
+      }),
+    },
+    responses: {
+      200: { description: 'Events until the client goes.', content: { 'text/event-stream': { schema: EventBody } } },
+      ...refusals(401, 403, 422),
+      ...tooManyAttempts,
+    },
+  });
+
+interface Filter {
+  readonly decky?: string | undefined;
+  readonly host?: string | undefined;
+  readonly deployment?: string | undefined;
+}
+
+const wanted =
+  ({ decky, host, deployment }: Filter) =>
+  ({ origin }: StreamedEvent): boolean =>
+    (decky === undefined || origin.deckyName === decky) &&
+    (host === undefined || (origin.hostUuid ?? LOCAL_HOST) === host) &&
+    (deployment === undefined || origin.deploymentId === deployment);
+
+export const addEventRoutes: AddRoutes = (app, deps) => {
+  const open = new Map<string, number>();
+  const count = (uuid: string, by: number): void => {
+    const streams = (open.get(uuid) ?? 0) + by;
+    if (streams > 0) open.set(uuid, streams);
+    else open.delete(uuid);
+  };
+
+  app.openapi(events(deps), async (c) => {
+    if (!deps.events) throw new DeckhandError('Unavailable', 'This master has no event bus.');
+    const { user, claims } = c.var;
+    if ((open.get(user.uuid) ?? 0) >= STREAMS_PER_USER)
+      throw new TooManyAttempts(`${STREAMS_PER_USER} event streams of yours are open; close some.`, RETRY_SECONDS);
+    const { last_event_id, ticket: _, ...filter } = c.req.valid('query');
+    const after = c.req.valid('header')['last-event-id'] ?? last_event_id ?? null;
+    count(user.uuid, 1);
+    try {
+      const reader = await deps.events.read({ after, wants: wanted(filter) });
+      const allowed = async (): Promise<boolean> => {
+        const now = await deps.users.ofToken(claims.uuid, claims.jti);
+        return now !== null && claims.iat >= now.tokens_valid_from && Date.now() / 1000 < claims.exp;
+      };
+      const socket = c.env?.incoming?.socket;
+      const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), cut: () => socket?.destroy() });
+      return c.body(body, 200, {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      });
+    } catch (error) {
+      count(user.uuid, -1);
+      throw error;
+    }
+  });
+};
