@@ -11,7 +11,9 @@ import { createBus } from '../adapters/nats/bus.ts';
 import { openAuthority } from '../adapters/pki/authority.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
+import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
+import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
 import { workflowBundle } from './bundle.ts';
@@ -77,9 +79,14 @@ async function main(): Promise<void> {
     { taskQueue: config.taskQueue, engine: config.engine, project: config.project, instance: config.instance },
     'worker ready',
   );
+  const rotations = keepRotations(temporal.client, createRotationStore(sql).plan, {
+    taskQueue: config.taskQueue,
+    searchAttributes,
+  });
   const schedules = lookAfterSchedules(logger, stop.signal, async (now) => {
     await ensureSweep(temporal.client, { taskQueue: config.taskQueue, now });
     await ensurePrune(temporal.client, { taskQueue: config.taskQueue });
+    await rotations();
   });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');

@@ -8,6 +8,7 @@ import { createDeploymentActivities } from '../activities/deployments.ts';
 import { createEventActivities } from '../activities/events.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
 import { createPruneActivities } from '../activities/prune.ts';
+import { createRotationActivities } from '../activities/rotation.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
 import type { AgentClient } from '../adapters/agent/client.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
@@ -21,6 +22,7 @@ import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
+import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { OutboxPump } from './outbox-pump.ts';
@@ -76,6 +78,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       ...createDeploymentActivities(store, tellTurn, pump.poke),
       ...createEventActivities(drain),
       ...createPruneActivities(prunables),
+      ...createRotationActivities(createRotationStore(sql)),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),

@@ -7,6 +7,7 @@ import type { ComposeActivities } from '../activities/compose.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
 import type { EventActivities } from '../activities/events.ts';
 import type { PruneActivities } from '../activities/prune.ts';
+import type { RotationActivities } from '../activities/rotation.ts';
 import type { SweepActivities } from '../activities/sweep.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
@@ -14,6 +15,7 @@ import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);
 export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions, settleShard } =
   proxyActivities<DeploymentActivities>(STORE);
+export const { dueRotations, storeRotation, noteSkip } = proxyActivities<RotationActivities>(STORE);
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
 export const { findOrphans, restartOperations, closeOrphans } = proxyActivities<SweepActivities>(SWEEP);
