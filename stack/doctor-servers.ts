@@ -9,7 +9,7 @@ import { dockerAnswers } from './docker-ping.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
 import { answersWithJetStream, locateNats } from './nats.ts';
 import { findPostgresPackage } from './postgres-package.ts';
-import { locateTemporal, registerCommand, SEARCH_ATTRIBUTES } from './temporal.ts';
+import { locateTemporal, RETENTION_DAYS, registerCommand, SEARCH_ATTRIBUTES } from './temporal.ts';
 
 const reason = (error: unknown): string => (error as Error).message.split('\n')[0] ?? 'it does not answer';
 
@@ -18,10 +18,11 @@ async function externalTemporal(address: string): Promise<Finding[]> {
   try {
     const connection = await Connection.connect({ ...connectionOptions, connectTimeout: 5_000 });
     try {
-      await connection.workflowService.describeNamespace({ namespace });
+      const kept = await retention(connection, address, namespace);
       return [
         ok('Temporal', `${address}, namespace ${namespace}`),
         await searchAttributes(connection, address, namespace),
+        kept,
       ];
     } finally {
       await connection.close();
@@ -32,6 +33,44 @@ async function externalTemporal(address: string): Promise<Finding[]> {
         'Temporal',
         `${address}, namespace ${namespace}: ${reason(error)}`,
         'Start it, mend TEMPORAL_*, or unset TEMPORAL_ADDRESS for an embedded one.',
+      ),
+    ];
+  }
+}
+
+const DAY_SECONDS = 86_400;
+
+/** The stack sets it where Temporal is its own; another's namespace is left as it is. */
+async function retention(connection: Connection, address: string, namespace: string): Promise<Finding> {
+  const part = 'closed workflows';
+  const { config } = await connection.workflowService.describeNamespace({ namespace });
+  const days = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0) / DAY_SECONDS;
+  const found = `kept for ${Number(days.toFixed(1))} days`;
+  if (days >= RETENTION_DAYS) return ok(part, found);
+  return warn(
+    part,
+    found,
+    `Keep them for ${RETENTION_DAYS}: temporal operator namespace update --address ${address} --namespace ${namespace} --retention ${RETENTION_DAYS}d`,
+  );
+}
+
+async function runningTemporal({ address, namespace }: { address: string; namespace: string }): Promise<Finding[]> {
+  try {
+    const connection = await Connection.connect({ address, connectTimeout: 5_000 });
+    try {
+      return [
+        ok('Temporal', `${address}, namespace ${namespace}, of this stack`),
+        await retention(connection, address, namespace),
+      ];
+    } finally {
+      await connection.close();
+    }
+  } catch (error) {
+    return [
+      missing(
+        'Temporal',
+        `${address}, of this stack: ${reason(error)}`,
+        'The supervisor starts it again; see its log.',
       ),
     ];
   }
@@ -50,8 +89,13 @@ async function searchAttributes(connection: Connection, address: string, namespa
   );
 }
 
-export async function diagnoseTemporal(environment: NodeJS.ProcessEnv): Promise<Finding[]> {
+/** `running`: where the stack's own answers, while it runs. */
+export async function diagnoseTemporal(
+  environment: NodeJS.ProcessEnv,
+  running: { readonly address: string; readonly namespace: string } | null = null,
+): Promise<Finding[]> {
   if (environment.TEMPORAL_ADDRESS) return externalTemporal(environment.TEMPORAL_ADDRESS);
+  if (running) return runningTemporal(running);
   const found = locateTemporal();
   if (found) return [ok('Temporal', found)];
   const go = findOnPath('go', ['/usr/local/go/bin']);

@@ -95,7 +95,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv = process.env): Pr
   const holder = lockHolder(lockFilePath(home));
   const file = holder ? readStackFile(home) : null;
   const [temporal, database, nats, docker, ports, stack] = await Promise.all([
-    diagnoseTemporal(environment),
+    diagnoseTemporal(environment, file && { address: file.temporal_address, namespace: file.temporal_namespace }),
     diagnosePostgres(environment),
     diagnoseNats(environment),
     diagnoseDocker(environment),
