@@ -53,6 +53,15 @@ function records(sql: Sql): Prunable[] {
         return gone.count;
       },
     },
+    {
+      table: 'rotation_skips',
+      batch: BATCH,
+      remove: async (limit) => {
+        const gone = await sql`delete from rotation_skips where id in (
+          select id from rotation_skips where skipped_at < ${old} order by skipped_at limit ${limit})`;
+        return gone.count;
+      },
+    },
   ];
 }
 

@@ -5,8 +5,9 @@ import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
 import { serveMetrics, serveMetricsIfAsked } from '../../adapters/metrics/listener.ts';
 import { createRegistry } from '../../adapters/metrics/registry.ts';
 import { readFigures } from '../../adapters/postgres/figures.ts';
+import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
-import { freePort } from '../support/master-program.ts';
+import { freePort, startMaster } from '../support/master-program.ts';
 import { sample, scrape } from '../support/metrics.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -102,6 +103,56 @@ describe('the listener for metrics', () => {
     );
     assert.equal(second, null);
     await first.stop();
+  });
+});
+
+describe('the agent’s metrics', () => {
+  let host: AgentHost;
+  beforeEach(async () => {
+    host = await agentHost({ engine: 'simulated' });
+  });
+  afterEach(() => host.clean());
+
+  it('say whether the master takes its reports, what waits for it, and what should run', async () => {
+    const port = await freePort();
+    await host.start({ DECKHAND_METRICS_PORT: String(port), DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
+    const order = host.order([host.decky('a', 10), host.decky('b', 11)]);
+    assert.equal((await host.call('POST', '/deploy', order)).status, 202);
+    let text = '';
+    do text = await scrape(port);
+    while (
+      sample(text, 'deckhand_agent_reports_total', { result: 'taken' }) === 0 ||
+      sample(text, 'deckhand_agent_open_orders') !== 0
+    );
+    assert.equal(sample(text, 'deckhand_agent_deckies'), 2);
+    assert.notEqual(sample(text, 'deckhand_agent_last_taken_report_timestamp_seconds'), 0);
+    assert.notEqual(sample(text, 'deckhand_agent_unacknowledged_deltas'), null);
+    assert.ok(!text.includes(host.prefix), 'no name of a host or a decky');
+  });
+});
+
+describe('the API program’s metrics', () => {
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld({ worker: false });
+  });
+  afterEach(() => world.close());
+
+  it('count what comes to the swarm controller, heartbeats by result, and stand beside the figures of the database', async () => {
+    const master = await startMaster(world);
+    try {
+      await master.askSwarm('POST', '/swarm/heartbeat', { host_uuid: 'nobody', status: {} });
+      await master.askSwarm('POST', '/swarm/heartbeat', { host_uuid: 7 });
+      const text = await (await fetch(`${master.apiUrl}/metrics`)).text();
+      assert.equal(sample(text, 'deckhand_heartbeats_total', { result: 'refused' }), 1);
+      assert.equal(sample(text, 'deckhand_heartbeats_total', { result: 'malformed' }), 1);
+      const route = { listener: 'swarm', method: 'POST', route: '/swarm/heartbeat' };
+      assert.equal(sample(text, 'deckhand_http_requests_total', { ...route, status: '404' }), 1);
+      assert.equal(sample(text, 'deckhand_database_up'), 1);
+      assert.match(text, /^process_resident_memory_bytes /m);
+    } finally {
+      await master.kill('SIGTERM');
+    }
   });
 });
 

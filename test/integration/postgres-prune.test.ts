@@ -100,6 +100,15 @@ describe('the prune of PostgreSQL', () => {
     assert.equal(await openTicket(sql, { hostUuid: 'h1', operationId: 'next', workflowId: 'w/next' }), 4);
   });
 
+  it('lets skips of the rotation go after 90 days', async () => {
+    const { sql } = database;
+    for (const days of [91, 89])
+      await sql`insert into rotation_skips (id, decky_name, reason, skipped_at)
+        values (${`s${days}`}, 'a', 'busy', now() - make_interval(days => ${days}))`;
+    assert.equal(await prune('rotation_skips'), 1);
+    assert.deepEqual(await idsOf('rotation_skips'), ['s89']);
+  });
+
   it('lets events go a day after they were sent, and keeps what was not sent for ever', async () => {
     const { sql } = database;
     for (const [id, age] of [
