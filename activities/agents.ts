@@ -88,6 +88,9 @@ const addressOf = (host: Host): AgentAddress => ({
   fingerprints: [host.fingerprint, ...(host.nextFingerprint ? [host.nextFingerprint] : [])],
 });
 
+const notEnrolled = (uuid: string): DeckhandError =>
+  new DeckhandError('NotFound', `Host ${uuid} is not enrolled any more.`);
+
 const rowsOf = (work: HostWork): ShardRow[] =>
   work.rows.map(({ lifecycleId, deckyName, operation }) => ({ lifecycleId, deckyName, operation }));
 
@@ -96,7 +99,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
 
   async function hostOf(uuid: string): Promise<Host> {
     const host = await hosts.get(uuid);
-    if (!host) throw new DeckhandError('NotFound', `Host ${uuid} is not enrolled any more.`);
+    if (!host) throw notEnrolled(uuid);
     return host;
   }
 
@@ -108,12 +111,16 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   }
 
   async function dispatchShard(input: ShardInput): Promise<Dispatched> {
-    const [host, work] = await Promise.all([hostOf(input.hostUuid), store.hostWork(input)]);
+    const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
     const rows = rowsOf(work);
-    if (rows.length === 0) return { rows, answer: 'done', fenced: host.fenced };
+    if (rows.length === 0) return { rows, answer: 'done', fenced: host?.fenced ?? false };
+    // Nobody can be asked to take down what a removed host may still run; its deckies must not stay for ever.
+    const gone = host === null && rows.every((row) => row.operation === OPERATION.teardown);
+    if (host === null && !gone) throw notEnrolled(input.hostUuid);
     // Stamps dispatched_at, before the first send.
     const running = rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.running }));
     if ((await store.record(running)).length > 0) deps.pump();
+    if (host === null) return { rows, answer: 'done', fenced: false };
     try {
       return { rows, answer: await send(host, work, input), fenced: host.fenced };
     } catch (error) {
@@ -196,7 +203,9 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
       await answered(host, client.health(addressOf(host)));
     },
     tearDownOnHost: async ({ hostUuid, operationId, deckyName }) => {
-      const host = await hostOf(hostUuid);
+      const host = await hosts.get(hostUuid);
+      // As in dispatchShard: what a removed host may still run is out of reach for good.
+      if (!host) return;
       const fence: Fence = { operation_id: operationId, attempt: 1 };
       await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
     },

@@ -120,8 +120,15 @@ async function settleFleet(
         from unnest(${names}::text[], ${rows.map((row) => row.error)}::text[]) as r (name, error) where f.name = r.name`;
     }
   } else if (status === STATUS.succeeded) {
-    await tx`update fleet_deckies set state = 'running', last_error = null, last_seen = now(), updated_at = now(),
-      established = jsonb_build_object('config', decky_config, 'custom_services', custom_services) where name = any(${names})`;
+    // A host's agent gives addresses of its own net (gap B12), and has reported them before its decky was done.
+    await tx`update fleet_deckies f set state = 'running', last_error = null, last_seen = now(), updated_at = now(),
+        decky_ip = r.ip, decky_config = r.config,
+        established = jsonb_build_object('config', r.config, 'custom_services', f.custom_services)
+      from (select n.name, a.ip, jsonb_set(n.decky_config, '{ip}', to_jsonb(a.ip)) as config
+        from fleet_deckies n left join decky_shards s on s.host_uuid = n.host_uuid and s.decky_name = n.name
+          cross join lateral (select coalesce(nullif(s.decky_ip, ''), n.decky_ip) as ip) a
+        where n.name = any(${names})) r
+      where f.name = r.name`;
   } else if (status === STATUS.failed) {
     // Established deckies fall back to the version that came up last; the others stay listed as what was seen of them.
     await tx`update fleet_deckies f set

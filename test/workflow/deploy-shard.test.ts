@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
+import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
@@ -194,6 +195,19 @@ describe('a deploy over hosts', function () {
     h1.onDeploy = () => h1.report('succeeded');
     const again = await world.deploy(ini('a'));
     assert.deepEqual(statuses(await world.ended(again.lifecycle_ids)), { a: 'succeeded' });
+  });
+
+  it('deckies of a host that was removed can be taken down, alone and by a replacement', async () => {
+    const h1 = await agent('h1');
+    h1.onDeploy = () => h1.report('succeeded');
+    await world.ended((await world.deploy(ini('a', 'b'))).lifecycle_ids);
+    await createHostStore(world.database.sql).remove(h1.hostUuid);
+    const alone = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    await world.ended([alone.lifecycle_id]);
+    const replaced = await world.deploy(ini('here'), { replace: true });
+    const ids = [alone.lifecycle_id, ...replaced.removed_lifecycle_ids, ...replaced.lifecycle_ids];
+    const rows = await world.ended(ids);
+    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', here: 'succeeded' });
   });
 
   it('the local deckies of a mixed deployment run at the same time', async () => {
