@@ -40,6 +40,8 @@ export interface ShardStore {
   forget(uuid: string, deckyName: string | null): Promise<void>;
   /** The deckies that the host is known to have, as wanted, as established and as reported: for their secrets. */
   versions(uuid: string): Promise<DesiredDecky[]>;
+  /** The host is gone: nobody will say any more what runs of its deckies. What a row is open for is its workflow's to write. */
+  leaveBehind(uuid: string, hostName: string): Promise<void>;
   /** True while an operation of a workflow has the host's lane, or waits for it. */
   isBusy(uuid: string): Promise<boolean>;
 }
@@ -114,7 +116,7 @@ async function versions(sql: Sql, uuid: string): Promise<DesiredDecky[]> {
   return rows.map((row) => row.version);
 }
 
-function notes(sql: Sql): Pick<ShardStore, 'mark' | 'forget' | 'isBusy'> {
+function notes(sql: Sql): Pick<ShardStore, 'mark' | 'forget' | 'leaveBehind' | 'isBusy'> {
   const ofDecky = (deckyName: string | null) => (deckyName === null ? sql`true` : sql`decky_name = ${deckyName}`);
   return {
     async mark(uuid, deckyName, state, lastError) {
@@ -126,6 +128,13 @@ function notes(sql: Sql): Pick<ShardStore, 'mark' | 'forget' | 'isBusy'> {
     async forget(uuid, deckyName) {
       await sql`delete from decky_shards where host_uuid = ${uuid} and ${ofDecky(deckyName)}`;
       await lookAgain(sql, uuid);
+    },
+    async leaveBehind(uuid, hostName) {
+      const sentence = `Host ${hostName} was removed; what it left running is not known.`;
+      await sql`
+        update fleet_deckies f set state = 'torn_down', last_error = ${sentence}, updated_at = now()
+        where host_uuid = ${uuid} and not exists (
+          select from decky_lifecycle l where l.decky_name = f.name and l.status in ('pending', 'running'))`;
     },
     async isBusy(uuid) {
       const [ticket] = await sql`select 1 from host_tickets where host_uuid = ${uuid} and closed_at is null limit 1`;

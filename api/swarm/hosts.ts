@@ -37,12 +37,17 @@ export const showHost = ({ hosts }: ControllerDependencies) =>
   };
 
 /** With `selfDestruct` the agent is asked to take itself down first (it may be away). Then the host is out: its certificates count no more. */
-export async function decommission({ hosts, agents }: SwarmPorts, uuid: string, selfDestruct: boolean): Promise<void> {
+export async function decommission(
+  { hosts, agents, reports }: SwarmPorts,
+  uuid: string,
+  selfDestruct: boolean,
+): Promise<void> {
   const host = await hosts.get(uuid);
   if (host === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
   if (selfDestruct && host.address !== '')
     await agents.selfDestruct(agentAddress(host), AbortSignal.timeout(SELF_DESTRUCT_LIMIT_MS)).catch(() => undefined);
   if ((await hosts.remove(uuid)) === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
+  await reports.leaveBehind(uuid, host.name);
 }
 
 export const removeHost = (deps: ControllerDependencies) =>

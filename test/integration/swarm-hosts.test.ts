@@ -126,6 +126,22 @@ describe('hosts', function () {
     assert.equal((await api('DELETE', `/swarm/hosts/${told.uuid}`)).status, 404);
   });
 
+  it('leave deckies behind of which nobody says any more that they run', async () => {
+    const { host } = await swarm.enroll('h1');
+    const [row] = await swarm.deploy(['a']);
+    assert.equal(row?.host_uuid, host.uuid);
+    await swarm.dispatch([row.id]);
+    await swarm.api.settle();
+    const [before] = (await api('GET', '/fleet')).json.deckies;
+    assert.equal(before.state, 'running');
+    assert.equal((await api('DELETE', `/swarm/hosts/${host.uuid}`)).status, 204);
+    const [after] = (await api('GET', '/fleet')).json.deckies;
+    assert.deepEqual(
+      [after.state, after.last_error],
+      ['torn_down', 'Host h1 was removed; what it left running is not known.'],
+    );
+  });
+
   it('at most 20 a minute go by the controller', async () => {
     const remove = () => swarm.call('DELETE', '/swarm/hosts/nope', { token: swarm.admin });
     for (let turn = 0; turn < 20; turn += 1) assert.equal((await remove()).status, 404);
