@@ -11,6 +11,7 @@ import type { DeckyState, Operation } from '../fleet/lifecycle.ts';
 import { DECKY_STATE, LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';
 
@@ -24,6 +25,8 @@ export interface LocalWork {
 
 export interface LocalPlan {
   readonly work: readonly LocalWork[];
+  /** Deckies of the plan that hold an address which another one needs: they go first. Absent in histories of 0.1.0. */
+  readonly makeRoom?: readonly string[];
   readonly options: Pick<RolloutOptions, 'minHealthyTimeMs' | 'healthyDeadlineMs' | 'progressDeadlineMs'>;
 }
 
@@ -181,7 +184,10 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
       verdict: verdict.get(deckyName) ?? ('differs' as const),
     }));
     const { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } = options;
-    return { work, options: { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } };
+    const makeRoom = inTheWay(specs.flatMap(wantedAddress), sights.flatMap(heldAddresses)).filter(
+      (name) => verdict.get(name) === 'differs',
+    );
+    return { work, makeRoom, options: { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs } };
   }
 
   async function leaveNetwork(step: (text: string) => void, signal: AbortSignal): Promise<void> {

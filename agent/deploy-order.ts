@@ -2,12 +2,13 @@
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { bringUp, takeDown, takeDownReported } from './decky-work.ts';
-import { patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
+import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
 import { type AgentState, type DeployOrderRecord, hasEndedIn, knownRecord, recordOf } from './state.ts';
-import { all, failureText, type Job, note } from './workbench.ts';
+import { all, failureText, type Job, note, specOf } from './workbench.ts';
 
 export async function deploy(job: Job<DeployOrderRecord>): Promise<void> {
   try {
@@ -36,6 +37,7 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
     return failAll(job, error, 'nothing was changed');
   }
   await writeDocument(job);
+  await makeRoom(job);
   const { state } = bench.store;
   await all(
     order.config.deckies.map(async ({ name }) => {
@@ -49,6 +51,21 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   for (const name of unknown)
     await failOne(job, name, new DeckhandError('NotFound', 'The order does not describe it.'), null);
   await tidy(job);
+}
+
+/** Deckies that change places: each leaves its address before anybody takes it. What fails here fails again with its decky. */
+async function makeRoom(job: Job<DeployOrderRecord>): Promise<void> {
+  const { order, bench, signal } = job;
+  const desired = order.config.deckies.flatMap(({ name }) => knownRecord(bench.store.state, name)?.desired ?? []);
+  try {
+    const specs = desired.filter((decky) => isDescribable(bench, decky)).map((decky) => specOf(bench, decky));
+    const seen = await bench.local.engine.observe(specs, signal);
+    const moving = inTheWay(specs.flatMap(wantedAddress), seen.flatMap(heldAddresses));
+    await all(moving.map((name) => takeDown(job, name, order.timing.progressDeadlineMs)));
+  } catch (error) {
+    signal.throwIfAborted();
+    bench.logger.warn({ err: error }, 'could not make room for addresses');
+  }
 }
 
 /** Writes down what should run, with this host's addresses, before anything is touched. Throws NetworkConflict. */

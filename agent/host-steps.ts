@@ -35,7 +35,7 @@ export async function writeDocument({ bench }: Job): Promise<number> {
   return describable.length;
 }
 
-function isDescribable(bench: Job['bench'], decky: DesiredDecky): boolean {
+export function isDescribable(bench: Job['bench'], decky: DesiredDecky): boolean {
   try {
     specOf(bench, decky);
     return true;

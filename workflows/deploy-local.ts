@@ -1,6 +1,6 @@
 /** The child that does at most 50 local deckies of a deployment (`deploy/<id>/local`). */
-import { CancellationScope, workflowInfo } from '@temporalio/workflow';
-import type { LocalPlan } from '../activities/compose.ts';
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { LocalPlan, LocalWork } from '../activities/compose.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { onEngine, openRows } from './activities.ts';
@@ -36,15 +36,33 @@ export async function deployLocal(input: DeployLocalInput): Promise<LocalSummary
     board.waitFor(null);
     const context = { options: plan.options, recorder, window: new Window(input.parallel), board };
     // Removals first: they free the addresses and names that creations need.
-    for (const removals of [true, false]) {
-      const turn = plan.work.filter((work) => (work.operation === OPERATION.teardown) === removals);
-      await Promise.all(turn.map((work) => doLocalWork(work, context)));
-    }
+    await Promise.all(worksOf(plan, true).map((work) => doLocalWork(work, context)));
+    await makeRoom(plan);
+    await Promise.all(worksOf(plan, false).map((work) => doLocalWork(work, context)));
   }
   await recorder.written();
   if (board.counts.failed > 0 || plan?.work.some((work) => work.operation === OPERATION.teardown)) await tidyEngine();
   await recorder.published();
   return board.counts;
+}
+
+const worksOf = (plan: LocalPlan, removals: boolean): LocalWork[] =>
+  plan.work.filter((work) => (work.operation === OPERATION.teardown) === removals);
+
+/** Deckies that change places: each leaves its address before anybody takes it. What fails here is told by its own bringing up. */
+async function makeRoom({ work, makeRoom: names = [], options }: LocalPlan): Promise<void> {
+  const moving = work.filter((one) => names.includes(one.deckyName));
+  await Promise.all(
+    moving.map(({ deckyName, lifecycleId }) =>
+      onEngine(engineWork(options.progressDeadlineMs), `free the address of ${deckyName}`)
+        .composeDown({ deckyName, lifecycleId })
+        .catch(unlessCancelled),
+    ),
+  );
+}
+
+function unlessCancelled(failure: unknown): void {
+  if (isCancellation(failure)) throw failure;
 }
 
 /** Null when the engine could not be asked: then every row has ended with that sentence. */
