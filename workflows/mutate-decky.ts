@@ -1,4 +1,5 @@
 /** Gives one decky other services (`mutate/<lifecycle_id>`); where they do not come up, what it was before comes back. */
+import type { TypedSearchAttributes } from '@temporalio/common';
 import {
   allHandlersFinished,
   CancellationScope,
@@ -9,7 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { LOCAL_HOST, STATUS } from '../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, openRows, publishTransitions, recordTransitions } from './activities.ts';
@@ -17,7 +18,7 @@ import { deployLocal } from './deploy-local.ts';
 import { deployShard } from './deploy-shard.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
-import { LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { deckyAttributes, LIFECYCLE_OUTCOME, shardAttributes } from './search-attributes.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 type Counts = Pick<OperationSummary, 'succeeded' | 'failed'>;
@@ -34,6 +35,7 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
     return { outcome, sentence: `${acceptance.code}: ${acceptance.detail}`, succeeded: 0, failed: 0 };
   }
   const [part] = acceptance.parts;
+  if (part && input.searchAttributes) upsertSearchAttributes(attributesOf(part).getAll());
   const counts = part
     ? await (part.hostUuid ? onHost(input, acceptance, part, part.hostUuid) : here(input, acceptance, part, lane))
     : { succeeded: 0, failed: 0 };
@@ -44,6 +46,9 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
   await condition(allHandlersFinished);
   return { outcome, sentence: outcome === 'succeeded' ? 'mutated' : 'not mutated', ...counts };
 }
+
+const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
+  hostUuid ? shardAttributes(hostUuid, names, OPERATION.mutate) : deckyAttributes(names, OPERATION.mutate);
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
 function onHost({ operationId }: OperationInput, accepted: Accepted, part: LocalPart, hostUuid: string) {

@@ -7,7 +7,6 @@ import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
 import type { OperationSummary } from './messages.ts';
 import type { mutateDecky } from './mutate-decky.ts';
-import { deckyAttributes } from './search-attributes.ts';
 import { Window } from './window.ts';
 
 export interface RotationInput {
@@ -47,7 +46,6 @@ async function rotate(deckyName: string, { searchAttributes }: RotationInput): P
       // A row that was begun is ended, whatever becomes of its rotation.
       parentClosePolicy: 'ABANDON',
       staticSummary: `rotation of ${deckyName}`,
-      ...(searchAttributes ? { typedSearchAttributes: deckyAttributes([deckyName], 'mutate') } : {}),
     });
   } catch (failure) {
     if (isCancellation(failure)) throw failure;

@@ -19,6 +19,9 @@ const SCENARIOS = [
   'swarm-all-well',
   'swarm-host-lost',
   'swarm-lost-report',
+  'mutate-all-well',
+  'mutate-fails',
+  'mutate-on-host',
 ];
 
 describe('replay of recorded histories', () => {

@@ -5,7 +5,13 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { deployWorkflowId, localWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import {
+  deployWorkflowId,
+  localWorkflowId,
+  mutateWorkflowId,
+  shardWorkflowId,
+  teardownWorkflowId,
+} from '../../fleet/workflow-ids.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { doneStatus, type ScriptedAgent, scriptedAgent } from './scripted-agent.ts';
 import { endWorker, spawnWorker } from './worker-process.ts';
@@ -127,6 +133,41 @@ describe('recording histories', () => {
     const accepted = await world.deploy('[a]\nservices=ssh\n');
     await closed(accepted.deployment_id);
     await save('swarm-lost-report', { 'deploy-shard': shard(accepted.deployment_id, agent) });
+    await agent.close();
+  });
+
+  async function mutate(scenario: string, services: string[], options = {}): Promise<void> {
+    const mutation = { username: 'admin', decky_name: 'a', idempotency: null, services };
+    const { deployment_id: id } = await world.deployments.mutate({
+      ...mutation,
+      options: { minHealthyTimeMs: 1_000, ...options },
+    });
+    await world.temporal.client.workflow.getHandle(mutateWorkflowId(id)).result();
+    await save(scenario, { 'mutate-decky': mutateWorkflowId(id) });
+  }
+
+  it('mutations: all well, one that fails, and rotations', async () => {
+    await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n[b]\nservices=redis\n')).deployment_id);
+    await mutate('mutate-all-well', ['ssh']);
+    await mutate('mutate-fails', ['ftp'], { minHealthyTimeMs: 600_000, healthyDeadlineMs: 1_000 });
+    const rotate = async (workflowType: string, input: object): Promise<void> => {
+      const workflowId = `${workflowType}/${world.id}`;
+      const args = [{ searchAttributes: true, ...input }];
+      await world.temporal.client.workflow.execute(workflowType, { workflowId, taskQueue: world.id, args });
+      await save('rotate', { [workflowType === 'rotateDecky' ? 'rotate-decky' : 'rotate-inherited']: workflowId });
+    };
+    await rotate('rotateDecky', { deckyName: 'a' });
+    await rotate('rotateInherited', {});
+  });
+
+  it('mutations over hosts', async () => {
+    await world.startWorker();
+    const agent = await scriptedAgent(world, 'h1');
+    agent.onDeploy = () => agent.report('succeeded');
+    agent.onMutate = () => agent.report('succeeded');
+    await closed((await world.deploy('[a]\nservices=ssh\n')).deployment_id);
+    await mutate('mutate-on-host', ['ftp']);
     await agent.close();
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
+import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -33,8 +34,8 @@ describe('mutating a decky on a host', function () {
     });
   const servicesOf = async (name: string) =>
     (await createFleetReader(world.database.sql).deckies()).find((one) => one.name === name)?.services;
-  async function until(what: string, holds: () => boolean): Promise<void> {
-    for (const end = Date.now() + 20_000; Date.now() < end; await pause(50)) if (holds()) return;
+  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 20_000; Date.now() < end; await pause(50)) if (await holds()) return;
     throw new Error(`${what}: not in time`);
   }
 
@@ -49,6 +50,12 @@ describe('mutating a decky on a host', function () {
     const { operation_id, attempt } = order?.deckhand ?? {};
     assert.deepEqual([operation_id, attempt], [accepted.deployment_id, 1]);
     assert.deepEqual([await servicesOf('a'), await servicesOf('b')], [['http', 'ftp'], ['ssh']]);
+    const query = `HostUuid = "${agent.hostUuid}" and DeckyName = "a" and Operation = "mutate"`;
+    await until('the search finds it', async () => {
+      for await (const { workflowId } of world.temporal.client.workflow.list({ query }))
+        if (workflowId === mutateWorkflowId(accepted.deployment_id)) return true;
+      return false;
+    });
     const tickets = await world.database.sql`select 1 from host_tickets where closed_at is null`;
     assert.equal(tickets.length, 0);
   });
