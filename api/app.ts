@@ -5,6 +5,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
 import { DeckhandError } from '../fleet/errors.ts';
 import { accessLog } from './access-log.ts';
+import { audit } from './audit/middleware.ts';
 import { createAccessTokens } from './auth/access-tokens.ts';
 import { FailureLimit } from './auth/failure-limit.ts';
 import { createGuard } from './auth/guard.ts';
@@ -15,6 +16,7 @@ import type { ApiEnv } from './environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
 import { countRequests } from './http-metrics.ts';
 import type { ApiDependencies } from './ports.ts';
+import { addAuditRoutes } from './routes/audit.ts';
 import { addAuthRoutes } from './routes/auth.ts';
 import { addDeckyRoutes } from './routes/deckies.ts';
 import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
@@ -38,6 +40,7 @@ const PASSWORD_LIMIT = { failures: 5, windowMs: 60_000 };
 
 const ROUTES: readonly AddRoutes[] = [
   addAuthRoutes,
+  addAuditRoutes,
   addDeckyRoutes,
   addMutationRoutes,
   addDeploymentRoutes,
@@ -93,6 +96,8 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
     if (missing !== null) throw new DeckhandError('Unavailable', missing);
     await next();
   });
+  const knownUser = async (name: string) => (await deps.users.byUsername(name))?.username ?? null;
+  app.use('/api/v1/*', audit(deps.audit && { store: deps.audit, listener: 'operators', knownUser }));
   app.use('/api/v1/*', answerInTime(deps.deadlines));
 }
 

@@ -21,5 +21,7 @@ export interface ApiEnv {
     /** Set by the guard of a route. */
     user: UserRecord;
     claims: TokenClaims;
+    /** Opens the entry of the audit, where the request has one; called once it is known who asks, before anything changes. */
+    auditBegins?: (username: string) => Promise<void>;
   };
 }

@@ -54,7 +54,7 @@ export const EXAMPLES = Object.freeze({
       host_uuid: null,
     },
   ],
-  deployments: { deployments: [deployment] },
+  deployments: { deployments: [deployment], next_cursor: null },
   deployment: {
     ...deployment,
     waiting_for: null,

@@ -7,6 +7,7 @@ import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
 import { detectNetwork } from '../adapters/network-detection.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
+import { createAudit } from '../adapters/postgres/audit.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
 import { readFigures } from '../adapters/postgres/figures.ts';
 import { createFleetReader } from '../adapters/postgres/fleet.ts';
@@ -53,6 +54,7 @@ function dependencies(
     lifecycle: createLifecycleReader(sql),
     deployments: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),
     deploymentReader: createDeploymentReader(sql),
+    audit: createAudit(sql),
     simulated: config.DECKHAND_ENGINE === undefined ? null : config.DECKHAND_ENGINE === 'simulated',
     network: () => detectNetwork(config.DECKHAND_NETWORK, config.DECKHAND_BRIDGE_POOL ?? null),
     probes: probes(sql, temporal),

@@ -1,7 +1,8 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
 import type { Logger } from '../adapters/logger.ts';
-import type { EventStream } from '../adapters/nats/event-stream.ts';
 import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
+import type { EventStream } from '../adapters/nats/event-stream.ts';
+import type { AuditStore } from '../adapters/postgres/audit.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
 import type { LifecycleReader } from '../adapters/postgres/lifecycle.ts';
@@ -25,6 +26,8 @@ export interface ApiDependencies {
   readonly lifecycle: LifecycleReader;
   readonly deployments: Deployments;
   readonly deploymentReader: DeploymentReader;
+  /** Absent: nothing is written, and `/audit` is empty. */
+  readonly audit?: AuditStore;
   /** Absent: there is no bus, and `/events` says so. */
   readonly events?: EventStream;
   /** Hosts with agents; absent: `/api/v1/swarm` is not there. */

@@ -175,7 +175,8 @@ export interface DeploymentDetail extends DeploymentView {
 }
 
 export interface DeploymentReader {
-  list(limit: number): Promise<DeploymentView[]>;
+  /** Newest first; `after` is the id of the last one of the page before. */
+  list(limit: number, after?: string): Promise<DeploymentView[]>;
   get(id: string): Promise<DeploymentDetail | null>;
 }
 
@@ -187,9 +188,11 @@ const VIEW = (sql: Queryable) => sql`
 
 export function createDeploymentReader(sql: Sql): DeploymentReader {
   return {
-    list: (limit) =>
+    list: (limit, after) =>
       reachable(
-        () => sql<DeploymentView[]>`select ${VIEW(sql)} from deployments d order by received_at desc limit ${limit}`,
+        () => sql<DeploymentView[]>`select ${VIEW(sql)} from deployments d
+          where true ${after === undefined ? sql`` : sql`and (received_at, id) < (select received_at, id from deployments where id = ${after})`}
+          order by received_at desc, id desc limit ${limit}`,
       ),
     get: (id) => reachable(() => readDetail(sql, id)),
   };

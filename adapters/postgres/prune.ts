@@ -54,6 +54,15 @@ function records(sql: Sql): Prunable[] {
       },
     },
     {
+      table: 'audit',
+      batch: BATCH,
+      remove: async (limit) => {
+        const gone = await sql`delete from audit where id in (
+          select id from audit where at < ${old} order by id limit ${limit})`;
+        return gone.count;
+      },
+    },
+    {
       table: 'rotation_skips',
       batch: BATCH,
       remove: async (limit) => {

@@ -30,11 +30,12 @@ export function createGuard(accessTokens: AccessTokens, users: Users): Guard {
   return ({ role, beforePasswordChange = false }) =>
     async function guard(c, next) {
       const { user, claims } = await identify(c.req.header('authorization'));
+      c.set('user', user);
+      c.set('claims', claims);
+      await c.get('auditBegins')?.(user.username);
       if (user.must_change_password && !beforePasswordChange)
         throw new DeckhandError('PasswordChangeRequired', TEXT.passwordChange);
       if (role === ROLE.admin && user.role !== ROLE.admin) throw new DeckhandError('Forbidden', TEXT.forbidden);
-      c.set('user', user);
-      c.set('claims', claims);
       await next();
     };
 }

@@ -19,12 +19,20 @@ const list = (deps: RouteDependencies) =>
     request: {
       query: z.object({
         limit: z.coerce.number().int().min(1).max(LIST_MAX).default(LIST_DEFAULT).openapi({ example: LIST_DEFAULT }),
+        cursor: z
+          .string()
+          .regex(/^[\w-]{1,64}$/)
+          .optional()
+          .openapi({ description: '`next_cursor` of the page before.' }),
       }),
     },
     responses: {
       200: {
         description: 'The deployments.',
-        content: json(z.object({ deployments: z.array(Deployment) }), EXAMPLES.deployments),
+        content: json(
+          z.object({ deployments: z.array(Deployment), next_cursor: z.string().nullable() }),
+          EXAMPLES.deployments,
+        ),
       },
       ...refusals(401, 403, 422),
     },
@@ -63,8 +71,11 @@ const fleet = (deps: RouteDependencies) =>
 
 export const addDeploymentRoutes: AddRoutes = (app, deps) => {
   app.openapi(list(deps), async (c) => {
-    const deployments = await deps.deploymentReader.list(c.req.valid('query').limit);
-    return c.json({ deployments: [...deployments] }, 200);
+    const { limit, cursor } = c.req.valid('query');
+    const found = await deps.deploymentReader.list(limit + 1, cursor);
+    const deployments = found.slice(0, limit);
+    const next = found.length > limit ? (deployments.at(-1)?.deployment_id ?? null) : null;
+    return c.json({ deployments, next_cursor: next }, 200);
   });
 
   app.openapi(detail(deps), async (c) => {

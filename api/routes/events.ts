@@ -6,12 +6,13 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TEXT, TooManyAttempts } from '../errors.ts';
-import { EventBody, eventChunks } from '../event-text.ts';
-import { PREFIX, refusals, tooManyAttempts } from '../openapi.ts';
+import { EVENT_EXAMPLE, EventBody, eventChunks } from '../event-text.ts';
+import { ErrorBody, json, PREFIX, refusals } from '../openapi.ts';
 import type { AddRoutes, RouteDependencies } from './dependencies.ts';
 
 /** Open streams of one user; each costs a connection and at most a thousand events of memory. */
 const STREAMS_PER_USER = 250;
+const TOO_MANY = `${STREAMS_PER_USER} event streams of yours are open; close some.`;
 const RETRY_SECONDS = 10;
 
 /** Where a browser can send no header, a ticket stands for the token; its stream lives as long as a token would. */
@@ -56,9 +57,15 @@ const events = (deps: RouteDependencies) =>
       }),
     },
     responses: {
-      200: { description: 'Events until the client goes.', content: { 'text/event-stream': { schema: EventBody } } },
+      200: {
+        description: 'Events until the client goes.',
+        content: { 'text/event-stream': { schema: EventBody, example: EVENT_EXAMPLE } },
+      },
       ...refusals(401, 403, 422),
-      ...tooManyAttempts,
+      429: {
+        description: 'Too many streams of this user are open.',
+        content: json(ErrorBody.extend({ error: z.string() }), { error: TOO_MANY, detail: TOO_MANY }),
+      },
     },
   });
 
@@ -86,8 +93,7 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
   app.openapi(events(deps), async (c) => {
     if (!deps.events) throw new DeckhandError('Unavailable', 'This master has no event bus.');
     const { user, claims } = c.var;
-    if ((open.get(user.uuid) ?? 0) >= STREAMS_PER_USER)
-      throw new TooManyAttempts(`${STREAMS_PER_USER} event streams of yours are open; close some.`, RETRY_SECONDS);
+    if ((open.get(user.uuid) ?? 0) >= STREAMS_PER_USER) throw new TooManyAttempts(TOO_MANY, RETRY_SECONDS);
     const { last_event_id, ticket: _, ...filter } = c.req.valid('query');
     const after = c.req.valid('header')['last-event-id'] ?? last_event_id ?? null;
     count(user.uuid, 1);

@@ -1,9 +1,11 @@
 /** The swarm controller as a Hono app: what agents and operators find on 8770 (wire.md 2). */
-import { randomUUID } from 'node:crypto';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
+import { requestId } from 'hono/request-id';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { accessLog } from '../access-log.ts';
+import { audit } from '../audit/middleware.ts';
 import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts';
 import { answerInTime } from '../deadline.ts';
 import type { ApiEnv } from '../environment.ts';
@@ -30,17 +32,10 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   app.onError((error, c) => {
     if (error instanceof Unprocessable) return c.json({ detail: error.problems }, 422);
-    c.set('requestId', randomUUID());
     return answerError(error, c);
   });
   app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
-  app.use(
-    async (c, next) => {
-      c.set('log', deps.logger);
-      await next();
-    },
-    countRequests(deps.metrics, 'swarm'),
-  );
+  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger), countRequests(deps.metrics, 'swarm'));
   app.use(
     methodNotAllowed({
       app,
@@ -65,6 +60,7 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
       await next();
     },
   );
+  app.use(audit(deps.audit && { store: deps.audit, listener: 'swarm', knownUser: async () => null }));
   for (const path of ['/swarm/heartbeat', '/swarm/join', '/swarm/renew'])
     app.use(path, answerInTime({ answerMs: AGENT_ANSWER_MS, operationMs: AGENT_ANSWER_MS }));
   app.post('/swarm/heartbeat', heartbeat(deps));

@@ -4,6 +4,7 @@ import { type AgentClient, createAgentClient } from '../../adapters/agent/client
 import type { Logger } from '../../adapters/logger.ts';
 import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
+import { createAudit } from '../../adapters/postgres/audit.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
@@ -65,6 +66,7 @@ export async function startController(
     guard,
     notReady,
     metrics,
+    audit: createAudit(parts.sql),
     enrollments: createEnrollments(parts.sql),
     signals: createReportSignals(parts.temporal.client),
     ownFingerprints: ownFingerprints(ports.authority, names),

@@ -3,6 +3,7 @@ import type { AgentClient } from '../../adapters/agent/client.ts';
 import type { Logger } from '../../adapters/logger.ts';
 import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
+import type { AuditStore } from '../../adapters/postgres/audit.ts';
 import type { EnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import type { Enrollments } from '../../adapters/postgres/enrollments.ts';
 import type { HostReports } from '../../adapters/postgres/host-reports.ts';
@@ -22,6 +23,8 @@ export interface SwarmPorts {
 export interface ControllerDependencies extends SwarmPorts {
   readonly logger: Logger;
   readonly guard: Guard;
+  /** Absent: nothing is written. */
+  readonly audit?: AuditStore;
   readonly enrollments: Enrollments;
   readonly signals: ReportSignals;
   /** Fingerprints of the identities that may act as an operator: the master's own two. */

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { pino } from 'pino';
 import { acceptRequest } from '../../adapters/postgres/accept.ts';
+import { createAudit } from '../../adapters/postgres/audit.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createDeploymentReader, returnedIds, storeRequest } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
@@ -143,6 +144,7 @@ function dependencies(sql: Sql, secret: string): ApiDependencies {
     lifecycle: createLifecycleReader(sql),
     deployments: acceptingOnly(sql),
     deploymentReader: createDeploymentReader(sql),
+    audit: createAudit(sql),
     simulated: null,
     network: async () => NETWORK_CONTEXT,
     probes: { postgres: () => sql`select 1` },

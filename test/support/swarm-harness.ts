@@ -6,6 +6,7 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { pino } from 'pino';
 import { createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
+import { createAudit } from '../../adapters/postgres/audit.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
 import { createHostReports, type HostReports } from '../../adapters/postgres/host-reports.ts';
@@ -100,6 +101,7 @@ export async function createSwarmHarness(
     ...ports,
     logger,
     guard: createGuard(createAccessTokens(api.deps.jwt), api.deps.users),
+    audit: createAudit(sql),
     enrollments: createEnrollments(sql),
     signals: options.signals?.(real) ?? real,
     ownFingerprints: async () => new Set(own.map((identity) => identity.fingerprint)),

@@ -1,0 +1,82 @@
+/**
+ * Writes the audit. The guard opens an entry once it knows who asks, before anything changes; it is completed when the answer
+ * stands. Requests that have no guard (a login, a host that joins or renews) get theirs afterwards.
+ */
+import type { Context, MiddlewareHandler } from 'hono';
+import type { AuditStore, Fields, NewAuditEntry } from '../../adapters/postgres/audit.ts';
+import type { ApiEnv } from '../environment.ts';
+import { ERROR_CODE_HEADER } from '../errors.ts';
+import { addressOf } from '../swarm/peer.ts';
+import { answerFields, requestFields, subjectOf } from './fields.ts';
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Reports of facts, half a minute apart for each host; tickets, which change nothing. */
+const UNAUDITED = new Set(['/swarm/heartbeat', '/api/v1/auth/sse-ticket']);
+const LOGIN = '/api/v1/auth/login';
+/** Without a guard, and audited all the same. */
+const OPEN = new Set([LOGIN, '/swarm/join', '/swarm/renew']);
+/** Refusals of these that say nothing of a credential, or that anybody can make without end, leave no entry. */
+const QUIET = new Set([400, 413, 415, 422, 429, 503]);
+const LONGEST_PATH = 300;
+
+const jsonOf = (read: Promise<unknown>): Promise<unknown> => read.catch(() => null);
+
+async function answerOf(c: Context<ApiEnv>): Promise<Fields> {
+  const deployment = c.res.headers.get('deckhand-deployment-id');
+  const isJson = c.res.headers.get('content-type')?.includes('json') === true;
+  const body = isJson && c.res.status < 400 ? answerFields(await jsonOf(c.res.clone().json())) : {};
+  return deployment === null ? body : { ...body, deployment_id: deployment };
+}
+
+async function entryOf(
+  c: Context<ApiEnv>,
+  listener: NewAuditEntry['listener'],
+  username: string | null,
+): Promise<NewAuditEntry> {
+  const path = c.req.path.slice(0, LONGEST_PATH).replaceAll('\0', '');
+  return {
+    listener,
+    username,
+    peer: addressOf(c),
+    requestId: c.var.requestId,
+    method: c.req.method,
+    path,
+    subject: subjectOf(path),
+    request: requestFields(await jsonOf(c.req.json())),
+  };
+}
+
+export interface AuditParts {
+  readonly store: AuditStore;
+  readonly listener: NewAuditEntry['listener'];
+  /** The name, where there is such a user: people type passwords into the wrong field. */
+  readonly knownUser: (username: string) => Promise<string | null>;
+}
+
+async function whoAsked(c: Context<ApiEnv>, { knownUser }: AuditParts): Promise<string | null> {
+  if (c.req.path !== LOGIN) return null;
+  const { username } = ((await jsonOf(c.req.json())) ?? {}) as { username?: unknown };
+  return typeof username === 'string' && !username.includes('\0') ? knownUser(username) : null;
+}
+
+export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> {
+  return async function audit(c, next) {
+    if (!parts || READS.has(c.req.method) || UNAUDITED.has(c.req.path)) return next();
+    const { store, listener } = parts;
+    let begun: string | null = null;
+    c.set('auditBegins', async (username) => {
+      begun = await store.begin(await entryOf(c, listener, username));
+    });
+    await next();
+    const { status } = c.res;
+    const isOpen = OPEN.has(c.req.path) && !QUIET.has(status);
+    if (begun === null && !isOpen) return;
+    try {
+      const id: string = begun ?? (await store.begin(await entryOf(c, listener, await whoAsked(c, parts))));
+      const errorCode = c.res.headers.get(ERROR_CODE_HEADER);
+      await store.end(id, subjectOf(c.req.path), { status, errorCode, answer: await answerOf(c) });
+    } catch (error) {
+      c.var.log.error({ err: error }, 'the audit entry could not be completed');
+    }
+  };
+}
