@@ -19,11 +19,21 @@ export interface Accepted extends DeployAccepted {
   readonly deployment_id: string | null;
 }
 
+export interface MutateAccepted {
+  /** One; it names the deployment too. */
+  readonly lifecycle_ids: readonly string[];
+  readonly warnings?: readonly string[];
+}
+
 export interface Master {
   /** Whether it has answered anything yet. */
   readonly heard: boolean;
   /** The same key with the same body is the same deploy, however often it is sent. */
   deploy(body: DeployBody, idempotencyKey: string): Promise<Accepted>;
+  /** Without services they are drawn; the same key with the same services is the same mutation. */
+  mutate(name: string, services: readonly string[] | null, idempotencyKey: string): Promise<MutateAccepted>;
+  /** `30m`, `5d`…; null: never. */
+  setMutateInterval(name: string, interval: string | null): Promise<void>;
   deployments(limit: number): Promise<readonly DeploymentSummary[]>;
   deployment(id: string): Promise<DeploymentDetail>;
   fleet(): Promise<FleetOverview>;
@@ -43,6 +53,16 @@ export function masterOf(client: ApiClient): Master {
       const headers = { 'idempotency-key': idempotencyKey };
       const answer = await client.request<DeployAccepted>('POST', '/api/v1/deckies/deploy', { body, headers });
       return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') };
+    },
+    async mutate(name, services, idempotencyKey) {
+      const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate`;
+      const body = services === null ? {} : { services };
+      const headers = { 'idempotency-key': idempotencyKey };
+      return (await client.request<MutateAccepted>('POST', path, { body, headers })).body;
+    },
+    async setMutateInterval(name, interval) {
+      const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate-interval`;
+      await client.request('PUT', path, { body: { mutate_interval: interval } });
     },
     async deployments(limit) {
       const query = { limit: String(limit) };

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { deckies } from './commands/deckies.ts';
 import { deploy } from './commands/deploy.ts';
 import { doctor } from './commands/doctor.ts';
+import { mutate, mutateInterval } from './commands/mutate.ts';
 import { open } from './commands/open.ts';
 import { durationMs, durationText, wholeNumber } from './commands/options.ts';
 import { status } from './commands/status.ts';
@@ -11,6 +12,7 @@ import { teardown } from './commands/teardown.ts';
 import { contextOf, type GlobalOptions } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { addFeed } from './program-feed.ts';
 import { type Act, addAgent, addHosts } from './program-host.ts';
 
 const OVERVIEW = `
@@ -57,8 +59,10 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   };
   addDeploy(program, act);
   addLooks(program, act);
+  addMutate(program, act);
   addTeardown(program, act);
   addHosts(program, act);
+  addFeed(program, act);
   addAgent(program);
   addHousekeeping(program, act);
   return program;
@@ -124,6 +128,33 @@ function addLooks(program: Command, act: Act): void {
     `  deckhand deckies
   deckhand deckies --json`,
   ).action((_options, command: Command) => act(command, deckies));
+}
+
+function addMutate(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'mutate',
+    'Give a decky other services: those named, or one to three drawn ones. If they do not come up, the old ones come back.',
+    `  deckhand mutate web-01 --wait
+  deckhand mutate web-01 --services http,ssh --wait`,
+  )
+    .argument('<name>', 'decky')
+    .option('--services <list>', 'separated by commas', (text: string) => text.split(',').map((name) => name.trim()))
+    .option('--wait', 'wait until it has ended')
+    .option(...TIMEOUT, durationMs('--timeout'))
+    .action((name: string, options, command: Command) => act(command, (context) => mutate(context, name, options)));
+  subcommand(
+    program,
+    'mutate-interval',
+    'How often a decky mutates by itself: 30m, 5d, 2M, 1y; off: never.',
+    `  deckhand mutate-interval web-01 30m
+  deckhand mutate-interval web-01 off`,
+  )
+    .argument('<name>', 'decky')
+    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off')
+    .action((name: string, interval: string, _options, command: Command) =>
+      act(command, (context) => mutateInterval(context, name, interval)),
+    );
 }
 
 function addTeardown(program: Command, act: Act): void {

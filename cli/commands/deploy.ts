@@ -64,8 +64,8 @@ async function toSend(context: Context, file: string, options: DeployOptions): P
 
 async function send(context: Context, ini: string, options: DeployOptions, deadline: number): Promise<Accepted> {
   const { io } = context;
-  const accepted = await submit(context.master, bodyOf(ini, options), {
-    key: options.idempotencyKey ?? randomUUID(),
+  const key = options.idempotencyKey ?? randomUUID();
+  const accepted = await submit(context.master, () => context.master.deploy(bodyOf(ini, options), key), {
     deadline,
     silentDeadline: options.wait ? Date.now() + RESTART_MS : 0,
     interrupted: io.interrupted,

@@ -1,13 +1,12 @@
-/** Sends a deploy until the master answers: the key makes it one deploy, however often it is sent. */
+/** Sends a request until the master answers: its key makes it one operation, however often it is sent. */
 import { ApiUnreachable } from '../api-client.ts';
-import type { Accepted, DeployBody, Master } from '../master.ts';
+import type { Master } from '../master.ts';
 import { pause } from '../pause.ts';
 
 /** Between two tries, where the master does not say (Retry-After). */
 const RETRY_MS = 1000;
 
 export interface SubmitOptions {
-  readonly key: string;
   /** Epoch milliseconds; the first try is made in any case. */
   readonly deadline: number;
   /** The deadline for a master that never answered: probably there is none. */
@@ -16,11 +15,11 @@ export interface SubmitOptions {
   readonly onRetry: (sentence: string) => void;
 }
 
-/** Throws what the last try threw. An answer that was lost is asked for again under the same key. */
-export async function submit(master: Master, body: DeployBody, options: SubmitOptions): Promise<Accepted> {
+/** Throws what the last try threw. `send` asks under the same key each time, so that a lost answer comes again. */
+export async function submit<T>(master: Master, send: () => Promise<T>, options: SubmitOptions): Promise<T> {
   for (;;) {
     try {
-      return await master.deploy(body, options.key);
+      return await send();
     } catch (error) {
       if (!(error instanceof ApiUnreachable)) throw error;
       const deadline = master.heard ? options.deadline : Math.min(options.deadline, options.silentDeadline);

@@ -209,6 +209,35 @@ describe('cli commands', () => {
     assert.deepEqual(failing.errors, []);
   });
 
+  it('mutate --wait follows the row, and names the services of --services', async () => {
+    const bodies: unknown[] = [];
+    const answers = scripted({
+      'POST /deckies/web-01/mutate': { status: 202, body: { lifecycle_ids: ['d-1'] } },
+      'GET /deployments/d-1': found(deployment([row('web-01', 'succeeded', { operation: 'mutate' })])),
+    });
+    master.script = (request) => {
+      if (request.method === 'POST' && request.path.endsWith('/mutate')) bodies.push(request.body);
+      return answers(request);
+    };
+    assert.equal(await run(['mutate', 'web-01', '--services', 'http, ssh', '--wait'], io), 0);
+    assert.equal(await run(['mutate', 'web-01'], io), 0);
+    assert.deepEqual(bodies, [{ services: ['http', 'ssh'] }, {}]);
+    assert.match(text(), /web-01 \(mutate\) succeeded/);
+    assert.match(text(), /deckhand status d-1 --wait/);
+    assert.equal(await run(['mutate', 'nobody'], io), 1);
+  });
+
+  it('mutate-interval sends the interval, and null for off', async () => {
+    const bodies: unknown[] = [];
+    master.script = (request) => {
+      bodies.push(request.body);
+      return found({ message: 'Mutation interval updated' });
+    };
+    assert.equal(await run(['mutate-interval', 'web-01', '30m'], io), 0);
+    assert.equal(await run(['mutate-interval', 'web-01', 'off'], io), 0);
+    assert.deepEqual(bodies, [{ mutate_interval: '30m' }, { mutate_interval: null }]);
+  });
+
   it('teardown waits for what was not down at once, and counts a lost answer’s 404 as done', async () => {
     master.script = scripted({
       'DELETE /deckies/a': { status: 204 },
