@@ -1,6 +1,7 @@
 /** What every command gets: the outside, the flags that all share, and a master to ask. */
 import { createApiClient } from './api-client.ts';
 import { type Connection, type ConnectionOptions, homeOf, resolveConnection } from './connection.ts';
+import { type Feed, feedOf } from './feed.ts';
 import { type Hosts, hostsOf } from './hosts.ts';
 import type { Io } from './io.ts';
 import { type Master, masterOf } from './master.ts';
@@ -19,6 +20,7 @@ export interface Context {
   connection(): Connection;
   readonly master: Master;
   readonly hosts: Hosts;
+  readonly feed: Feed;
 }
 
 export function contextOf(io: Io, options: GlobalOptions): Context {
@@ -32,6 +34,7 @@ export function contextOf(io: Io, options: GlobalOptions): Context {
     connection,
     master: masterOf(client),
     hosts: hostsOf(client),
+    feed: feedOf(client, connection),
   };
 }
 

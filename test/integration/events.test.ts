@@ -7,7 +7,10 @@ import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream, type EventStream } from '../../adapters/nats/event-stream.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
+import { events as printEvents } from '../../cli/commands/events.ts';
+import { contextOf } from '../../cli/context.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import { capturedIo } from '../support/captured-io.ts';
 import { type EventReading, readEvents } from '../support/event-reading.ts';
 import { testServers } from '../support/stack.ts';
 
@@ -159,6 +162,31 @@ describe('API: events', () => {
       if (again.status === 200) break;
       assert.ok(Date.now() < end, 'closed streams still count');
     }
+  });
+
+  it('are what `deckhand events` prints, also those that came before it began', async () => {
+    const { id, names } = await deploy(2);
+    const first = await read(`?deployment=${id}`);
+    await end();
+    const [begun] = await first.take(4);
+    const DECKHAND_API_URL = `http://127.0.0.1:${server.port}`;
+    const io = capturedIo({ DECKHAND_API_URL, DECKHAND_TOKEN: token });
+    const since = String(Number(begun?.id) - 1);
+    const options = { deployment: id, since, count: 4 };
+    assert.equal(await printEvents(contextOf(io, {}), options), 0);
+    assert.deepEqual(
+      io.lines.map((line) => line.replace(/^\d\d:\d\d:\d\d {2}/, '')),
+      [...names.map((one) => `${one}  deploy  running`), ...names.map((one) => `${one}  deploy  succeeded`)],
+    );
+    const asJson = capturedIo({ DECKHAND_API_URL, DECKHAND_TOKEN: token });
+    assert.equal(
+      await printEvents(contextOf(asJson, { json: true }), { ...options, decky: names[0] ?? '', count: 2 }),
+      0,
+    );
+    assert.deepEqual(
+      asJson.lines.map((line) => JSON.parse(line).payload.status),
+      ['running', 'succeeded'],
+    );
   });
 
   it('tells a reader of events that never were', async () => {
