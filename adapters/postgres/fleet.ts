@@ -99,6 +99,7 @@ export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDec
     select * from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(rows)))}) as r (host_uuid text, name text, services jsonb, decky_config jsonb, custom_services jsonb, decky_ip text)
     on conflict (name) do update set host_uuid = excluded.host_uuid, services = excluded.services, decky_config = excluded.decky_config,
       custom_services = excluded.custom_services, decky_ip = excluded.decky_ip, updated_at = now(),
+      rotation_off = fleet_deckies.rotation_off and excluded.decky_config->>'mutate_interval' is null,
       state = case when fleet_deckies.established is null then 'pending' else fleet_deckies.state end,
       last_error = case when fleet_deckies.established is null then null else fleet_deckies.last_error end`;
 }

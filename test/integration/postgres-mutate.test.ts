@@ -3,7 +3,8 @@ import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { loadRequest, returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
-import { createRotations } from '../../adapters/postgres/rotation.ts';
+import { createRotationStore, createRotations } from '../../adapters/postgres/rotation.ts';
+import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMutate } from '../support/requests.ts';
@@ -16,10 +17,11 @@ describe('mutations in PostgreSQL', () => {
   });
   afterEach(() => database.drop());
 
-  async function deploy(ini: string, status: 'succeeded' | 'failed' = 'succeeded'): Promise<void> {
-    const id = await storeDeploy(database.sql, ini);
+  async function deploy(ini: string, status: 'succeeded' | 'failed' = 'succeeded', replace = false): Promise<void> {
+    const id = await storeDeploy(database.sql, ini, replace);
     assert.deepEqual(await acceptRequest(database.sql, id), { accepted: true });
-    await end((await returnedIds(database.sql, id)).lifecycle_ids, status);
+    const { lifecycle_ids, removed_lifecycle_ids } = await returnedIds(database.sql, id);
+    await end([...removed_lifecycle_ids, ...lifecycle_ids], status);
   }
   async function end(ids: readonly string[], status: 'succeeded' | 'failed'): Promise<void> {
     const rows = (await createLifecycleReader(database.sql).byIds(ids)).map((row) => ({
@@ -100,6 +102,26 @@ describe('mutations in PostgreSQL', () => {
     await end([failing], 'failed');
     const after = await config('a');
     assert.deepEqual([after?.services, after?.mutate_interval], [['http'], 5]);
+  });
+
+  it('a decky that was switched off stays off, unless a later file gives it an interval', async () => {
+    const isOff = async (): Promise<boolean | undefined> =>
+      (await database.sql<{ off: boolean }[]>`select rotation_off as off from fleet_deckies where name = 'a'`)[0]?.off;
+    await createRotations(database.sql).setInterval('a', null);
+    await deploy('[a]\nservices=ssh\n', 'succeeded', true);
+    assert.equal(await isOff(), true);
+    await deploy('[a]\nservices=ssh\nmutate_interval=15\n', 'succeeded', true);
+    assert.equal(await isOff(), false);
+    const { own, inherited } = await createRotationStore(database.sql).plan();
+    assert.deepEqual([own, inherited], [[{ deckyName: 'a', minutes: 15 }], null]);
+  });
+
+  it('of those that inherit are planned by [general] where the file says so, else by the global setting (gap C14)', async () => {
+    const plan = () => createRotationStore(database.sql).plan();
+    assert.deepEqual(await plan(), { own: [], inherited: 30 });
+    await createSettings(database.sql).setGlobalMutationInterval('2d');
+    await deploy('[general]\nmutate_interval=20\n[c]\nservices=ssh\n');
+    assert.deepEqual(await plan(), { own: [{ deckyName: 'c', minutes: 20 }], inherited: 2_880 });
   });
 
   it('are refused for a decky that is unknown, busy, never came up, or is to have an unknown service', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import Docker from 'dockerode';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
+import type { DesiredDecky } from '../../fleet/config.ts';
 import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import { testServers } from '../support/stack.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -37,7 +38,7 @@ describe('mutating a decky of the master’s own engine', function () {
     return Object.fromEntries(all.map((one) => [one.Names[0]?.slice(1) ?? '', one.Id]));
   }
 
-  it('ends as a row of its own with the new services, and touches nobody else', async function () {
+  it('ends as a row of its own with the new services, on their images of today (gap C10), and touches nobody else', async function () {
     if (!testServers.dockerHost) this.skip();
     const [own, neighbour] = [await containers(name), await containers(other)];
     const accepted = await mutate(['http', 'ssh']);
@@ -48,6 +49,10 @@ describe('mutating a decky of the master’s own engine', function () {
     assert.deepEqual(Object.keys(now).sort(), [name, `${name}-http`, `${name}-ssh`]);
     assert.equal(now[name], own[name], 'the base, which owns the address, stays');
     assert.deepEqual(await containers(other), neighbour);
+    const [wanted] = await world.database.sql<DesiredDecky[]>`
+      select decky_config as config, custom_services from fleet_deckies where name = ${name}`;
+    const [seen] = await world.local.engine.observe(world.local.resolve(wanted ? [wanted] : []).deckies);
+    assert.deepEqual([seen?.asSpecified, seen?.differences], [true, []]);
     assert.deepEqual([(await decky())?.services, (await decky())?.state], [['http', 'ssh'], 'running']);
     assert.deepEqual(await result(accepted.deployment_id), {
       outcome: 'succeeded',
