@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Logger } from '../adapters/logger.ts';
+import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
 import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
@@ -39,6 +40,7 @@ export function createApp(deps: AppDependencies): App {
     deps.logger.warn({ peer: name, fingerprint, path: c.req.path }, 'refused: not the master');
     return c.json({ detail: 'this agent obeys the certificate of its master only' }, 403);
   });
+  app.use(traceRequests);
   app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: (c) => c.json({ detail: 'the body is too large' }, 413) }));
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => answerError(error, c, deps.logger));

@@ -2,6 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { EnvironmentError } from '../adapters/environment.ts';
 import { createLogger } from '../adapters/logger.ts';
+import { startTracing } from '../adapters/tracing/tracing.ts';
 import { startAgent } from './agent.ts';
 import { DEFAULT_AGENT_DIR, readAgentConfig } from './config.ts';
 import { IdentityError } from './identity.ts';
@@ -13,6 +14,7 @@ const EXIT_USAGE = 2;
 async function run(): Promise<void> {
   const config = readAgentConfig();
   const logger = createLogger('agent');
+  const tracing = await startTracing('agent');
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
   const stopped = new Promise<void>((resolve) =>
@@ -24,6 +26,7 @@ async function run(): Promise<void> {
   await stopped;
   logger.info('agent stops');
   await agent.stop();
+  await tracing?.stop();
 }
 
 const port = (text: string): number => {

@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
+import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { accessLog } from './access-log.ts';
 import { audit } from './audit/middleware.ts';
@@ -69,7 +70,12 @@ function routeDependencies(deps: ApiDependencies): RouteDependencies {
 }
 
 function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
-  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger), countRequests(deps.metrics, 'operators'));
+  app.use(
+    requestId({ limitLength: 64 }),
+    traceRequests,
+    accessLog(deps.logger),
+    countRequests(deps.metrics, 'operators'),
+  );
   if (deps.corsOrigins.length > 0)
     app.use(
       '/api/*',

@@ -6,8 +6,8 @@ import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
 import { detectNetwork } from '../adapters/network-detection.ts';
-import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
+import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
 import { readFigures } from '../adapters/postgres/figures.ts';
 import { createFleetReader } from '../adapters/postgres/fleet.ts';
@@ -18,6 +18,8 @@ import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
 import { createDeployments } from '../adapters/temporal/deployments.ts';
+import { tracedClient } from '../adapters/tracing/temporal.ts';
+import { startTracing } from '../adapters/tracing/tracing.ts';
 import { createApp } from './app.ts';
 import { createAccessTokens } from './auth/access-tokens.ts';
 import { createGuard } from './auth/guard.ts';
@@ -80,9 +82,10 @@ const asked = (): Promise<string> =>
 
 async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const end = asked();
+  const tracing = await startTracing('api');
   const secret = config.DECKHAND_JWT_SECRET ?? (await keptSecret(config.DECKHAND_HOME));
   const sql = openDatabase(config.DATABASE_URL, { schema: config.DECKHAND_DB_SCHEMA, applicationName: 'deckhand-api' });
-  const temporal = openTemporal(`deckhand-api-${process.pid}`);
+  const temporal = openTemporal(`deckhand-api-${process.pid}`, await tracedClient(tracing));
   const stopping = new AbortController();
   const startup = startUp(sql, config, logger, { signal: stopping.signal, print });
   const parts = { logger, sql, temporal };
@@ -103,7 +106,7 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   await events.close('The master stops. Connect again to go on.');
   await Promise.all([server.stop(), swarm.stop()]);
   await startup.done;
-  await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close()]);
+  await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close(), tracing?.stop()]);
 }
 
 async function main(): Promise<void> {

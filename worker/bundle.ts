@@ -10,10 +10,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const ENTRY = join(ROOT, 'workflows', 'index.ts');
 
 /** What the bundle is made of: workflow code, fleet/, and the SDK that bundles it. */
-async function digestOfSources(): Promise<string> {
+async function digestOfSources(interceptorModules: readonly string[]): Promise<string> {
   const hash = createHash('sha256');
   const { version } = createRequire(import.meta.url)('@temporalio/worker/package.json') as { version: string };
   hash.update(version);
+  for (const module of interceptorModules) hash.update(await readFile(module));
   for (const folder of ['fleet', 'workflows']) {
     const names = (await readdir(join(ROOT, folder), { recursive: true }))
       .filter((name) => /\.(ts|json)$/.test(name))
@@ -24,11 +25,18 @@ async function digestOfSources(): Promise<string> {
 }
 
 /** Returns the path of the bundle; makes it (about four seconds on two cores) where these sources have none yet. */
-export async function workflowBundle(cacheDir: string): Promise<{ codePath: string }> {
-  const codePath = join(cacheDir, `workflows-${await digestOfSources()}.js`);
+export async function workflowBundle(
+  cacheDir: string,
+  interceptorModules: readonly string[] = [],
+): Promise<{ codePath: string }> {
+  const codePath = join(cacheDir, `workflows-${await digestOfSources(interceptorModules)}.js`);
   const known = await readFile(codePath).catch(() => null);
   if (known) return { codePath };
-  const { code } = await bundleWorkflowCode({ workflowsPath: ENTRY, logger: new DefaultLogger('WARN') });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: ENTRY,
+    workflowInterceptorModules: [...interceptorModules],
+    logger: new DefaultLogger('WARN'),
+  });
   await mkdir(cacheDir, { recursive: true });
   const temporary = `${codePath}.${process.pid}`;
   await writeFile(temporary, code);

@@ -13,9 +13,11 @@ import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
-import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
+import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
+import { tracedClient, tracedWorker, workflowInterceptorModule } from '../adapters/tracing/temporal.ts';
+import { startTracing } from '../adapters/tracing/tracing.ts';
 import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
 import { installRuntime } from './logging.ts';
@@ -43,19 +45,20 @@ async function main(): Promise<void> {
   const logger = createLogger('worker');
   const measured = await openMetrics(config.metrics, logger);
   installRuntime(logger, measured?.sdkAddress);
+  const tracing = await startTracing('worker');
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
 
   const sql = openDatabase(config.databaseUrl, { schema: config.schema, applicationName: 'deckhand-worker' });
   const bus = createBus(config.natsUrl, 'deckhand-worker');
   const [bundle, local] = await Promise.all([
-    workflowBundle(join(config.cache, 'bundles')),
+    workflowBundle(join(config.cache, 'bundles'), tracing ? [workflowInterceptorModule()] : []),
     createLocalEngine(config, logger),
     persist('PostgreSQL', logger, stop.signal, () => migrate(sql, config.schema)),
   ]);
   const { connectionOptions } = loadClientConnectConfig();
   const connection = await persist('Temporal', logger, stop.signal, () => NativeConnection.connect(connectionOptions));
-  const temporal = openTemporal(`deckhand-worker/${process.pid}`);
+  const temporal = openTemporal(`deckhand-worker/${process.pid}`, await tracedClient(tracing));
   const searchAttributes = await persist('Temporal', logger, stop.signal, () => hasSearchAttributes(temporal));
   const agents = createAgentClient(async () => (await openAuthority(config.caDir)).master(), {
     verifyHostname: config.verifyHostname,
@@ -72,6 +75,7 @@ async function main(): Promise<void> {
     searchAttributes,
     agents,
     reportGraceMs: config.reportGraceMs,
+    ...(tracing ? { tracing: await tracedWorker(tracing) } : {}),
     ...(measured ? { metrics: measured.metrics } : {}),
   });
   const runs = workers.all.map((worker) => worker.run());
@@ -97,6 +101,7 @@ async function main(): Promise<void> {
   await workers.close();
   await Promise.allSettled([
     measured?.stop(),
+    tracing?.stop(),
     agents.close(),
     bus.close(),
     sql.end({ timeout: 2 }),

@@ -24,6 +24,7 @@ import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
+import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { OutboxPump } from './outbox-pump.ts';
 
@@ -39,6 +40,8 @@ export interface WorkerParts {
   readonly searchAttributes: boolean;
   readonly agents: AgentClient;
   readonly reportGraceMs: number;
+  /** Absent: nothing is traced. */
+  readonly tracing?: TracedWorker;
   /** Absent: nothing is measured. */
   readonly metrics?: WorkerMetrics;
 }
@@ -68,6 +71,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     identity: `${hostname()}/deckhand/${process.pid}`,
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
+    ...parts.tracing,
   } as const;
   const fleet = await Worker.create({
     ...common,

@@ -8,6 +8,7 @@
 import type { z } from 'zod';
 import type { AgentDeployBody, AgentMutateBody, AgentStatus, AgentTeardownBody } from '../../fleet/agent-wire.ts';
 import type { Identity } from '../pki/own-identity.ts';
+import { asking } from '../tracing/spans.ts';
 import type { AgentAddress } from './address.ts';
 import { acceptedAnswer, healthAnswer, mutateAnswer, readAnswer, statusAnswer, teardownAnswer } from './answers.ts';
 import { exchange, type Order } from './exchange.ts';
@@ -61,7 +62,10 @@ export function createAgentClient(
   const pools = createPools(verifyHostname);
   const current = kept(identity, identityAgeMs);
   const call = async <T>(schema: z.ZodType<T>, host: AgentAddress, order: Order): Call<T> => {
-    const answer = await exchange(pools.of(host, await current()), host, order);
+    const pool = pools.of(host, await current());
+    const answer = await asking(`${order.method} ${order.path}`, { 'deckhand.host': host.name }, (headers) =>
+      exchange(pool, host, { ...order, headers }),
+    );
     return { body: readAnswer(schema, answer, host, order), clockOffsetMs: answer.clockOffsetMs };
   };
   const post = (path: string, body: unknown, signal: AbortSignal | undefined): Order => ({

@@ -14,6 +14,8 @@ export interface Order {
   readonly method: 'GET' | 'POST';
   readonly path: string;
   readonly body?: unknown;
+  /** Besides those of every order. */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly readLimitMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
@@ -53,6 +55,7 @@ function once(agent: Agent, host: AgentAddress, order: Order): Promise<RawAnswer
       method: order.method,
       path: order.path,
       headers: {
+        ...order.headers,
         accept: 'application/json',
         ...(payload ? { 'content-type': 'application/json', 'content-length': payload.length } : {}),
       },

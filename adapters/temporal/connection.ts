@@ -1,5 +1,5 @@
 /** Connection settings follow the Temporal CLI's environment configuration: TEMPORAL_ADDRESS, namespace, TLS, API key. */
-import { Client, Connection } from '@temporalio/client';
+import { Client, type ClientInterceptors, Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 
 export interface TemporalClient {
@@ -9,10 +9,10 @@ export interface TemporalClient {
 }
 
 /** Opens a lazy connection: no call is made until one is needed, so that a program starts also while Temporal is down. */
-export function openTemporal(identity: string): TemporalClient {
+export function openTemporal(identity: string, interceptors: ClientInterceptors = {}): TemporalClient {
   const { connectionOptions, namespace } = loadClientConnectConfig();
   const connection = Connection.lazy(connectionOptions);
-  const client = new Client({ connection, namespace: namespace ?? 'default', identity });
+  const client = new Client({ connection, namespace: namespace ?? 'default', identity, interceptors });
   return { client, connection, namespace: namespace ?? 'default' };
 }
 

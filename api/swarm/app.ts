@@ -3,6 +3,7 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
+import { traceRequests } from '../../adapters/tracing/middleware.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { accessLog } from '../access-log.ts';
 import { audit } from '../audit/middleware.ts';
@@ -35,7 +36,7 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
     return answerError(error, c);
   });
   app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
-  app.use(requestId({ limitLength: 64 }), accessLog(deps.logger), countRequests(deps.metrics, 'swarm'));
+  app.use(requestId({ limitLength: 64 }), traceRequests, accessLog(deps.logger), countRequests(deps.metrics, 'swarm'));
   app.use(
     methodNotAllowed({
       app,
