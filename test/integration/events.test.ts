@@ -123,12 +123,12 @@ describe('API: events', () => {
   });
 
   it('serves 200 readers by one consumer', async () => {
-    const { id } = await deploy(20);
+    const { id } = await deploy(300);
     const many = await Promise.all(Array.from({ length: 200 }, () => read(`?deployment=${id}`)));
     await end();
-    const [first, ...rest] = await Promise.all(many.map((one) => one.take(40)));
+    const [first, ...rest] = await Promise.all(many.map((one) => one.take(600)));
     const ids = first?.map((one) => one.id);
-    assert.equal(new Set(ids).size, 40);
+    assert.equal(new Set(ids).size, 600);
     for (const seen of rest)
       assert.deepEqual(
         seen.map((one) => one.id),

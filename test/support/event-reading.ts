@@ -17,7 +17,7 @@ export interface EventReading {
   close(): void;
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 function parse(block: string): SeenEvent | null {
   const fields = Object.fromEntries(
