@@ -129,6 +129,26 @@ describe('API: the audit', function () {
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { body: {} })).headers['x-request-id']?.length, 36);
   });
 
+  it('has an entry for every route that changes something, whatever became of the request', async () => {
+    const changing = api.app.routes.filter(
+      ({ method, path }) => !['ALL', 'GET'].includes(method) && path.startsWith('/api/v1/'),
+    );
+    const routes = [...new Set(changing.map(({ method, path }) => `${method} ${path}`))];
+    assert.ok(routes.length >= 15, routes.join());
+    const without: string[] = [];
+    for (const route of routes) {
+      const [method = '', path = ''] = route.replace(/:\w+/g, 'nobody').split(' ');
+      const before = (await newest()).id;
+      // Some of them end the session.
+      const call = await api.call(method, path, { token: await api.login('admin', ADMIN_PASSWORD), body: {} });
+      token = await api.login('admin', ADMIN_PASSWORD);
+      const told = (await entries('?limit=5')).filter((entry) => BigInt(entry.id) > BigInt(before));
+      if (!told.some((entry) => entry.path === path && entry.status === call.status)) without.push(route);
+    }
+    // A ticket changes nothing, and a login without a name and a password is none.
+    assert.deepEqual(without.sort(), ['POST /api/v1/auth/login', 'POST /api/v1/auth/sse-ticket']);
+  });
+
   it('is there for admins only, in pages', async () => {
     const viewer = await api.viewer('otto');
     assert.equal((await api.call('GET', '/api/v1/audit', { token: viewer })).status, 403);
