@@ -177,4 +177,11 @@ describe('recording histories', () => {
     await world.temporal.client.workflow.execute('sweep', { workflowId, taskQueue: world.id, args: [] });
     await save('sweep', { sweep: workflowId });
   });
+
+  it('the prune', async () => {
+    await world.startWorker();
+    const workflowId = `prune/${world.id}`;
+    await world.temporal.client.workflow.execute('prune', { workflowId, taskQueue: world.id, args: [] });
+    await save('prune', { prune: workflowId });
+  });
 });
