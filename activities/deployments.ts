@@ -20,6 +20,10 @@ export interface OperationStore {
   record(transitions: readonly Transition[]): Promise<string[]>;
   currentTicket(hostUuid: string): Promise<Ticket | null>;
   closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
+  settle(
+    transitions: readonly Transition[],
+    release: { hostUuid: string; operationId: string } | null,
+  ): Promise<{ readonly moved: readonly string[]; readonly next: Ticket | null }>;
 }
 
 /** Tells a workflow that it is its turn; a workflow that is gone is no error, since the lane's safety net finds out. */
@@ -49,10 +53,6 @@ export function createDeploymentActivities(
   signalTurn: SignalTurn,
   pump: () => void,
 ): DeploymentActivities {
-  const releaseLane: DeploymentActivities['releaseLane'] = async ({ hostUuid, operationId }) => {
-    const next = await store.closeTicket(hostUuid, operationId);
-    if (next) await signalTurn(next);
-  };
   return withFailures<DeploymentActivities>({
     acceptDeployment: ({ operationId }) => store.accept(operationId),
     withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
@@ -69,11 +69,14 @@ export function createDeploymentActivities(
         });
     },
     settleShard: async ({ transitions, release }) => {
-      const moved = transitions.length > 0 ? (await store.record(transitions)).length : 0;
-      if (moved > 0) pump();
-      if (release) await releaseLane(release);
-      return moved;
+      const { moved, next } = await store.settle(transitions, release ?? null);
+      if (moved.length > 0) pump();
+      if (next) await signalTurn(next);
+      return moved.length;
     },
-    releaseLane,
+    releaseLane: async ({ hostUuid, operationId }) => {
+      const next = await store.closeTicket(hostUuid, operationId);
+      if (next) await signalTurn(next);
+    },
   });
 }

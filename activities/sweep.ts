@@ -63,8 +63,14 @@ export function createSweepActivities({
       else await store.finish(operation.operationId);
     }
     // What is left unfinished has open rows, so that its ticket is needed still.
-    const needed = new Set((await store.unfinished(0)).map((operation) => operation.operationId));
+    const unfinished = new Map((await store.unfinished(0)).map((one) => [one.operationId, one.workflowId]));
+    const needed = new Set(unfinished.keys());
+    // One question for each operation, not one for each of its hosts: a deployment that runs closes its tickets itself.
+    const running = new Set<string>();
+    for (const [operationId, workflowId] of unfinished)
+      if ((await workflowState(workflowId)) === 'running') running.add(operationId);
     for (const ticket of await store.openTicketsOlderThan(ROW_GRACE_MS)) {
+      if (running.has(ticket.operationId)) continue;
       const state = await workflowState(ticket.workflowId);
       if (needed.has(ticket.operationId) && state !== 'closed') continue;
       if (state === 'running') continue;

@@ -42,19 +42,30 @@ export interface NamedDecky {
   readonly services: readonly string[];
 }
 
-/** What a decky occupies: container names and compose keys, each with a phrase that says by what. */
-function claims(decky: NamedDecky): [claim: string, by: string][] {
-  const base = `decky ${quote(decky.name)}`;
-  const all: [string, string][] = [
-    [`container ${containerName(decky.name)}`, base],
-    [`key ${decky.name}`, base],
+interface Claim {
+  /** `container x` or `key x`. */
+  readonly what: string;
+  readonly decky: NamedDecky;
+  /** Null: the decky's own base. */
+  readonly service: string | null;
+}
+
+/** What a decky occupies: container names and compose keys. Phrases are made for a clash only: there are 10,000 deckies. */
+function claims(decky: NamedDecky): Claim[] {
+  const all: Claim[] = [
+    { what: `container ${containerName(decky.name)}`, decky, service: null },
+    { what: `key ${decky.name}`, decky, service: null },
   ];
   for (const service of new Set(decky.services)) {
-    const by = `service ${quote(service)} of ${base}`;
-    all.push([`container ${serviceContainerName(decky.name, service)}`, by]);
-    all.push([`key ${serviceKey(decky.name, service)}`, by]);
+    all.push({ what: `container ${serviceContainerName(decky.name, service)}`, decky, service });
+    all.push({ what: `key ${serviceKey(decky.name, service)}`, decky, service });
   }
   return all;
+}
+
+function phraseOf({ decky, service }: Claim): string {
+  const base = `decky ${quote(decky.name)}`;
+  return service === null ? base : `service ${quote(service)} of ${base}`;
 }
 
 /**
@@ -62,16 +73,17 @@ function claims(decky: NamedDecky): [claim: string, by: string][] {
  * of `others`, or with itself (`a` with the service `b-c` and `a-b` with the service `c`).
  */
 export function assertNamesApart(fresh: readonly NamedDecky[], others: readonly NamedDecky[] = []): void {
-  const taken = new Map<string, string>(others.flatMap(claims));
+  const taken = new Map<string, Claim>();
+  for (const decky of others) for (const claim of claims(decky)) taken.set(claim.what, claim);
   for (const decky of fresh) {
-    for (const [claim, by] of claims(decky)) {
-      const holder = taken.get(claim);
+    for (const claim of claims(decky)) {
+      const holder = taken.get(claim.what);
       if (holder !== undefined)
         throw new DeckhandError(
           'InvalidDecky',
-          `${holder} and ${by} would both make the ${claim}. Rename one of the deckies.`,
+          `${phraseOf(holder)} and ${phraseOf(claim)} would both make the ${claim.what}. Rename one of the deckies.`,
         );
-      taken.set(claim, by);
+      taken.set(claim.what, claim);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/confi
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
+import { openRowOf } from './lifecycle.ts';
 import { createShardStore, type ShardStore } from './shards.ts';
 
 /** SQLSTATEs: the host was removed while its report was taken in; two transactions waited for each other. */
@@ -142,7 +143,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
           else f.state end as new_state,
         coalesce(nullif(r.decky_ip, ''), f.decky_ip) as new_ip, r.sentence
       from fleet_deckies f left join report r on r.decky_name = f.name
-        left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+        left join lateral (${openRowOf(sql)}) l on true
       where f.host_uuid = ${uuid}),
     changed as (
       select * from fleet where not is_open and (new_state, new_ip) is distinct from (state, decky_ip)),

@@ -5,7 +5,7 @@ import type { Operation } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
 import type { Queryable } from './connect.ts';
 import { readNetwork } from './fleet.ts';
-import { type OpenRow, openRowsOf } from './lifecycle.ts';
+import { type OpenRow, openRowOf, openRowsOf } from './lifecycle.ts';
 
 export interface HostWork {
   readonly rows: readonly OpenRow[];
@@ -39,7 +39,7 @@ interface MemberRow {
 async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
   const rows = await sql<MemberRow[]>`
     select f.decky_config, f.custom_services, f.established, l.workflow_id, l.operation
-    from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+    from fleet_deckies f left join lateral (${openRowOf(sql)}) l on true
     where f.host_uuid = ${hostUuid} order by l.position, f.name`;
   return rows.map((row) => ({
     desired: { config: row.decky_config, custom_services: row.custom_services },

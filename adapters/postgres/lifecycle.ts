@@ -37,6 +37,14 @@ export interface OpenRow {
 const OPEN_ROW = (sql: Queryable) => sql`
   id as "lifecycleId", decky_name as "deckyName", host_uuid as "hostUuid", operation, status, workflow_id as "workflowId", deployment_id as "deploymentId"`;
 
+/**
+ * The open row of a decky `f`, for a lateral join. The limit, which there never is more than, makes PostgreSQL look it up by
+ * name: without it, it reads all open rows of the fleet for each host, since its statistics know nothing yet of those that a
+ * large deploy has just made.
+ */
+export const openRowOf = (sql: Queryable) => sql`
+  select * from decky_lifecycle o where o.decky_name = f.name and o.status in ('pending', 'running') limit 1`;
+
 /** The rows of a workflow that are still open, in their order of work. */
 export const openRowsOf = (sql: Queryable, workflowId: string): Promise<OpenRow[]> =>
   sql<
@@ -53,11 +61,14 @@ export const openRowsOlderThan = (sql: Queryable, ageMs: number): Promise<OpenRo
  * Safe to repeat: a row that is already there or beyond is left alone. Returns the lifecycle ids that moved.
  */
 export const recordTransitions = (sql: Sql, transitions: readonly Transition[]): Promise<string[]> =>
-  sql.begin(async (tx) => {
-    const moved: string[] = [];
-    for (const run of runsOfOneStatus(transitions)) moved.push(...(await recordRun(tx, run)));
-    return moved;
-  });
+  sql.begin((tx) => recordInTransaction(tx, transitions));
+
+/** As {@link recordTransitions}, in the caller's transaction. */
+export async function recordInTransaction(tx: Queryable, transitions: readonly Transition[]): Promise<string[]> {
+  const moved: string[] = [];
+  for (const run of runsOfOneStatus(transitions)) moved.push(...(await recordRun(tx, run)));
+  return moved;
+}
 
 /** Cuts the list where the status changes or a row comes again, so that each run is one statement and order holds. */
 function runsOfOneStatus(transitions: readonly Transition[]): Transition[][] {
@@ -77,6 +88,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
       : run[0]?.status === STATUS.running
         ? [STATUS.pending]
         : [STATUS.running];
+  // Not `status = any`: the index of open rows would be taken, and all open rows of the fleet read.
   const rows = await tx<
     { id: string; decky_name: string; operation: Operation; error: string | null; seen: string | null }[]
   >`
@@ -85,7 +97,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
       ${run.map((t) => t.lifecycleId)}::text[], ${run.map((t) => t.status)}::text[],
       ${run.map((t) => t.error ?? null)}::text[], ${run.map((t) => t.seen ?? null)}::text[]
     ) as t (id, status, error, seen)) t
-    where l.id = t.id and l.status = any(${[...from]}::text[])
+    where l.id = t.id and array_position(${[...from]}::text[], l.status) is not null
     returning l.id, l.decky_name, l.operation, l.error, t.seen`;
   if (run[0]?.status === STATUS.succeeded) {
     const mutated = rows.filter((row) => row.operation === 'mutate').map((row) => row.id);

@@ -9,7 +9,14 @@ import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
 import { type HostMember, readMembers, readNetwork } from './fleet.ts';
-import { noteSteps, type OpenRow, openRowsOf, openRowsOlderThan, recordTransitions } from './lifecycle.ts';
+import {
+  noteSteps,
+  type OpenRow,
+  openRowsOf,
+  openRowsOlderThan,
+  recordInTransaction,
+  recordTransitions,
+} from './lifecycle.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from './tickets.ts';
 
 export interface OperationPart {
@@ -60,6 +67,14 @@ export function createOperationStore(sql: Sql) {
     finish: (operationId: string) => reachable(() => finishDeployment(sql, operationId)),
     openRows: (workflowId: string) => reachable(() => openRowsOf(sql, workflowId)),
     record: (transitions: readonly Transition[]) => reachable(() => recordTransitions(sql, transitions)),
+    /** Both in one transaction; `next` is the ticket whose turn it is then. */
+    settle: (transitions: readonly Transition[], release: { hostUuid: string; operationId: string } | null) =>
+      reachable(() =>
+        sql.begin(async (tx) => ({
+          moved: await recordInTransaction(tx, transitions),
+          next: release ? await closeTicket(tx, release.hostUuid, release.operationId) : null,
+        })),
+      ),
     currentTicket: (hostUuid: string) => reachable(() => currentTicket(sql, hostUuid)),
     closeTicket: (hostUuid: string, operationId: string) => reachable(() => closeTicket(sql, hostUuid, operationId)),
     noteSteps: (steps: ReadonlyMap<string, { step: string; attempt: number }>) =>

@@ -36,9 +36,10 @@ function toEvent(row: OutboxRow): OutgoingEvent {
 }
 
 /**
- * Sends what is unsent, oldest first, one after the other, so that order holds for a decky across workflows. A second
- * drainer waits for the lock and then finds the rest. Stops at the first event that the bus does not take and throws; what
- * was taken stays marked. A crash between taking and marking repeats an event with the same message id.
+ * Sends what is unsent, oldest first, so that order holds for a decky across workflows: one decky's events go one after the
+ * other, those of different deckies together. A second drainer waits for the lock and then finds the rest. Stops after an
+ * event that the bus does not take and throws; what was taken stays marked. A crash between taking and marking repeats an
+ * event with the same message id.
  */
 export async function drainOutbox(sql: Sql, publish: Publish, signal?: AbortSignal): Promise<number> {
   let sent = 0;
@@ -48,6 +49,22 @@ export async function drainOutbox(sql: Sql, publish: Publish, signal?: AbortSign
     if (failure !== undefined) throw failure;
     if (count < BATCH) return sent;
   }
+}
+
+/** Cut where a decky comes again. */
+function wavesOf(rows: readonly OutboxRow[]): OutboxRow[][] {
+  const waves: OutboxRow[][] = [];
+  let names = new Set<string>();
+  for (const row of rows) {
+    const last = waves.at(-1);
+    if (last && !names.has(row.decky_name)) last.push(row);
+    else {
+      waves.push([row]);
+      names = new Set();
+    }
+    names.add(row.decky_name);
+  }
+  return waves;
 }
 
 const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{ count: number; failure?: unknown }> =>
@@ -60,14 +77,17 @@ const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{
       where sent_at is null order by o.id limit ${BATCH}`;
     const taken: string[] = [];
     let failure: unknown;
-    for (const row of rows) {
-      try {
-        signal?.throwIfAborted();
-        await publish(toEvent(row));
-        taken.push(row.id);
-      } catch (error) {
-        failure = error;
-        break;
+    for (const wave of wavesOf(rows)) {
+      if (failure !== undefined) break;
+      const results = await Promise.allSettled(
+        wave.map(async (row) => {
+          signal?.throwIfAborted();
+          await publish(toEvent(row));
+        }),
+      );
+      for (const [index, result] of results.entries()) {
+        if (result.status === 'fulfilled') taken.push(wave[index]?.id ?? '');
+        else failure ??= result.reason;
       }
     }
     if (taken.length > 0) await tx`update outbox set sent_at = now() where id = any(${taken}::bigint[])`;
