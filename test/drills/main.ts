@@ -6,6 +6,7 @@ import { unmountBelow } from '../../stack/dockerd.ts';
 import { type Totals, totalsLine } from '../support/stack-totals.ts';
 import { DrillStack } from './drill-stack.ts';
 import { type DrillOptions, parseDrillOptions } from './options.ts';
+import { rotationDrill } from './rotation.ts';
 import { measureDeploy, type RoundResult, runRound } from './round.ts';
 
 /** A round that begins this late would be cut off. */
@@ -17,6 +18,8 @@ interface Drill {
   readonly results: RoundResult[];
   readonly deadline: number;
   stack: DrillStack | null;
+  /** What went wrong with `--rotate`; null where it was not run to its end. */
+  rotation: readonly string[] | null;
 }
 
 function lineOf({ draw, momentMs, told, problems, seconds }: RoundResult): string {
@@ -31,6 +34,10 @@ async function runRounds(drill: Drill): Promise<void> {
   };
   const stack = await DrillStack.start(drill.home, onSpawned, options.agents);
   if (!stack.hasEngine) console.log('There is no Docker Engine: deckies are simulated, containers are not looked at.');
+  if (options.rotateMinutes !== null) {
+    drill.rotation = await rotationDrill(stack, options.rotateMinutes, options.seed);
+    return;
+  }
   const measured = await measureDeploy(stack);
   const lengthMs = options.lengthMs ?? measured;
   console.log(`drill: seed ${options.seed}, an undisturbed deploy takes ${measured} ms, moments over ${lengthMs} ms`);
@@ -62,7 +69,7 @@ function removeHome(home: string, keepLogs: boolean): void {
   rmSync(home, { recursive: true, force: true });
 }
 
-function summarise({ options, results }: Drill, broken: readonly string[]): Totals {
+function summarise({ options, results, rotation }: Drill, broken: readonly string[]): Totals {
   const failed = results.filter(({ problems }) => problems.length > 0);
   const skipped = options.rounds * options.kinds.length - results.length;
   console.log('');
@@ -79,7 +86,8 @@ function summarise({ options, results }: Drill, broken: readonly string[]): Tota
     console.log(`broke: seed ${draw.seed}, round ${draw.round}, ${draw.kind}, at ${momentMs} ms`);
   for (const sentence of broken) console.log(`broke: ${sentence}`);
   if (skipped > 0) console.log(`${skipped} were not run.`);
-  return { passed: results.length - failed.length, failed: failed.length + broken.length, skipped };
+  const rotated = rotation?.length === 0 ? 1 : 0;
+  return { passed: results.length - failed.length + rotated, failed: failed.length + broken.length, skipped };
 }
 
 async function run(options: DrillOptions): Promise<number> {
@@ -89,6 +97,7 @@ async function run(options: DrillOptions): Promise<number> {
     results: [],
     deadline: Date.now() + options.minutes * 60_000,
     stack: null,
+    rotation: null,
   };
   const broken: string[] = [];
   const ended = runRounds(drill).then(
@@ -101,6 +110,7 @@ async function run(options: DrillOptions): Promise<number> {
   // What is left on the engine tells only where no round was cut in the middle.
   const left = (await drill.stack?.stop()) ?? [];
   if (cut === null) broken.push(...left);
+  broken.push(...(drill.rotation ?? []));
   const totals = summarise(drill, broken);
   removeHome(drill.home, totals.failed > 0);
   console.log(totalsLine(totals));

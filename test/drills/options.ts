@@ -13,6 +13,8 @@ export interface DrillOptions {
   readonly minutes: number;
   /** Milliseconds over which moments are drawn; null: measured. Repeats the very moments of a drill on another machine. */
   readonly lengthMs: number | null;
+  /** Instead of rounds: deckies that mutate every minute, for so many minutes; null: rounds. */
+  readonly rotateMinutes: number | null;
 }
 
 const DEFAULT_MINUTES = '18';
@@ -28,6 +30,7 @@ export function parseDrillOptions(args: readonly string[]): DrillOptions {
       agents: { type: 'string', default: '0' },
       minutes: { type: 'string', default: DEFAULT_MINUTES },
       length: { type: 'string' },
+      rotate: { type: 'string' },
     },
   });
   if (!/^\d{1,2}$/.test(values.agents))
@@ -37,11 +40,15 @@ export function parseDrillOptions(args: readonly string[]): DrillOptions {
     seed: values.seed,
     agents,
     rounds: wholeNumber('--rounds', values.rounds),
-    kinds: values.kinds === undefined ? defaultKinds(agents) : parseKinds(values.kinds, agents),
+    kinds: values.rotate !== undefined ? [] : kindsOf(values.kinds, agents),
     minutes: wholeNumber('--minutes', values.minutes),
+    rotateMinutes: values.rotate === undefined ? null : wholeNumber('--rotate', values.rotate),
     lengthMs: values.length === undefined ? null : wholeNumber('--length', values.length),
   };
 }
+
+const kindsOf = (text: string | undefined, agents: number): readonly Kind[] =>
+  text === undefined ? defaultKinds(agents) : parseKinds(text, agents);
 
 function wholeNumber(name: string, text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text))
