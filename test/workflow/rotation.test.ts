@@ -92,10 +92,11 @@ describe('rotation by the clock', function () {
   it('of those that inherit is due one interval after the last change, also of a decky by its own operator', async () => {
     assert.deepEqual(await store().due(10), []);
     await inherited().trigger();
+    // A look that still runs would swallow the next.
     await until(
-      'the look',
-      async () => (await inherited().describe()).info.recentActions.length,
-      (count) => count === 1,
+      'the end of the look',
+      async () => (await inherited().describe()).info,
+      ({ recentActions, runningActions }) => recentActions.length === 1 && runningActions.length === 0,
     );
     await createSettings(world.database.sql).setGlobalMutationInterval('1m');
     await world.database.sql`alter table decky_lifecycle disable trigger guard_lifecycle`;
