@@ -216,6 +216,9 @@ function firstLines(child: ChildProcess, word: string): Promise<string> {
   });
 }
 
+/** A body of more characters is announced and not sent: who refuses it closes the connection while it is still being written. */
+const ANNOUNCED_FROM = 4 * 1024 * 1024;
+
 interface Call {
   readonly method: 'GET' | 'POST';
   readonly path: string;
@@ -247,11 +250,18 @@ function call(port: number, { method, path, body, as }: Call): Promise<WireAnswe
           answer += chunk;
         });
         response.once('error', reject);
-        response.once('end', () => resolve({ status: response.statusCode ?? 0, body: parsed(answer) }));
+        response.once('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: parsed(answer) });
+          sent.destroy();
+        });
       },
     );
     sent.once('error', reject);
-    sent.end(text);
+    if (text === undefined || text.length <= ANNOUNCED_FROM) sent.end(text);
+    else {
+      sent.setHeader('content-length', Buffer.byteLength(text));
+      sent.flushHeaders();
+    }
   });
 }
 

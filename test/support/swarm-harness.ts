@@ -241,10 +241,13 @@ export function overTls(target: Target, method: string, path: string, call: Swar
             text,
             json: isJson ? JSON.parse(text) : null,
           });
+          made.destroy();
         });
       },
     );
     made.on('error', reject);
-    made.end(payload);
+    // What is too large is announced and not sent: who refuses it closes the connection while it is still being written.
+    if (payload !== undefined && payload.length > 4 * 1024 * 1024) made.flushHeaders();
+    else made.end(payload);
   });
 }
