@@ -61,7 +61,10 @@ export class PortBook {
   /** The port of the last start, else the default (agents: the next after it), else a free one. `inUseByUs`: our own process listens there already. */
   async choose(name: PortName, inUseByUs: boolean): Promise<number> {
     const remembered = this.#home.state.ports[name];
-    if (remembered !== undefined && inUseByUs) return this.#take(name, remembered);
+    if (remembered !== undefined && inUseByUs) {
+      this.#mayHave(name, remembered);
+      return this.#take(name, remembered);
+    }
     const reserved: readonly number[] = Object.values(DEFAULT_PORTS);
     const wanted = [
       ...(remembered === undefined ? [] : [remembered]),
@@ -72,14 +75,19 @@ export class PortBook {
         return this.#take(name, port);
     for (let tries = 0; tries < 20; tries++) {
       const port = await tryListen(0);
-      if (port !== null && !this.#given.has(port)) return this.#take(name, port);
+      if (port !== null && !this.#given.has(port) && this.#mayHave(name, port)) return this.#take(name, port);
     }
     throw new Error(`No free port on ${LOOPBACK} for ${name}.`);
   }
 
-  /** The port of an agent stands in its master's books: it is the agent's also while that is down. */
+  /**
+   * The port of an agent stands in its master's books: it is the agent's also while that is down. A server's is its stack's as
+   * long as that runs: while the server is started again after a crash, nobody listens there.
+   */
   #mayHave(name: PortName, port: number): boolean {
-    return isServer(name) || claimFor(this.#home, 'deckhand-agent-ports', String(port));
+    return isServer(name)
+      ? claimFor(this.#home, 'deckhand-ports', String(port), { whileRunning: true })
+      : claimFor(this.#home, 'deckhand-agent-ports', String(port));
   }
 
   #take(name: PortName, port: number): number {

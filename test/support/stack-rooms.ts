@@ -16,10 +16,10 @@ export interface Room {
 }
 
 /**
- * End-to-end tests mostly wait. Those that deploy `examples/quickstart.ini` stay together, since only one fleet on an engine can
- * have its names; those that make names of their own run beside them.
+ * End-to-end tests mostly wait. Those that deploy fleets with names like `web-01` stay together, since only one fleet on an engine
+ * can have them; those that make names of their own run beside them.
  */
-const OWN_NAMES = ['cli', 'interop-decnet', 'kill', 'lost-workflows', 'swarm-faults'];
+const OWN_NAMES = ['interop-decnet', 'kill', 'lost-workflows', 'swarm-faults'];
 
 const MINUTE = 60_000;
 /** In the order in which they run: what fails fast comes first. */

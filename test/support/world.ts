@@ -59,7 +59,6 @@ export async function createWorld(
 ): Promise<World> {
   const id = `t${randomBytes(4).toString('hex')}`;
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
-  quietRuntime();
   const database = await createTestDatabase();
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
@@ -120,6 +119,8 @@ export async function createWorld(
       return reader.byIds(ids);
     },
     startWorker: async () => {
+      // Only a worker ends the SDK's runtime, which keeps a process alive.
+      quietRuntime();
       const connection = await NativeConnection.connect({ address: testServers.temporalAddress });
       const bundle = await workflowBundle(join(config.cache, 'bundles'));
       const agents = createAgentClient(async () => (await openAuthority(config.caDir)).master());
