@@ -1,6 +1,8 @@
 /** The stack's own Docker Engine, where this machine can run one and has none by default. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { DEFAULT_SOCKET, findDockerd } from '../../stack/docker.ts';
@@ -57,6 +59,16 @@ describe('the stack’s own Docker Engine', () => {
     assert.doesNotMatch(readFileSync('/proc/self/mounts', 'utf8'), new RegExp(` ${home}/`));
   });
 
+  it('prints where everything is, and its fleet answers on its addresses', async () => {
+    const running = await start('--fleet', join(home, 'fleet.ini')).up();
+    const file = running.stackFile();
+    for (const url of [file.api_url, file.temporal_ui_url ?? '']) assert.ok(running.output.includes(url), url);
+    const [container] = await engine(running).listContainers({ filters: { name: ['^/own-a$'] } });
+    const [network] = Object.values(container?.NetworkSettings.Networks ?? {});
+    assert.ok(network?.IPAddress, running.output);
+    assert.match(await greeting(network.IPAddress, 22), /^SSH-2\.0-/);
+  });
+
   it('brings its deckies back with the next start', async () => {
     const first = await start('--fleet', join(home, 'fleet.ini')).up();
     const before = [...(await containers(first)).keys()].sort();
@@ -67,3 +79,14 @@ describe('the stack’s own Docker Engine', () => {
     assert.match(second.output, /already there/);
   });
 });
+
+/** The first line that a decoy says. */
+async function greeting(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port });
+  try {
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    return chunk.toString('latin1');
+  } finally {
+    socket.destroy();
+  }
+}
