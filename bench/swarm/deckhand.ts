@@ -133,6 +133,8 @@ async function accept({ url, bearer }: Operator, size: Size): Promise<Accepted> 
 const READY = { api: /"msg":"api listens"/, worker: /"msg":"worker ready"/ };
 
 async function runOnce(scene: Scene, sql: Sql, deploy: Deckhand['deploy'], size: Size): Promise<Timing> {
+  // These agents report when they have something to say; silent for 90 s they would get no deckies.
+  await sql`update swarm_hosts set status = 'active', last_heartbeat = now()`;
   const begun = performance.now();
   const { parent, operationId } = await deploy(size);
   const acceptedAt = performance.now();
