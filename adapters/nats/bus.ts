@@ -29,7 +29,13 @@ export function createBus(url: string, name = 'deckhand'): Bus {
   let connection: Promise<{ nc: NatsConnection; js: JetStreamClient }> | null = null;
 
   async function open(): Promise<{ nc: NatsConnection; js: JetStreamClient }> {
-    const nc = await connect({ servers: url, name, timeout: CONNECT_TIMEOUT_MS, reconnect: false, noAsyncTraces: true });
+    const nc = await connect({
+      servers: url,
+      name,
+      timeout: CONNECT_TIMEOUT_MS,
+      reconnect: false,
+      noAsyncTraces: true,
+    });
     void nc.closed().then(() => {
       connection = null;
     });
