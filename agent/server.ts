@@ -1,8 +1,8 @@
 /** Serves the app over TLS to clients with a certificate of our CA, with bounds on what a slow client may cost. */
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { listen, stopServer } from '../adapters/http-listening.ts';
 import type { AgentIdentity } from './identity.ts';
 
 const HEADERS_MS = 10_000;
@@ -10,7 +10,6 @@ const REQUEST_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
 /** How long answers that are under way may take when the server stops. */
 const DRAIN_MS = 5_000;
-const IDLE_CHECK_MS = 100;
 
 export interface AgentServer {
   readonly port: number;
@@ -45,28 +44,10 @@ export async function startServer(
       keepAliveTimeout: 60_000,
     },
   }) as Server;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const port = await listen(server, address);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     renew: (renewed) => server.setSecureContext(tlsOf(renewed)),
-    stop: () => stop(server),
+    stop: () => stopServer(server, DRAIN_MS),
   };
-}
-
-function stop(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const drained = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
-    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
-    server.close(() => {
-      clearTimeout(drained);
-      clearInterval(idle);
-      resolve();
-    });
-  });
 }

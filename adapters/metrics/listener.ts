@@ -1,9 +1,9 @@
 /** `/metrics` of a program that has no HTTP of its own. Loopback unless told otherwise: it asks for no token. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 import { portVariable } from '../environment.ts';
+import { listen } from '../http-listening.ts';
 import type { Logger } from '../logger.ts';
 
 /** Part of a program's environment; 0 or absent: no listener. */
@@ -46,12 +46,9 @@ export async function serveMetrics(
     const texts = await Promise.all([registry.metrics(), more().catch(() => '')]);
     response.writeHead(200, { 'content-type': registry.contentType }).end(texts.filter(Boolean).join('\n'));
   }
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, () => resolve());
-  });
+  const port = await listen(server, address);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,15 +1,15 @@
 /** The TLS listener of the swarm controller: asks for a certificate, and lets none in that is not of our CA. */
 import { constants } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
+import { listen, stopServer } from '../../adapters/http-listening.ts';
 import type { Logger } from '../../adapters/logger.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../environment.ts';
-import { type RunningServer, stopServer } from '../server.ts';
+import { DRAIN_MS, type RunningServer } from '../server.ts';
 
 const HANDSHAKE_MS = 10_000;
 const HEADERS_MS = 10_000;
@@ -64,20 +64,14 @@ export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions)
   }) as Server;
   server.prependListener('secureConnection', refuseStrangers);
   server.on('tlsClientError', (_, socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
+  const port = await listen(server, options);
   const stopping = new AbortController();
   void keepCertificate(server, options, stopping.signal);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     stop: () => {
       stopping.abort();
-      return stopServer(server);
+      return stopServer(server, DRAIN_MS);
     },
   };
 }
