@@ -86,8 +86,8 @@ function dispatched(shard: Shard, watch: Watch, sent: Dispatched): void {
 
 /** True once the host answers; false when it gave no sign of life for `host_lost_after`. */
 async function untilItAnswers(shard: Shard, watch: Watch): Promise<boolean> {
-  const { input, board, workflowId } = shard;
-  const { hostUuid, hostName, operationId, hostLostAfterMs } = input;
+  const { input, board } = shard;
+  const { hostUuid, hostName, hostLostAfterMs } = input;
   for (;;) {
     const left = watch.lastSign + hostLostAfterMs - Date.now();
     if (left <= 0) return false;
@@ -100,13 +100,7 @@ async function untilItAnswers(shard: Shard, watch: Watch): Promise<boolean> {
       if (!(failure instanceof ActivityFailure)) throw failure;
     }
     // It may have sent heartbeats meanwhile, though nobody gets through to it.
-    const sight = await onAgent(ASK, `ask ${hostName}`).askHost({
-      hostUuid,
-      operationId,
-      workflowId,
-      attempt: watch.attempt,
-    });
-    watch.lastSign = Math.max(watch.lastSign, sight.lastSignMs ?? 0);
+    const sight = await look(shard, watch);
     if (sight.reachable) return true;
   }
 }
@@ -124,17 +118,19 @@ async function lose(shard: Shard, watch: Watch): Promise<void> {
     .catch(() => undefined);
 }
 
+/** What the host says of this attempt; an answer, or a heartbeat meanwhile, is a sign of life. */
+async function look({ input, workflowId }: Shard, watch: Watch): Promise<HostSight> {
+  const { hostUuid, hostName, operationId } = input;
+  const { attempt } = watch;
+  const sight = await onAgent(ASK, `ask ${hostName}`).askHost({ hostUuid, operationId, workflowId, attempt });
+  watch.lastSign = Math.max(watch.lastSign, sight.lastSignMs ?? 0);
+  return sight;
+}
+
 /** Silence is not an end: the agent says what runs, and what that proves is settled. */
 async function ask(shard: Shard, watch: Watch): Promise<void> {
-  const { input, workflowId, place } = shard;
-  const { hostUuid, hostName, operationId } = input;
-  const sight = await onAgent(ASK, `ask ${hostName}`).askHost({
-    hostUuid,
-    operationId,
-    workflowId,
-    attempt: watch.attempt,
-  });
-  watch.lastSign = Math.max(watch.lastSign, sight.lastSignMs ?? 0);
+  const { input, place } = shard;
+  const sight = await look(shard, watch);
   if (shard.inbox.length > 0) return;
   if (!sight.reachable) return unanswered(shard, watch, sight);
   watch.fenced = watch.fenced || sight.fenced;

@@ -10,11 +10,12 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, onEngine, openRows, publishTransitions, recordTransitions } from './activities.ts';
-import type { deployLocal, LocalSummary } from './deploy-local.ts';
+import type { deployLocal } from './deploy-local.ts';
+import { addCounts, type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { Places } from './places.ts';
@@ -22,6 +23,7 @@ import { CLEAN_UP } from './profiles.ts';
 import { runShards } from './run-shards.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
+import { isOfHost } from './shard.ts';
 import { Waits } from './waits.ts';
 
 /** Children of creations at the same time; the window of twelve deckies is shared out among them. */
@@ -35,10 +37,10 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   setCurrentDetails('**Waiting for** the request to be accepted');
   const acceptance = await gate.pass();
   if (!acceptance.accepted) return refused(acceptance);
-  const local = acceptance.parts.filter((part) => !part.hostUuid);
-  const shards = acceptance.parts.filter((part) => part.hostUuid);
+  const local = acceptance.parts.filter((part) => !isOfHost(part));
+  const shards = acceptance.parts.filter(isOfHost);
   const waits = new Waits();
-  const counts = add(
+  const counts = addCounts(
     await Promise.all([
       ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),
       ...(shards.length > 0 ? [runShards(input, acceptance, shards, places, waits)] : []),
@@ -67,7 +69,7 @@ async function runLocal(
   acceptance: Extract<Acceptance, { accepted: true }>,
   lane: Lane,
   waits: Waits,
-): Promise<LocalSummary> {
+): Promise<Counts> {
   try {
     if (!acceptance.turn) {
       waits.begin('turn', 'its turn on the Docker Engine: an operation that was accepted before still works there');
@@ -91,13 +93,13 @@ async function runParts(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
   waits: Waits,
-): Promise<LocalSummary> {
+): Promise<Counts> {
   const first = acceptance.parts.filter((part) => part.removals);
   const rest = acceptance.parts.filter((part) => !part.removals);
-  const summaries: LocalSummary[] = [];
+  const summaries: Counts[] = [];
   for (const part of acceptance.parts)
     waits.begin(part.workflowId, `\`${part.workflowId}\`: ${part.names.length} deckies`);
-  const run = async (part: LocalPart, parallel: number): Promise<LocalSummary> => {
+  const run = async (part: LocalPart, parallel: number): Promise<Counts> => {
     const summary = await runPart(input, acceptance, part, parallel);
     waits.end(part.workflowId);
     return summary;
@@ -110,7 +112,7 @@ async function runParts(
       summaries.push(await run(part, Math.floor(LIMITS.localParallel / lanes)));
   };
   await Promise.all(Array.from({ length: lanes }, worker));
-  return add(summaries);
+  return addCounts(summaries);
 }
 
 async function runPart(
@@ -118,7 +120,7 @@ async function runPart(
   acceptance: Extract<Acceptance, { accepted: true }>,
   part: LocalPart,
   parallel: number,
-): Promise<LocalSummary> {
+): Promise<Counts> {
   try {
     return await executeChild<typeof deployLocal>('deployLocal', {
       workflowId: part.workflowId,
@@ -133,20 +135,12 @@ async function runPart(
 }
 
 /** Ends what a child left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
-async function settleRows(parts: readonly LocalPart[], error: string | null): Promise<LocalSummary> {
+async function settleRows(parts: readonly LocalPart[], error: string | null): Promise<Counts> {
   let failed = 0;
   for (const part of parts) {
     const rows = await openRows({ workflowId: part.workflowId });
     if (error === null) await settleLost(rows);
-    else
-      await recordTransitions({
-        transitions: rows.map(({ lifecycleId, deckyName }) => ({
-          lifecycleId,
-          deckyName,
-          status: STATUS.failed,
-          error,
-        })),
-      });
+    else await recordTransitions({ transitions: failedRows(rows, error) });
     failed += rows.length;
   }
   return { succeeded: 0, failed };
@@ -155,8 +149,3 @@ async function settleRows(parts: readonly LocalPart[], error: string | null): Pr
 function unlessCancelled(failure: unknown): void {
   if (isCancellation(failure)) throw failure;
 }
-
-const add = (summaries: readonly LocalSummary[]): LocalSummary => ({
-  succeeded: summaries.reduce((sum, { succeeded }) => sum + succeeded, 0),
-  failed: summaries.reduce((sum, { failed }) => sum + failed, 0),
-});

@@ -5,6 +5,7 @@ import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { onEngine, openRows } from './activities.ts';
 import { Board } from './board.ts';
+import type { Counts } from './ended-rows.ts';
 import { doLocalWork } from './local-work.ts';
 import { engineWork } from './profiles.ts';
 import { rowError } from './row-error.ts';
@@ -20,12 +21,7 @@ export interface DeployLocalInput {
   readonly progressDeadlineMs: number;
 }
 
-export interface LocalSummary {
-  readonly succeeded: number;
-  readonly failed: number;
-}
-
-export async function deployLocal(input: DeployLocalInput): Promise<LocalSummary> {
+export async function deployLocal(input: DeployLocalInput): Promise<Counts> {
   const board = new Board();
   const recorder = new TransitionRecorder();
   const { workflowId } = workflowInfo();

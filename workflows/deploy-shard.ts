@@ -12,14 +12,15 @@ import type { HostReport } from '../fleet/reports.ts';
 import { openRows } from './activities.ts';
 import { Board } from './board.ts';
 import { converge } from './converge.ts';
+import type { Counts } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import { heartbeatSignal } from './messages.ts';
 import { PlaceHolder } from './place-holder.ts';
 import { rowError } from './row-error.ts';
-import type { DeployShardInput, Shard, ShardSummary } from './shard.ts';
+import type { DeployShardInput, Shard } from './shard.ts';
 import { ShardLedger } from './shard-ledger.ts';
 
-export async function deployShard(input: DeployShardInput): Promise<ShardSummary> {
+export async function deployShard(input: DeployShardInput): Promise<Counts> {
   const { workflowId, parent } = workflowInfo();
   const inbox: HostReport[] = [];
   setHandler(heartbeatSignal, (report) => {
@@ -40,7 +41,6 @@ export async function deployShard(input: DeployShardInput): Promise<ShardSummary
     await CancellationScope.nonCancellable(() => endOpenRows(shard, failure));
   }
   await CancellationScope.nonCancellable(() => ledger.settle());
-  place.leave();
   await condition(allHandlersFinished);
   return board.counts;
 }

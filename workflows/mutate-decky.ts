@@ -10,18 +10,19 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { LOCAL_HOST, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, openRows, publishTransitions, recordTransitions } from './activities.ts';
 import { deployLocal } from './deploy-local.ts';
 import { deployShard } from './deploy-shard.ts';
+import { type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME, shardAttributes } from './search-attributes.ts';
+import { type HostPart, isOfHost, shardInput } from './shard.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
-type Counts = Pick<OperationSummary, 'succeeded' | 'failed'>;
 
 export async function mutateDecky(input: OperationInput): Promise<OperationSummary> {
   const gate = new Gate(input);
@@ -37,7 +38,7 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
   const [part] = acceptance.parts;
   if (part && input.searchAttributes) upsertSearchAttributes(attributesOf(part).getAll());
   const counts = part
-    ? await (part.hostUuid ? onHost(input, acceptance, part, part.hostUuid) : here(input, acceptance, part, lane))
+    ? await (isOfHost(part) ? onHost(input, acceptance, part) : here(input, acceptance, part, lane))
     : { succeeded: 0, failed: 0 };
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
@@ -51,19 +52,8 @@ const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
   hostUuid ? shardAttributes(hostUuid, names, OPERATION.mutate) : deckyAttributes(names, OPERATION.mutate);
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
-function onHost({ operationId }: OperationInput, accepted: Accepted, part: LocalPart, hostUuid: string) {
-  const { minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = accepted.rollout ?? ROLLOUT_DEFAULTS;
-  return deployShard({
-    operationId,
-    hostUuid,
-    hostName: part.hostName ?? hostUuid,
-    turn: part.turn === true,
-    place: null,
-    minHealthyTimeMs,
-    progressDeadlineMs,
-    hostLostAfterMs,
-  });
-}
+const onHost = ({ operationId }: OperationInput, { rollout }: Accepted, part: HostPart): Promise<Counts> =>
+  deployShard(shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null));
 
 async function here(
   { operationId }: OperationInput,
@@ -90,8 +80,6 @@ async function here(
 async function endCancelled(part: LocalPart): Promise<Counts> {
   const rows = await openRows({ workflowId: part.workflowId });
   const error = errorText('Cancelled', 'the mutation was cancelled before it began; the decky was left as it was.');
-  await recordTransitions({
-    transitions: rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.failed, error })),
-  });
+  await recordTransitions({ transitions: failedRows(rows, error) });
   return { succeeded: 0, failed: rows.length };
 }

@@ -1,6 +1,6 @@
 /**
  * A shard's side of the deployment's window: at most `max_parallel` hosts dispatch or converge at once. A shard that waits
- * for its turn or for a silent host gives its place back. While all goes well no signal is needed: it starts with a place.
+ * for its turn or for a silent host gives its place back; that one has ended, the parent sees by itself. While all goes well no signal is needed: it starts with a place.
  */
 import { condition, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
 import { placeGrantedSignal, placeSignal } from './messages.ts';
@@ -34,11 +34,6 @@ export class PlaceHolder {
     if (!this.bounded || !this.holds) return;
     this.holds = false;
     await this.tell(false);
-  }
-
-  /** The shard ends: the parent sees that by itself. */
-  leave(): void {
-    this.holds = false;
   }
 
   private async tell(wants: boolean): Promise<void> {

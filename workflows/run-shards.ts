@@ -1,20 +1,21 @@
 /** The part of a deployment that belongs to other hosts: a child workflow each, at most `max_parallel` at work at once. */
 import { CancellationScope, executeChild, isCancellation } from '@temporalio/workflow';
-import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import type { Acceptance } from '../activities/deployments.ts';
+import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import { errorText } from '../fleet/errors.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { openRows, settleShard } from './activities.ts';
 import type { deployShard } from './deploy-shard.ts';
+import { addCounts, type Counts, failedRows } from './ended-rows.ts';
 import type { OperationInput } from './messages.ts';
 import type { Places } from './places.ts';
 import { shardAttributes } from './search-attributes.ts';
 import { lostTransitions } from './settle-lost.ts';
-import type { ShardSummary } from './shard.ts';
+import { type HostPart, shardInput } from './shard.ts';
 import type { Waits } from './waits.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
-type Limits = NonNullable<Accepted['rollout']>;
 
 /** max_parallel: 25 % of the deployment's hosts, at least 8 (design, section 7). */
 const widthOf = (maxParallel: number | null, hosts: number): number => maxParallel ?? Math.max(8, Math.ceil(hosts / 4));
@@ -22,15 +23,15 @@ const widthOf = (maxParallel: number | null, hosts: number): number => maxParall
 export async function runShards(
   input: OperationInput,
   acceptance: Accepted,
-  parts: readonly LocalPart[],
+  parts: readonly HostPart[],
   places: Places,
   waits: Waits,
-): Promise<ShardSummary> {
+): Promise<Counts> {
   const rollout = acceptance.rollout ?? ROLLOUT_DEFAULTS;
   const width = widthOf(rollout.maxParallel, parts.length);
   const bounded = width < parts.length;
   if (bounded) places.open(width);
-  const workflowIds = new Map(parts.map((part) => [part.hostUuid ?? '', part.workflowId]));
+  const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
   let left = parts.length;
   const granting = bounded
     ? places.grant(
@@ -40,7 +41,7 @@ export async function runShards(
     : Promise.resolve();
   const summaries = await Promise.all(
     parts.map(async (part) => {
-      const hostUuid = part.hostUuid ?? '';
+      const { hostUuid } = part;
       // One that has to wait for its turn begins without a place, and asks for one then.
       const place = bounded ? part.turn === true : null;
       try {
@@ -60,52 +61,32 @@ export async function runShards(
     }),
   );
   await granting;
-  return {
-    succeeded: summaries.reduce((sum, one) => sum + one.succeeded, 0),
-    failed: summaries.reduce((sum, one) => sum + one.failed, 0),
-  };
+  return addCounts(summaries);
 }
 
 const runShard = (
   { operationId, searchAttributes }: OperationInput,
-  { minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs }: Limits,
-  part: LocalPart,
+  rollout: Rollout,
+  part: HostPart,
   place: boolean | null,
-): Promise<ShardSummary> => {
-  const hostUuid = part.hostUuid ?? '';
-  const hostName = part.hostName ?? hostUuid;
+): Promise<Counts> => {
+  const input = shardInput(operationId, part, rollout, place);
   return executeChild<typeof deployShard>('deployShard', {
     workflowId: part.workflowId,
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-    args: [
-      {
-        operationId,
-        hostUuid,
-        hostName,
-        turn: part.turn === true,
-        place,
-        minHealthyTimeMs,
-        progressDeadlineMs,
-        hostLostAfterMs,
-      },
-    ],
-    staticSummary: `${part.names.length} deckies on ${hostName}`,
-    ...(searchAttributes ? { typedSearchAttributes: shardAttributes(hostUuid, part.names, OPERATION.deploy) } : {}),
+    args: [input],
+    staticSummary: `${part.names.length} deckies on ${input.hostName}`,
+    ...(searchAttributes
+      ? { typedSearchAttributes: shardAttributes(part.hostUuid, part.names, OPERATION.deploy) }
+      : {}),
   });
 };
 
 /** A shard that was terminated or failed left rows open; one that never began because of a cancellation, too. */
-async function endRows(part: LocalPart, operationId: string, failure: unknown): Promise<ShardSummary> {
+async function endRows(part: HostPart, operationId: string, failure: unknown): Promise<Counts> {
   const rows = await openRows({ workflowId: part.workflowId });
   const cancelled = errorText('Cancelled', 'the deployment was cancelled before this host was begun.');
-  const transitions = isCancellation(failure)
-    ? rows.map(({ lifecycleId, deckyName }) => ({
-        lifecycleId,
-        deckyName,
-        status: 'failed' as const,
-        error: cancelled,
-      }))
-    : await lostTransitions(rows);
-  await settleShard({ transitions, release: { hostUuid: part.hostUuid ?? '', operationId } });
+  const transitions = isCancellation(failure) ? failedRows(rows, cancelled) : await lostTransitions(rows);
+  await settleShard({ transitions, release: { hostUuid: part.hostUuid, operationId } });
   return { succeeded: part.names.length - rows.length, failed: rows.length };
 }

@@ -28,8 +28,4 @@ export const deckyAttributes = (names: readonly string[], operation: string): Ty
   ]);
 
 export const shardAttributes = (hostUuid: string, names: readonly string[], operation: string): TypedSearchAttributes =>
-  new TypedSearchAttributes([
-    { key: HOST_UUID, value: hostUuid },
-    { key: DECKY_NAME, value: cutNames(names) },
-    { key: OPERATION, value: operation },
-  ]);
+  new TypedSearchAttributes([{ key: HOST_UUID, value: hostUuid }, ...deckyAttributes(names, operation).getAll()]);

@@ -26,9 +26,10 @@ export class ShardLedger {
 
   /** The rows as the database has them open; those that ended meanwhile are not named again. */
   expect(rows: readonly ShardRow[]): void {
-    if (!this.known) for (const row of rows) this.rows.set(row.deckyName, row);
-    if (!this.known) this.board.expect(rows.map((row) => row.deckyName));
+    if (this.known) return;
     this.known = true;
+    for (const row of rows) this.rows.set(row.deckyName, row);
+    this.board.expect(rows.map((row) => row.deckyName));
   }
 
   get open(): readonly ShardRow[] {

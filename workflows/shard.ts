@@ -1,4 +1,7 @@
 /** What a shard is given and what its parts share. */
+
+import type { LocalPart } from '../activities/deployments.ts';
+import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import type { HostReport } from '../fleet/reports.ts';
 import type { Board } from './board.ts';
 import type { PlaceHolder } from './place-holder.ts';
@@ -17,11 +20,6 @@ export interface DeployShardInput {
   readonly hostLostAfterMs: number;
 }
 
-export interface ShardSummary {
-  readonly succeeded: number;
-  readonly failed: number;
-}
-
 /** What the parts of a shard share. */
 export interface Shard {
   readonly input: DeployShardInput;
@@ -32,3 +30,26 @@ export interface Shard {
   /** Reports that came and were not looked at yet. */
   readonly inbox: HostReport[];
 }
+
+/** The part of an operation that belongs to a host. */
+export type HostPart = LocalPart & { readonly hostUuid: string };
+
+/** Whether it is a host's, and not the master's own. */
+export const isOfHost = (part: LocalPart): part is HostPart => Boolean(part.hostUuid);
+
+/** The input for the part of an operation that belongs to a host. */
+export const shardInput = (
+  operationId: string,
+  part: HostPart,
+  { minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs }: Rollout,
+  place: boolean | null,
+): DeployShardInput => ({
+  operationId,
+  hostUuid: part.hostUuid,
+  hostName: part.hostName ?? part.hostUuid,
+  turn: part.turn === true,
+  place,
+  minHealthyTimeMs,
+  progressDeadlineMs,
+  hostLostAfterMs,
+});

@@ -1,6 +1,6 @@
 /** Takes one decky down on its host: the agent answers when it is down. A host that never does fails the row as HostLost. */
 import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
-import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { DECKY_STATE, STATUS } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
@@ -8,10 +8,11 @@ import { onAgent, openRows } from './activities.ts';
 import type { Board } from './board.ts';
 import { REMOTE_TEARDOWN } from './profiles.ts';
 import { rowError } from './row-error.ts';
+import type { HostPart } from './shard.ts';
 import type { TransitionRecorder } from './transition-recorder.ts';
 
 export async function takeDownOnHost(
-  part: LocalPart & { readonly hostUuid: string },
+  part: HostPart,
   acceptance: Extract<Acceptance, { accepted: true }>,
   board: Board,
   recorder: TransitionRecorder,

@@ -9,14 +9,16 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { LOCAL_HOST, STATUS } from '../fleet/lifecycle.ts';
+import { LOCAL_HOST } from '../fleet/lifecycle.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, openRows, recordTransitions } from './activities.ts';
 import { Board } from './board.ts';
+import { failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import { doLocalWork } from './local-work.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { isOfHost } from './shard.ts';
 import { takeDownOnHost } from './take-down-on-host.ts';
 import { tidyEngine } from './tidy-engine.ts';
 import { TransitionRecorder } from './transition-recorder.ts';
@@ -41,7 +43,7 @@ export async function teardownDecky(input: OperationInput): Promise<OperationSum
       board.waitFor(`its turn on ${where}: an operation that was accepted before still works there`);
       await lane.enter(host);
     }
-    if (part?.hostUuid) await takeDownOnHost({ ...part, hostUuid: part.hostUuid }, acceptance, board, recorder);
+    if (part && isOfHost(part)) await takeDownOnHost(part, acceptance, board, recorder);
     else await takeDownRows(acceptance, board, recorder);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
@@ -79,8 +81,6 @@ async function takeDownRows(acceptance: Accepted, board: Board, recorder: Transi
 async function endCancelled(acceptance: Accepted, board: Board): Promise<void> {
   const rows = await openRows({ workflowId: acceptance.parts[0]?.workflowId ?? '' });
   const error = errorText('Cancelled', 'the teardown was cancelled before it began; the decky was left as it was.');
-  await recordTransitions({
-    transitions: rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.failed, error })),
-  });
+  await recordTransitions({ transitions: failedRows(rows, error) });
   for (const row of rows) board.ended(row.deckyName, false);
 }
