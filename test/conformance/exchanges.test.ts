@@ -1,7 +1,8 @@
 /** `npm run test:conformance`: every exchange that was recorded of DECNET 1.0, in order, against both listeners of a real master. */
 import { SignJWT } from 'jose';
 import { openAuthority } from '../../adapters/pki/authority.ts';
-import { freePort, type MasterProgram, startMaster } from '../support/master-program.ts';
+import { freePort } from '../support/free-port.ts';
+import { type MasterProgram, startMaster } from '../support/master-program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { allow, allowanceLines } from './allowances.ts';
 import { type Player, play } from './player.ts';

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { decnetEnvironment } from '../support/decnet/venv.ts';
-import { freePort, type MasterProgram, startMaster } from '../support/master-program.ts';
+import { freePort } from '../support/free-port.ts';
+import { type MasterProgram, startMaster } from '../support/master-program.ts';
 import { testDirectory } from '../support/stack.ts';
 import { createWorld, type World } from '../support/world.ts';
 

@@ -5,7 +5,8 @@ import { asking } from '../../adapters/tracing/spans.ts';
 import { startTracing } from '../../adapters/tracing/tracing.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts';
-import { freePort, startMaster } from '../support/master-program.ts';
+import { freePort } from '../support/free-port.ts';
+import { startMaster } from '../support/master-program.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';
 

@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freePort } from './free-port.ts';
 import { testServers } from './stack.ts';
 import type { World } from './world.ts';
 
@@ -21,15 +21,6 @@ export interface MasterProgram {
   askSwarm(method: string, path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
   output(): string;
   kill(signal: NodeJS.Signals): Promise<void>;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 export async function startMaster(world: World, variables: NodeJS.ProcessEnv = {}): Promise<MasterProgram> {
