@@ -1,7 +1,7 @@
 /** `npm run bench:swarm`: servers of its own, all contestants in one run, tables, JSON, plot. */
 import { writeFileSync } from 'node:fs';
+import { decnetEnvironment } from '../../test/support/decnet/venv.ts';
 import { type Burst, playBurst } from './burst.ts';
-import { findDecnet } from './decnet/install.ts';
 import { type BeatRate, playHeartbeats } from './heartbeats.ts';
 import { parseOptions, type SwarmOptions, USAGE } from './options.ts';
 import { plotOf } from './plot.ts';
@@ -19,9 +19,9 @@ const LEAST_HOSTS = 20;
 
 async function play(scene: Scene, options: SwarmOptions, say: (text: string) => void): Promise<Report> {
   const { parts, contestants } = options;
-  const found = contestants.includes('DECNET') ? await findDecnet(say) : { reason: null };
+  const found = contestants.includes('DECNET') ? await decnetEnvironment() : { missing: null };
   const python = 'python' in found ? found.python : null;
-  const without = 'reason' in found && found.reason ? `${found.reason}. It is left out.` : null;
+  const without = 'missing' in found && found.missing ? `${found.missing} It is left out.` : null;
   if (without) say(without);
   const runs: Run[] = parts.includes('sizes') ? await playSizes(scene, python, options, say) : [];
   const rates: BeatRate[] = parts.includes('heartbeats') ? await playHeartbeats(scene, python, options, say) : [];

@@ -24,7 +24,7 @@ const PACKAGES = [
 
 export type Environment = { readonly python: string } | { readonly missing: string };
 
-/** The environment's Python, or why there is none: then the test is skipped, saying so. */
+/** The environment's Python, or why there is none: then the test is skipped, and the bench leaves DECNET out, saying so. */
 export async function decnetEnvironment(): Promise<Environment> {
   const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'deckhand');
   const folder = join(cache, 'decnet-1.0.0');
@@ -46,7 +46,7 @@ export async function decnetEnvironment(): Promise<Environment> {
     const broken = `${folder}.broken`;
     await rm(broken, { recursive: true, force: true });
     await rename(folder, broken).catch(() => undefined);
-    return { missing: `DECNET 1.0.0 can’t be installed: ${String(error).split('\n')[0]}` };
+    return { missing: `DECNET 1.0.0 can’t be installed: ${String(error).split('\n')[0]}.` };
   }
   return (await works()) ? { python } : { missing: 'DECNET 1.0.0 was installed and can’t be imported.' };
 }
