@@ -4,10 +4,13 @@ import pc from 'picocolors';
 
 const WIDTH = 10;
 
+// A pipe gets plain text, on CI too: picocolors takes the variable CI for a terminal.
+const { bold } = pc.createColors(pc.isColorSupported && process.stdout.isTTY === true);
+
 export const sayFor =
   (part: string) =>
   (line: string): void => {
-    console.log(`${pc.bold(part.padEnd(WIDTH))} ${line}`);
+    console.log(`${bold(part.padEnd(WIDTH))} ${line}`);
   };
 
 /** Yes at once with --yes, or where there is no terminal to ask on. */

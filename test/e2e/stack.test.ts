@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { StackHome } from '../../stack/home.ts';
 import { PortBook } from '../../stack/ports.ts';
 import { findByEnvironment, identify } from '../../stack/process-table.ts';
@@ -63,6 +64,7 @@ describe('npm start', () => {
     assert.equal((await fetch(file.temporal_ui_url ?? '')).status, 200);
     assert.equal(await logIn(file), 200);
     assert.ok(stack.output.includes(file.admin.password), 'a generated password is shown once');
+    assert.equal(stripVTControlCharacters(stack.output), stack.output, 'a pipe gets no colours');
 
     assert.equal(await stop(stack), 0);
     assert.deepEqual(left(home), []);

@@ -11,6 +11,7 @@ import type { FleetOverview } from '../../cli/api-types.ts';
 import type { HostView } from '../../cli/hosts.ts';
 import { identify } from '../../stack/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
+import { until } from '../support/agent-host.ts';
 import { freePort } from '../support/free-port.ts';
 import { onEngine, processesOf } from '../support/leftovers.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
@@ -190,9 +191,11 @@ describe('npm start -- --agents', () => {
     const pid = running.pidOf('agent-2') ?? 0;
     const [, host] = await hosts(running);
     assert.equal(await remove(running, `/swarm/hosts/${host?.uuid}?self_destruct=true`), 204);
-    while (identify(pid)) await sleep(100);
-    while (!/agent-2 +ended by itself/.test(running.output)) await sleep(100);
+    await until(() => identify(pid) === null);
+    assert.equal(identify(pid), null);
+    await until(() => running.pidOf('agent-2') === null);
     assert.equal(running.pidOf('agent-2'), null);
+    assert.match(running.output, /agent-2 +ended by itself/);
     await stop();
     const again = await start('--fleet', 'none').up();
     assert.deepEqual(

@@ -30,7 +30,8 @@ export class StackProcess {
     this.#child = spawn(process.execPath, [join(root, 'stack/start.mjs'), ...args], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...own, ...env, DECKHAND_HOME: home },
+      // As on CI, so that what it prints to a pipe is seen plain there too.
+      env: { ...process.env, ...own, CI: '1', ...env, DECKHAND_HOME: home },
     });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk: Buffer) => {
