@@ -61,15 +61,17 @@ export async function createLocalEngine(options: LocalEngineOptions, logger: Log
   } as const;
   return {
     engine,
-    resolve: (deckies) =>
-      resolveImages(
-        composeDocument(deckies, {
-          networkName: networkNameOf(scope),
-          templatesRoot: options.templates ?? 'templates',
-          artifactsRoot: options.artifactsRoot,
-        }),
-        images,
-      ),
+    resolve: (deckies) => {
+      const pure = composeDocument(deckies, {
+        networkName: networkNameOf(scope),
+        templatesRoot: options.templates ?? 'templates',
+        artifactsRoot: options.artifactsRoot,
+      });
+      const resolved = resolveImages(pure, images);
+      const stopped = new Set(deckies.filter((decky) => decky.stopped).map(({ config }) => config.name));
+      const specs = resolved.deckies.map((spec) => (stopped.has(spec.decky) ? { ...spec, stopped: true } : spec));
+      return { document: resolved.document, deckies: specs };
+    },
     cutSecrets: (text, deckies) => cutSecrets(text, secretValues(deckies)),
   };
 }

@@ -29,4 +29,6 @@ export interface DeckySpec {
   /** Service keys in start order; the first is the base, which owns the address. */
   readonly keys: readonly [string, ...string[]];
   readonly services: Readonly<Record<string, ComposeService>>;
+  /** An operator stopped it: what there is of its containers must not run. */
+  readonly stopped?: boolean;
 }

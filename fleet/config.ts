@@ -33,6 +33,8 @@ export interface CustomService {
 export interface DesiredDecky {
   readonly config: DeckyConfig;
   readonly custom_services: readonly CustomService[];
+  /** An operator stopped it. */
+  readonly stopped?: boolean;
 }
 
 export const NETWORK_DRIVER = Object.freeze({ macvlan: 'macvlan', ipvlan: 'ipvlan', bridge: 'bridge' });

@@ -30,6 +30,8 @@ export const DECKY_STATE = Object.freeze({
   degraded: 'degraded',
   tearingDown: 'tearing_down',
   teardownFailed: 'teardown_failed',
+  /** Ours: an operator stopped it. */
+  stopped: 'stopped',
 });
 export type DeckyState = (typeof DECKY_STATE)[keyof typeof DECKY_STATE];
 

@@ -13,6 +13,8 @@ const REMOVAL_TRIES = 4;
 const REMOVAL_PAUSE_MS = 400;
 /** A stale container of ours may hold the name; it is replaced, but not for ever. */
 const CREATE_TRIES = 3;
+/** How long a program has to end by itself before it is killed. */
+const STOP_SECONDS = 5;
 
 export class Containers {
   readonly #docker: Docker;
@@ -49,6 +51,18 @@ export class Containers {
     await callEngine(this.#change(`start of container ${name}`, signal), (abortSignal) =>
       this.#docker.getContainer(id).start({ abortSignal }),
     );
+  }
+
+  /** One that is gone already, or does not run, is as good. */
+  async stop(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    try {
+      await callEngine(this.#change(`stop of container ${name}`, signal), (abortSignal) =>
+        this.#docker.getContainer(id).stop({ t: STOP_SECONDS, abortSignal }),
+      );
+    } catch (error) {
+      const status = error instanceof DeckhandError ? engineStatus(error.cause) : null;
+      if (status !== 304 && status !== 404) throw error;
+    }
   }
 
   /** Removes by force, anonymous volumes included; one that is gone already is as good. */

@@ -24,11 +24,13 @@ import { type ImageContexts, ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
 import { LABEL, withOwnLabels } from './labels.ts';
 import { NetworkKeeper } from './network.ts';
-import { describeDifferences, planDecky, serviceOf } from './plan.ts';
+import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
 const DEFAULT_PARALLEL = 8;
+/** How soon it is worth looking again at a container that should have stopped. */
+const STILL_MS = 500;
 
 export interface DockerEngineOptions {
   readonly dockerHost: string;
@@ -109,6 +111,7 @@ class DockerEngine implements ComposeEngine {
 
   async health(given: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health> {
     const spec = this.#own(given);
+    if (spec.stopped) return this.#stillness(spec, signal);
     if (minHealthyMs === 0 && (await this.#allRun(spec, signal))) return { status: 'healthy' };
     const inspections = await allSettled(
       spec.keys.map((key) => inspectContainer(this.#docker, this.#scope, serviceOf(spec, key).container_name, signal)),
@@ -191,8 +194,15 @@ class DockerEngine implements ComposeEngine {
       decky: spec.decky,
       asSpecified: differences.length === 0,
       differences,
+      drift: findDifferences(spec, mine, context),
       containers: mine.map(({ name, key, state, ip }) => ({ name, service: key, state, ip })),
     };
+  }
+
+  async #stillness({ decky }: DeckySpec, signal?: AbortSignal): Promise<Health> {
+    const live = (await this.#listing.ofDecky(decky, signal)).find(({ state }) => RUNS.includes(state));
+    if (!live) return { status: 'healthy' };
+    return { status: 'waiting', sentence: `container ${live.name} is ${live.state} still`, remainingMs: STILL_MS };
   }
 
   async #allRun(spec: DeckySpec, signal?: AbortSignal): Promise<boolean> {

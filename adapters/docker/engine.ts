@@ -4,6 +4,7 @@
  */
 import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
+import type { Difference } from '../../fleet/drift.ts';
 
 /** Whose containers: only what carries `deckhand.instance=<instance>` is changed or removed. */
 export interface EngineScope {
@@ -48,6 +49,8 @@ export interface DeckyObservation {
   readonly asSpecified: boolean;
   /** Why not, one phrase a difference; empty when as specified. */
   readonly differences: readonly string[];
+  /** The same by reason, without what only follows from another difference. */
+  readonly drift: readonly Difference[];
   readonly containers: readonly {
     readonly name: string;
     readonly service: string;
@@ -64,10 +67,11 @@ export interface ComposeEngine {
   observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
   /**
    * Brings one decky up: network, images, containers; touches only what differs; returns when its containers were started.
+   * One whose spec says `stopped` is stopped instead: its containers stay, and none of them runs.
    * Safe to repeat after a kill at any step. Throws DeckhandError, retryable or not (fleet/errors.ts).
    */
   up(spec: DeckySpec, network: FleetNetwork, options?: OperationOptions): Promise<UpResult>;
-  /** Whether the decky's containers run and stayed up for `minHealthyMs`; a container that restarts over and over is `failed`. */
+  /** Of a stopped decky `healthy` means that none of its containers runs. Else: whether the decky's containers run and stayed up for `minHealthyMs`; a container that restarts over and over is `failed`. */
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;

@@ -45,6 +45,11 @@ const EXECUTORS: { readonly [A in Action]: (step: StepOf<A>, run: Run) => Promis
     await tools.containers.remove(step.id, step.target, options.signal);
   },
 
+  async stopContainer(step, { tools, options }) {
+    options.onProgress?.(`stopping ${step.target}`);
+    await tools.containers.stop(step.id, step.target, options.signal);
+  },
+
   async ensureNetwork(_step, { tools, fleetNetwork, options }) {
     await tools.network.ensure(fleetNetwork, options);
   },
@@ -147,7 +152,7 @@ export async function executePlan(steps: readonly Step[], run: Run): Promise<voi
     steps.filter((step): step is StepOf<A> => step.action === action);
   const doAll = (some: readonly Step[]): Promise<unknown> => allSettled(some.map((step) => execute(step, run)));
   const clearThenNetwork = async (): Promise<void> => {
-    await doAll(of('removeContainer'));
+    await doAll([...of('removeContainer'), ...of('stopContainer')]);
     await doAll(of('ensureNetwork'));
   };
   await allSettled<unknown>([clearThenNetwork(), doAll(of('ensureImage'))]);

@@ -3,12 +3,14 @@
  * balena-supervisor's composition steps. execute.ts runs them; nothing here knows Docker's client.
  */
 import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { composeConfigHash } from './config-hash.ts';
 import type { CurrentContainer } from './current.ts';
 
 export type Step =
   | { readonly action: 'removeContainer'; readonly target: string; readonly reason: string; readonly id: string }
+  | { readonly action: 'stopContainer'; readonly target: string; readonly reason: string; readonly id: string }
   | { readonly action: 'ensureNetwork'; readonly target: string; readonly reason: string }
   | { readonly action: 'ensureImage'; readonly target: string; readonly reason: string; readonly key: string }
   | { readonly action: 'createContainer'; readonly target: string; readonly reason: string; readonly key: string }
@@ -34,7 +36,13 @@ export interface PlanContext {
 type Verdict =
   | { readonly kind: 'keep'; readonly container: CurrentContainer }
   | { readonly kind: 'start'; readonly container: CurrentContainer; readonly reason: string }
-  | { readonly kind: 'create'; readonly reason: string };
+  /** `drift` is empty where only its base's fate is the reason. */
+  | { readonly kind: 'create'; readonly reason: string; readonly drift: readonly Found[] };
+
+interface Found {
+  readonly reason: DriftReason;
+  readonly text: string;
+}
 
 /** The image's name: Compose's default where a service with `build` names none. */
 export const imageName = (key: string, service: ComposeService, project: string): string =>
@@ -46,26 +54,33 @@ export function serviceOf(spec: DeckySpec, key: string): ComposeService {
   return service;
 }
 
-/** Why a container can't stay, one phrase a difference; empty when it can. `baseId` is null where the base is made anew. */
+const addressOf = (service: ComposeService): string | null =>
+  Object.values(service.networks ?? {})[0]?.ipv4_address ?? null;
+
+/** Why a container can't stay, one phrase a difference; empty when it can. */
 function differences(
   spec: DeckySpec,
   key: string,
   container: CurrentContainer,
   baseId: string | null,
   context: PlanContext,
-): string[] {
+): Found[] {
   const service = serviceOf(spec, key);
   const isBase = key === spec.keys[0];
-  if (!isBase && baseId === null) return ['its base is made anew'];
-  const found: string[] = [];
+  const found: Found[] = [];
+  const add = (reason: DriftReason, text: string): number => found.push({ reason, text });
   const image = imageName(key, service, context.project);
-  if (container.name !== service.container_name) found.push(`its name is ${container.name}`);
+  if (container.name !== service.container_name) add(DRIFT.otherConfiguration, `its name is ${container.name}`);
+  const otherImage = container.image !== image;
   if (container.configHash !== composeConfigHash(service, isBase ? null : baseId))
-    found.push('its configuration changed');
-  else if (container.image !== image) found.push(`the image ${image} changed`);
+    add(otherImage ? DRIFT.otherImage : DRIFT.otherConfiguration, 'its configuration changed');
+  else if (otherImage) add(DRIFT.otherImage, `the image ${image} changed`);
   if (isBase && (context.networkId === null || container.networkId !== context.networkId))
-    found.push(`it is not on the network ${context.networkName}`);
-  if (['dead', 'removing', 'paused', 'restarting'].includes(container.state)) found.push(`it is ${container.state}`);
+    add(DRIFT.movedAddress, `it is not on the network ${context.networkName}`);
+  else if (isBase && container.ip !== null && container.ip !== addressOf(service))
+    add(DRIFT.movedAddress, `its address is ${container.ip}`);
+  if (['dead', 'removing', 'paused', 'restarting'].includes(container.state))
+    add(DRIFT.exited, `it is ${container.state}`);
   return found;
 }
 
@@ -77,13 +92,14 @@ function judge(
   context: PlanContext,
 ): Verdict {
   const container = found.find((candidate) => candidate.key === key);
-  if (!container) return { kind: 'create', reason: 'it is missing' };
-  const baseId = base && base.kind !== 'create' ? base.container.id : null;
-  const reasons = differences(spec, key, container, baseId, context);
-  if (reasons.length > 0) return { kind: 'create', reason: reasons.join(', ') };
+  if (!container)
+    return { kind: 'create', reason: 'it is missing', drift: [{ reason: DRIFT.missing, text: 'it is missing' }] };
+  if (base?.kind === 'create') return { kind: 'create', reason: 'its base is made anew', drift: [] };
+  const drift = differences(spec, key, container, base?.container.id ?? null, context);
+  if (drift.length > 0) return { kind: 'create', reason: drift.map(({ text }) => text).join(', '), drift };
   if (container.state !== 'running') return { kind: 'start', container, reason: `it is ${container.state}` };
   // A base that is started again has a new network namespace; one that joined the old has no network any more.
-  if (base?.kind === 'start') return { kind: 'create', reason: 'its base did not run' };
+  if (base?.kind === 'start') return { kind: 'create', reason: 'its base did not run', drift: [] };
   return { kind: 'keep', container };
 }
 
@@ -110,8 +126,22 @@ function removals(current: readonly CurrentContainer[], verdicts: ReadonlyMap<st
   return steps;
 }
 
+/** A stopped decky keeps what containers it has, none of which may run: what it lacks, or has otherwise, is for its start. */
+function planStopped(spec: DeckySpec, current: readonly CurrentContainer[]): Step[] {
+  return current.flatMap(({ id, key, name, state }): Step[] => {
+    if (!spec.keys.includes(key))
+      return [{ action: 'removeContainer', target: name, reason: 'nobody wants it any more', id }];
+    if (!RUNS.includes(state)) return [];
+    return [{ action: 'stopContainer', target: name, reason: `it is ${state}, and should be stopped`, id }];
+  });
+}
+
+/** The states in which a container's program lives, or will again by itself. */
+export const RUNS: readonly string[] = ['running', 'paused', 'restarting'];
+
 /** Steps that bring one decky from what runs to what should; none when all is as it should be. Base before services. */
 export function planDecky(spec: DeckySpec, current: readonly CurrentContainer[], context: PlanContext): Step[] {
+  if (spec.stopped) return planStopped(spec, current);
   const verdicts = judgeAll(spec, current, context);
   const steps = removals(current, verdicts);
   /** Image → the service that it is for first. */
@@ -147,4 +177,32 @@ export function describeDifferences(
     if (step.action === 'startContainer' && step.id === null) return [];
     return [`${step.target}: ${step.reason}`];
   });
+}
+
+/** How what runs differs from the spec, by reason: the plan's own judgement. What follows from the base's fate is its base's. */
+export function findDifferences(
+  spec: DeckySpec,
+  current: readonly CurrentContainer[],
+  context: PlanContext,
+): Difference[] {
+  if (spec.stopped)
+    return planStopped(spec, current).map(({ action, target, reason }) => ({
+      reason: action === 'stopContainer' ? DRIFT.otherConfiguration : DRIFT.orphan,
+      container: target,
+      detail: reason,
+    }));
+  const verdicts = judgeAll(spec, current, context);
+  const found = [...verdicts].flatMap(([key, verdict]): Difference[] => {
+    const container = serviceOf(spec, key).container_name;
+    if (verdict.kind === 'keep') return [];
+    if (verdict.kind === 'start') return [{ reason: DRIFT.exited, container, detail: verdict.reason }];
+    return verdict.drift.map(({ reason, text }) => ({ reason, container, detail: text }));
+  });
+  const orphans = current.filter(({ key }) => !verdicts.has(key));
+  const unwanted = orphans.map(({ name }) => ({
+    reason: DRIFT.orphan,
+    container: name,
+    detail: 'nobody wants it any more',
+  }));
+  return [...found, ...unwanted];
 }

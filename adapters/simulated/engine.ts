@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ComposeDocument, ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
+import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { composeFilePath, composeFileText, writeComposeFile } from '../docker/compose-file.ts';
 import type {
@@ -31,7 +32,19 @@ export const createSimulatedEngine = (options: SimulatedEngineOptions): ComposeE
 const addressOf = (service: ComposeService): string | null =>
   Object.values(service.networks ?? {})[0]?.ipv4_address ?? null;
 
-const hashOf = (spec: DeckySpec): string => createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+const hashOf = ({ stopped: _, ...spec }: DeckySpec): string =>
+  createHash('sha256').update(JSON.stringify(spec)).digest('hex');
+
+/** As the real engine judges: a stopped decky has nothing that runs, and what else differs is for its start. */
+function differencesOf(spec: DeckySpec, found: SimulatedDecky | undefined): Difference[] {
+  const container = serviceOf(spec, spec.keys[0]).container_name;
+  const one = (reason: DriftReason, detail: string): Difference[] => [{ reason, container, detail }];
+  if (spec.stopped)
+    return found && !found.stopped ? one(DRIFT.otherConfiguration, 'it is running, and should be stopped') : [];
+  if (!found) return one(DRIFT.missing, 'it is missing');
+  if (found.hash !== hashOf(spec)) return one(DRIFT.otherConfiguration, 'its configuration changed');
+  return found.stopped ? one(DRIFT.exited, 'it is exited') : [];
+}
 
 class SimulatedEngine implements ComposeEngine {
   readonly simulated = true;
@@ -53,9 +66,11 @@ class SimulatedEngine implements ComposeEngine {
     const { deckies } = await this.#store.read();
     return specs.map((spec) => {
       const found = deckies[spec.decky];
-      const differences = !found ? ['it is missing'] : found.hash === hashOf(spec) ? [] : ['its configuration changed'];
-      const containers = (found?.containers ?? []).map((container) => ({ ...container, state: 'running' }));
-      return { decky: spec.decky, asSpecified: differences.length === 0, differences, containers };
+      const drift = differencesOf(spec, found);
+      const state = found?.stopped ? 'exited' : 'running';
+      const containers = (found?.containers ?? []).map((container) => ({ ...container, state }));
+      const differences = drift.map(({ detail }) => detail);
+      return { decky: spec.decky, asSpecified: drift.length === 0, differences, drift, containers };
     });
   }
 
@@ -64,13 +79,14 @@ class SimulatedEngine implements ComposeEngine {
     const state = await this.#store.read();
     const found = state.deckies[spec.decky];
     const hash = hashOf(spec);
-    if (found?.hash === hash) return { unchanged: true, steps: [] };
+    if (spec.stopped) return this.#stop(spec, found);
+    if (found?.hash === hash && !found.stopped) return { unchanged: true, steps: [] };
     const containers = spec.keys.map((key) => {
       const service = serviceOf(spec, key);
       return { name: service.container_name, service: key, ip: addressOf(service) };
     });
     refuseTakenAddress(state, spec.decky, containers);
-    const reason = found ? 'its configuration changed' : 'it is missing';
+    const reason = differencesOf(spec, found)[0]?.detail ?? '';
     const steps = containers.map(({ name }): PlannedStep => ({ action: 'createContainer', target: name, reason }));
     for (const { name } of containers) options.onProgress?.(`simulating ${name}`);
     state.deckies[spec.decky] = { hash, startedAt: Date.now(), containers };
@@ -79,9 +95,22 @@ class SimulatedEngine implements ComposeEngine {
     return { unchanged: false, steps };
   }
 
+  async #stop(spec: DeckySpec, found: SimulatedDecky | undefined): Promise<UpResult> {
+    if (!found || found.stopped) return { unchanged: true, steps: [] };
+    found.stopped = true;
+    await this.#store.save();
+    const reason = 'it is running, and should be stopped';
+    return { unchanged: false, steps: [{ action: 'stopContainer', target: spec.decky, reason }] };
+  }
+
   async health(spec: DeckySpec, minHealthyMs: number): Promise<Health> {
     const found = (await this.#store.read()).deckies[spec.decky];
+    if (spec.stopped) {
+      if (!found || found.stopped) return { status: 'healthy' };
+      return { status: 'waiting', sentence: `decky ${spec.decky} runs still (simulated)`, remainingMs: 500 };
+    }
     if (!found) return { status: 'failed', sentence: `decky ${spec.decky} is not there (simulated)` };
+    if (found.stopped) return { status: 'failed', sentence: `decky ${spec.decky} is stopped (simulated)` };
     const remainingMs = found.startedAt + minHealthyMs - Date.now();
     if (remainingMs <= 0) return { status: 'healthy' };
     return { status: 'waiting', sentence: `decky ${spec.decky} is younger than ${minHealthyMs / 1000} s`, remainingMs };

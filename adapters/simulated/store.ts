@@ -11,6 +11,8 @@ const decky = z.object({
   /** Epoch milliseconds. */
   startedAt: z.number(),
   containers: z.array(container),
+  /** An operator stopped it. */
+  stopped: z.boolean().optional(),
 });
 const state = z.object({ instance: z.string(), deckies: z.record(z.string(), decky), network: z.boolean() });
 

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { composeConfigHash } from '../../adapters/docker/config-hash.ts';
 import type { CurrentContainer } from '../../adapters/docker/current.ts';
-import { describeDifferences, type PlanContext, planDecky, type Step, serviceOf } from '../../adapters/docker/plan.ts';
+import {
+  describeDifferences,
+  findDifferences,
+  type PlanContext,
+  planDecky,
+  type Step,
+  serviceOf,
+} from '../../adapters/docker/plan.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
 
 const CONTEXT: PlanContext = { networkName: 'decnet_lan', networkId: 'net1', project: 'decnet' };
@@ -176,5 +183,56 @@ describe('the differences of a decky, in words', () => {
       'web1-http: it is missing',
       'web1-ssh: it is exited',
     ]);
+  });
+});
+
+describe('the differences of a decky, by reason', () => {
+  const reasons = (wanted: DeckySpec, current: readonly CurrentContainer[]): string[] =>
+    findDifferences(wanted, current, CONTEXT).map(({ reason, container }) => `${container} ${reason}`);
+
+  it('name what is missing, and not what only follows from it', () => {
+    assert.deepEqual(reasons(spec(), []), ['web1 missing', 'web1-http missing', 'web1-ssh missing']);
+    const withoutBase = all(spec()).filter(({ key }) => key !== 'web1');
+    assert.deepEqual(reasons(spec(), withoutBase), ['web1 missing']);
+  });
+
+  it('tell an exited container, another image, another configuration, a moved address and an orphan apart', () => {
+    const seen = (change: Record<string, Partial<CurrentContainer>>, wanted = spec()) =>
+      reasons(wanted, all(spec(), change));
+    assert.deepEqual(seen({ 'web1-http': { state: 'exited' } }), ['web1-http exited']);
+    assert.deepEqual(seen({ 'web1-http': { state: 'restarting' } }), ['web1-http exited']);
+    assert.deepEqual(seen({ 'web1-http': { image: 'sha256:0815' } }), ['web1-http other_image']);
+    assert.deepEqual(seen({}, spec({}, { image: 'deckhand/http:2' })), ['web1-http other_image']);
+    assert.deepEqual(seen({}, spec({}, { environment: { A: 'b' } })), ['web1-http other_configuration']);
+    assert.deepEqual(seen({ web1: { ip: '10.0.0.6' } }), ['web1 moved_address']);
+    assert.deepEqual(seen({ web1: { networkId: 'net2' } }), ['web1 moved_address']);
+    assert.deepEqual(seen({ 'web1-ssh': { key: 'web1-ftp' } }), ['web1-ssh missing', 'web1-ssh orphan']);
+  });
+
+  it('are none exactly when the plan has nothing to do', () => {
+    for (const state of ['running', 'exited', 'created', 'dead', 'paused'])
+      for (const ip of ['10.0.0.5', '10.0.0.6', null])
+        for (const stopped of [false, true]) {
+          const wanted = { ...spec(), stopped };
+          const current = all(spec(), { web1: { ip }, 'web1-ssh': { state } });
+          const steps = planDecky(wanted, current, CONTEXT);
+          assert.equal(reasons(wanted, current).length === 0, steps.length === 0, `${state} ${ip} ${stopped}`);
+        }
+  });
+});
+
+describe('the plan for a stopped decky', () => {
+  const stopped = (): DeckySpec => ({ ...spec(), stopped: true });
+
+  it('stops what runs, and makes nothing that is missing or otherwise', () => {
+    const current = all(spec(), { 'web1-ssh': { state: 'exited', configHash: 'other' } });
+    assert.deepEqual(brief(planDecky(stopped(), current, CONTEXT)), ['stopContainer web1', 'stopContainer web1-http']);
+    assert.deepEqual(planDecky(stopped(), [], CONTEXT), []);
+  });
+
+  it('is undone by its start: the base starts again, and what hung on it is made anew', () => {
+    const current = all(spec(), Object.fromEntries(spec().keys.map((key) => [key, { state: 'exited' }])));
+    assert.deepEqual(planDecky(stopped(), current, CONTEXT), []);
+    assert.ok(brief(planDecky(spec(), current, CONTEXT)).includes('startContainer web1'));
   });
 });

@@ -1,0 +1,127 @@
+/** Drift: how what was seen of an engine differs from what should be there (docs/convergence.md). What was not seen is unknown, never gone. */
+import type { DeckyConfig } from './config.ts';
+
+export const DRIFT = Object.freeze({
+  missing: 'missing',
+  exited: 'exited',
+  otherImage: 'other_image',
+  otherConfiguration: 'other_configuration',
+  orphan: 'orphan',
+  movedAddress: 'moved_address',
+});
+export type DriftReason = (typeof DRIFT)[keyof typeof DRIFT];
+
+/** One way in which a container differs from what it should be. */
+export interface Difference {
+  readonly reason: DriftReason;
+  readonly container: string;
+  /** A clause: "it is exited". */
+  readonly detail: string;
+}
+
+/** A member of an engine's fleet. */
+export interface WantedDecky {
+  readonly name: string;
+  /** An operator stopped it: none of its containers should run. */
+  readonly stopped: boolean;
+  /** False while nothing can be said of it: a row is open, it never came up, or it is on its way out. */
+  readonly settled: boolean;
+  readonly config: DeckyConfig;
+}
+
+export interface SeenDecky {
+  readonly differences: readonly Difference[];
+  /** As its host has it; null where the engine was compared with our own books. */
+  readonly config: DeckyConfig | null;
+  /** The host is at work on it: what is seen passes. */
+  readonly busy: boolean;
+}
+
+/** What was seen of an engine, at one moment. */
+export type EngineSight =
+  | { readonly answered: false; readonly why: string }
+  | {
+      readonly answered: true;
+      readonly deckies: ReadonlyMap<string, SeenDecky>;
+      /** Deckies that have containers under our label, and that whoever looked has no use for. */
+      readonly orphans: readonly string[];
+      /** False: what is not named may be there all the same. */
+      readonly complete: boolean;
+    };
+
+export interface Drift {
+  readonly decky: string;
+  readonly reason: DriftReason;
+  readonly detail: string;
+}
+
+/** `unknown`: nothing was seen, so that nothing is concluded. */
+export type Comparison =
+  | { readonly known: false; readonly why: string }
+  | { readonly known: true; readonly drift: readonly Drift[] };
+
+const LONGEST_DETAIL = 500;
+
+/** Compares a whole engine; at most one entry for a decky and a reason. */
+export function compare(wanted: readonly WantedDecky[], sight: EngineSight): Comparison {
+  if (!sight.answered) return { known: false, why: sight.why };
+  const names = new Set(wanted.map(({ name }) => name));
+  const orphans = [...new Set(sight.orphans)].filter((name) => !names.has(name));
+  return {
+    known: true,
+    drift: [
+      ...wanted.flatMap((decky) => (decky.settled ? driftOf(decky, sight) : [])),
+      ...orphans.map((decky): Drift => ({ decky, reason: DRIFT.orphan, detail: 'nobody wants its containers' })),
+    ],
+  };
+}
+
+function driftOf(decky: WantedDecky, sight: Extract<EngineSight, { answered: true }>): Drift[] {
+  const seen = sight.deckies.get(decky.name);
+  if (!seen) {
+    if (decky.stopped || !sight.complete) return [];
+    return [{ decky: decky.name, reason: DRIFT.missing, detail: 'it is not there at all' }];
+  }
+  if (seen.busy) return [];
+  const byReason = new Map<DriftReason, string[]>();
+  const add = (reason: DriftReason, text: string): void => {
+    byReason.set(reason, [...(byReason.get(reason) ?? []), text]);
+  };
+  for (const { reason, container, detail } of seen.differences) add(reason, `${container}: ${detail}`);
+  if (seen.config && !sameVersion(decky.config, seen.config))
+    add(DRIFT.otherConfiguration, 'its host has another version of it');
+  return [...byReason].map(([reason, texts]) => ({
+    decky: decky.name,
+    reason,
+    detail: texts.join('; ').slice(0, LONGEST_DETAIL),
+  }));
+}
+
+/** A host gives addresses of its own net, and dates of its own; all else it has from us. */
+function sameVersion(one: DeckyConfig, other: DeckyConfig): boolean {
+  const version = (config: DeckyConfig) =>
+    canonical([
+      config.services,
+      config.service_config,
+      config.hostname,
+      config.base_image,
+      config.build_base,
+      config.nmap_os,
+    ]);
+  return version(one) === version(other);
+}
+
+/** JSON with sorted keys: PostgreSQL and agents keep them in orders of their own. */
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'object' && item !== null && !Array.isArray(item)
+      ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : item,
+  );
+
+/** The longest pause between two tries of one decky. */
+const LONGEST_PAUSE_MS = 6 * 60 * 60 * 1_000;
+
+/** How long after its last try a decky is left alone that `tries` tries in a row did not mend: doubling, six hours at most. */
+export const mendPauseMs = (intervalMs: number, tries: number): number =>
+  tries === 0 ? 0 : Math.max(intervalMs, Math.min(intervalMs * 2 ** Math.min(tries - 1, 30), LONGEST_PAUSE_MS));

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import type { DeckyConfig } from '../../fleet/config.ts';
+import { type Comparison, compare, type EngineSight, mendPauseMs, type WantedDecky } from '../../fleet/drift.ts';
+
+const CONFIG = { services: ['http', 'ssh'], service_config: { http: { a: 1, b: 2 } }, ip: '10.0.0.5' };
+const config = (change: object = {}): DeckyConfig => ({ ...CONFIG, ...change }) as unknown as DeckyConfig;
+const wanted = (name: string, change: Partial<WantedDecky> = {}): WantedDecky => ({
+  name,
+  stopped: false,
+  settled: true,
+  config: config(),
+  ...change,
+});
+type Answered = Extract<EngineSight, { answered: true }>;
+type Seen = Answered['deckies'] extends ReadonlyMap<string, infer T> ? T : never;
+const seen = (change: Partial<Seen> = {}): Seen => ({ differences: [], config: null, busy: false, ...change });
+const sight = (deckies: Record<string, Seen>, change: Partial<Answered> = {}): Answered => ({
+  answered: true,
+  deckies: new Map(Object.entries(deckies)),
+  orphans: [],
+  complete: true,
+  ...change,
+});
+const brief = (comparison: Comparison): string[] =>
+  comparison.known ? comparison.drift.map(({ decky, reason }) => `${decky} ${reason}`) : ['unknown'];
+
+describe('drift', () => {
+  it('is none where all is as it should be', () => {
+    assert.deepEqual(brief(compare([wanted('a'), wanted('b')], sight({ a: seen(), b: seen() }))), []);
+  });
+
+  it('names the reason of every difference, and the containers, once a decky and reason', () => {
+    const differences = [
+      { reason: 'missing', container: 'a-http', detail: 'it is missing' },
+      { reason: 'missing', container: 'a-ssh', detail: 'it is missing' },
+      { reason: 'moved_address', container: 'a', detail: 'its address is 10.0.0.9' },
+    ] as const;
+    const found = compare([wanted('a')], sight({ a: seen({ differences }) }));
+    assert.deepEqual(found, {
+      known: true,
+      drift: [
+        { decky: 'a', reason: 'missing', detail: 'a-http: it is missing; a-ssh: it is missing' },
+        { decky: 'a', reason: 'moved_address', detail: 'a: its address is 10.0.0.9' },
+      ],
+    });
+  });
+
+  it('is unknown, and never gone, where nobody answered', () => {
+    assert.deepEqual(compare([wanted('a')], { answered: false, why: 'the engine is away' }), {
+      known: false,
+      why: 'the engine is away',
+    });
+  });
+
+  it('is `missing` where a decky is not named, unless it may be there all the same', () => {
+    assert.deepEqual(brief(compare([wanted('a')], sight({}))), ['a missing']);
+    assert.deepEqual(brief(compare([wanted('a')], sight({}, { complete: false }))), []);
+  });
+
+  it('is `orphan` for what nobody wants, and not for what somebody does', () => {
+    const found = compare([wanted('a', { settled: false })], sight({}, { orphans: ['a', 'b', 'b'] }));
+    assert.deepEqual(brief(found), ['b orphan']);
+  });
+
+  it('says nothing of a decky that something is under way for, here or there', () => {
+    const differences = [{ reason: 'exited', container: 'a', detail: 'it is exited' }] as const;
+    assert.deepEqual(brief(compare([wanted('a', { settled: false })], sight({ a: seen({ differences }) }))), []);
+    assert.deepEqual(brief(compare([wanted('a')], sight({ a: seen({ differences, busy: true }) }))), []);
+  });
+
+  it('takes a stopped decky that is not there for as good as stopped', () => {
+    assert.deepEqual(brief(compare([wanted('a', { stopped: true })], sight({}))), []);
+  });
+
+  it('is `other_configuration` where its host has another version, whatever its address and the order of keys', () => {
+    const there = (change: object) => brief(compare([wanted('a')], sight({ a: seen({ config: config(change) }) })));
+    assert.deepEqual(there({ ip: '192.0.2.1', service_config: { http: { b: 2, a: 1 } } }), []);
+    assert.deepEqual(there({ services: ['http'] }), ['a other_configuration']);
+    assert.deepEqual(there({ service_config: { http: { a: 2, b: 2 } } }), ['a other_configuration']);
+  });
+
+  it('never names a decky that is not wanted under another reason than `orphan`, nor a wanted one as `orphan`', () => {
+    const names = ['a', 'b', 'c'];
+    // Every subset of wanted, seen and orphaned names.
+    for (let bits = 0; bits < 512; bits += 1) {
+      const some = (at: number) => names.filter((_, index) => bits & (1 << (at * 3 + index)));
+      const deckies = Object.fromEntries(some(1).map((name) => [name, seen()]));
+      const found = compare(
+        some(0).map((name) => wanted(name)),
+        sight(deckies, { orphans: some(2) }),
+      );
+      assert.ok(found.known);
+      for (const { decky, reason } of found.drift) assert.equal(some(0).includes(decky), reason !== 'orphan');
+      assert.equal(new Set(brief(found)).size, found.drift.length);
+    }
+  });
+});
+
+describe('the pause between two tries to mend a decky', () => {
+  it('doubles, from the interval to six hours, and is never shorter than the interval', () => {
+    const minutes = (interval: number, tries: number): number => mendPauseMs(interval * 60_000, tries) / 60_000;
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 9, 10, 500].map((tries) => minutes(1, tries)),
+      [0, 1, 2, 4, 8, 256, 360, 360],
+    );
+    assert.equal(minutes(1_440, 3), 1_440);
+  });
+});
