@@ -110,11 +110,19 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
 
   /** Runs engine work on one decky, tells its steps, and keeps its secrets out of what is thrown. */
   async function onDecky<T>(
-    { deckyName, lifecycleId }: DeckyInput,
+    input: DeckyInput,
     work: (found: HostMember, step: (text: string) => void, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const found = await member(deckyName);
+    const found = await member(input.deckyName);
     const versions = [found.desired, ...(found.established ? [found.established] : [])];
+    return onContainers(input, versions, (step, signal) => work(found, step, signal));
+  }
+
+  async function onContainers<T>(
+    { lifecycleId }: DeckyInput,
+    versions: readonly DesiredDecky[],
+    work: (step: (text: string) => void, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const { attempt } = activityInfo();
     try {
       return await alive((beat, signal) => {
@@ -123,7 +131,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
           beat(clean);
           notes.note(lifecycleId, clean, attempt);
         };
-        return work(found, step, signal);
+        return work(step, signal);
       });
     } catch (error) {
       throw toFailure(error, (text) => deps.cutSecrets(text, versions));
@@ -212,10 +220,14 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         const deadline = Context.current().info.scheduledTimestampMs + input.healthyDeadlineMs;
         await watchHealth(specOf(desired), { minHealthyMs: input.minHealthyTimeMs, deadline, onProgress, signal });
       }),
-    composeDown: (input) =>
-      onDecky(input, async (_found, onProgress, signal) => {
+    composeDown: async (input) => {
+      // One that is not in the fleet is an orphan, which goes all the same.
+      const found = await store.hostMember(LOCAL_HOST, input.deckyName);
+      const versions = [found?.desired, found?.established].flatMap((version) => version ?? []);
+      await onContainers(input, versions, async (onProgress, signal) => {
         await engine.down(input.deckyName, { signal, onProgress });
-      }),
+      });
+    },
     composeDiscard: (input) =>
       onDecky(input, async ({ established }, onProgress, signal) => {
         if (!established) {
@@ -223,7 +235,8 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
           return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
         }
         await engine.up(specOf(established), await network(), { signal, onProgress });
-        return { sentence: 'the last good version is back', seen: DECKY_STATE.running };
+        const seen = established.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
+        return { sentence: 'the last good version is back', seen };
       }),
     sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
     leaveNetwork: () => alive(leaveNetwork),
@@ -260,14 +273,17 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
       deckyNames.includes(desired.config.name),
     );
     const seen = await engine.observe(resolve(members.map((one) => one.desired)).deckies, signal);
-    return seen.map((one) => ({ deckyName: one.decky, ...describeSight(one) }));
+    const stopped = new Set(members.filter((one) => one.desired.stopped).map((one) => one.desired.config.name));
+    return seen.map((one) => ({ deckyName: one.decky, ...describeSight(one, stopped.has(one.decky)) }));
   }
 }
 
-function describeSight({ asSpecified, containers, differences }: DeckyObservation): {
-  sentence: string;
-  seen: DeckyState;
-} {
+function describeSight(
+  { asSpecified, containers, differences }: DeckyObservation,
+  stopped: boolean,
+): { sentence: string; seen: DeckyState } {
+  if (asSpecified && stopped)
+    return { sentence: 'the engine says that none of its containers runs', seen: DECKY_STATE.stopped };
   if (asSpecified)
     return {
       sentence: 'the engine says that its containers run as specified; they were left running',

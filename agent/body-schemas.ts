@@ -77,6 +77,7 @@ export const deployBody = z.object({
       ...timing,
       deploy: z.array(z.string()),
       remove: z.array(z.string()),
+      stopped: z.array(z.string()).default([]),
       custom_services: customServices.default({}),
     })
     .optional(),

@@ -40,7 +40,8 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
     const versions = { desired, established: desired };
     if (!work.reported)
       return await job.bench.store.record((state) => void Object.assign(recordOf(state, name), versions));
-    const outcome = { operation, status: STATUS.succeeded, error: null, seen: DECKY_STATE.running };
+    const seen = desired.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
+    const outcome = { operation, status: STATUS.succeeded, error: null, seen };
     await note(job, name, outcome, versions);
   } catch (error) {
     job.signal.throwIfAborted();
@@ -127,7 +128,10 @@ async function discard(
     await patiently((onProgress, within) => engine.up(spec, network, { signal: within, onProgress }), patience);
     const runs = (await engine.health(spec, 0, signal)).status === 'healthy';
     return runs
-      ? { sentence: 'the last good version is back', seen: DECKY_STATE.running }
+      ? {
+          sentence: 'the last good version is back',
+          seen: established.stopped ? DECKY_STATE.stopped : DECKY_STATE.running,
+        }
       : { sentence: 'the last good version was started, and does not run', seen: DECKY_STATE.degraded };
   } catch {
     signal.throwIfAborted();

@@ -86,7 +86,11 @@ async function layOut({
       const custom_services = Object.hasOwn(order.custom_services, config.name)
         ? order.custom_services[config.name]
         : undefined;
-      recordOf(state, config.name).desired = { config: { ...config, ip }, custom_services: custom_services ?? [] };
+      recordOf(state, config.name).desired = {
+        config: { ...config, ip },
+        custom_services: custom_services ?? [],
+        ...(order.stopped?.includes(config.name) ? { stopped: true } : {}),
+      };
     }
   });
   return { network: own.network, exhausted };

@@ -25,6 +25,8 @@ export interface DeployOrderRecord extends OrderBase {
   readonly config: DecnetConfig;
   readonly deploy: readonly string[];
   readonly remove: readonly string[];
+  /** Absent in a state of before 0.2: none. */
+  readonly stopped?: readonly string[];
   readonly custom_services: Readonly<Record<string, readonly CustomService[]>>;
   readonly timing: Timing;
 }

@@ -24,6 +24,12 @@ interface Sight {
 /** By name; null where the engine does not answer. */
 type Sights = ReadonlyMap<string, Sight> | null;
 
+interface Look {
+  readonly sights: Sights;
+  /** Deckies that have containers; null where the engine does not answer. */
+  readonly there: readonly string[] | null;
+}
+
 export interface StatusSource {
   readonly bench: Workbench;
   readonly working: () => OrderRecord | null;
@@ -32,8 +38,8 @@ export interface StatusSource {
 export async function agentStatus({ bench, working }: StatusSource): Promise<AgentStatus> {
   const { state } = bench.store;
   const present = Object.entries(state.deckies).flatMap(([name, { desired }]) => (desired ? [{ name, desired }] : []));
-  const sights = await look(bench, present);
-  const deckhand = report(bench, working(), sights);
+  const { sights, there } = await look(bench, present);
+  const deckhand = { ...report(bench, working(), sights), ...orphansOf(state, there) };
   if (present.length === 0) return { deployed: false, deckies: [], deckhand };
   return {
     deployed: true,
@@ -47,20 +53,31 @@ export async function agentStatus({ bench, working }: StatusSource): Promise<Age
   };
 }
 
-async function look(bench: Workbench, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Sights> {
+async function look(bench: Workbench, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Look> {
   const specs = present.flatMap(({ desired }) => describable(bench, desired));
   try {
-    const seen = await bench.local.engine.observe(specs, AbortSignal.timeout(LOOK_LIMIT_MS));
-    return new Map(
+    const limit = AbortSignal.timeout(LOOK_LIMIT_MS);
+    // Both from one listing.
+    const { engine } = bench.local;
+    const [seen, there] = await Promise.all([engine.observe(specs, limit), engine.deckies(limit)]);
+    const sights = new Map(
       seen.flatMap((observation, at) => {
         const spec = specs[at];
         return spec ? [[observation.decky, { observation, spec }] as const] : [];
       }),
     );
+    return { sights, there };
   } catch (error) {
     bench.logger.warn({ err: error }, 'the engine does not say what runs');
-    return null;
+    return { sights: null, there: null };
   }
+}
+
+/** While an order is open, what is there passes. */
+function orphansOf(state: AgentState, there: Look['there']): Pick<AgentReport, 'orphans'> {
+  if (there === null || state.orders.length > 0) return {};
+  const known = (name: string): boolean => Boolean(knownRecord(state, name)?.desired);
+  return { orphans: there.filter((name) => !known(name)) };
 }
 
 function describable(bench: Workbench, decky: DesiredDecky): DeckySpec[] {
@@ -112,8 +129,12 @@ function describe(name: string, record: DeckyRecord, sights: Sights): AgentDecky
     error: last?.error ?? null,
     step: null,
     ...seenOf(name, record, sights),
+    ...driftOf(sights?.get(name)),
   };
 }
+
+const driftOf = (sight: Sight | undefined): Pick<AgentDecky, 'drift'> =>
+  sight ? { drift: sight.observation.drift.map(({ reason, container }) => ({ reason, container })) } : {};
 
 function seenOf(
   name: string,
@@ -125,6 +146,7 @@ function seenOf(
   const sight = sights.get(name);
   if (!sight || sight.observation.containers.length === 0) return { seen: DECKY_STATE.failed, config_hash: null };
   if (!sight.observation.asSpecified) return { seen: DECKY_STATE.degraded, config_hash: null };
+  if (desired.stopped) return { seen: DECKY_STATE.stopped, config_hash: null };
   return { seen: DECKY_STATE.running, config_hash: hashOf(sight.spec) };
 }
 

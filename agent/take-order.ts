@@ -34,6 +34,7 @@ export function deployOrder({ config, deckhand }: DeployBody, now: Date): Deploy
     config,
     deploy: deckhand?.deploy ?? config.deckies.map(({ name }) => name),
     remove: deckhand?.remove ?? [],
+    stopped: deckhand?.stopped ?? [],
     custom_services: deckhand?.custom_services ?? {},
     timing: timingOf(deckhand),
   };

@@ -19,6 +19,7 @@ import { countRequests } from './http-metrics.ts';
 import type { ApiDependencies } from './ports.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addAuthRoutes } from './routes/auth.ts';
+import { addConvergenceRoutes } from './routes/convergence.ts';
 import { addDeckyRoutes } from './routes/deckies.ts';
 import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
@@ -44,6 +45,7 @@ const ROUTES: readonly AddRoutes[] = [
   addAuditRoutes,
   addDeckyRoutes,
   addMutationRoutes,
+  addConvergenceRoutes,
   addDeploymentRoutes,
   addEventRoutes,
   addSettingsRoutes,

@@ -4,8 +4,11 @@ import { booleanVariable, portVariable } from '../adapters/environment.ts';
 import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
+import { INTERVAL_PATTERN } from '../fleet/interval.ts';
 import { LIMITS, parseDuration, type RolloutOptions } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+
+const INTERVAL_OR_OFF = new RegExp(`^off$|${INTERVAL_PATTERN.source}`);
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
@@ -97,6 +100,12 @@ export const apiVariables = z
       .transform((name): NetworkDriver => (name === 'auto' ? NETWORK_DRIVER.macvlan : name)),
     /** Subnet for the driver bridge where the INI names none (CIDR). */
     DECKHAND_BRIDGE_POOL: z.cidrv4().optional(),
+    /** How often drift is mended by itself, until an admin sets it. Counts at the first start only. */
+    DECKHAND_RECONCILE_INTERVAL: z
+      .string()
+      .regex(INTERVAL_OR_OFF, 'must be off, or an interval such as 5m or 1d')
+      .default('off')
+      .transform((text) => (text === 'off' ? null : text)),
     /** Which engine the worker has; only for telling people. */
     DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
     /** Temporal task queue of the workflows. */

@@ -28,7 +28,31 @@ const deployment = {
   counts: { pending: 0, running: 0, succeeded: 0, failed: 1 },
 };
 
+const mending = { decky_name: 'web-01', host_uuid: null, action: 'deploy', reasons: ['missing'] };
+
 export const EXAMPLES = Object.freeze({
+  drift: {
+    drift: [
+      {
+        decky_name: 'web-01',
+        host_uuid: null,
+        host_name: null,
+        reason: 'missing',
+        detail: 'web-01-ssh: it is missing',
+        since: STARTED,
+      },
+    ],
+    unknown: [],
+    reconcile_interval: null,
+  },
+  nothingDrifts: { message: 'Nothing drifts.', mending: [], unknown: [] },
+  reconcile: {
+    message: 'Reconcile accepted (1 decky/ies).',
+    deployment_id: DEPLOYMENT_ID,
+    lifecycle_ids: [ROW_ID],
+    mending: [mending],
+    unknown: [],
+  },
   token: { access_token: 'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.…', token_type: 'bearer', must_change_password: false },
   passwordChange: { old_password: 'correct-horse-battery', new_password: 'another-long-password' },
   ticket: { ticket: 'mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0j5o9g2V1b6A', expires_in: 60 },
@@ -75,6 +99,7 @@ export const EXAMPLES = Object.freeze({
         host_uuid: null,
         host_name: null,
         state: 'running',
+        drift: [],
         last_error: null,
         established: true,
         open: null,

@@ -9,6 +9,7 @@ import { detectNetwork } from '../adapters/network-detection.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
+import { createDriftReader } from '../adapters/postgres/drift.ts';
 import { readFigures } from '../adapters/postgres/figures.ts';
 import { createFleetReader } from '../adapters/postgres/fleet.ts';
 import { createLifecycleReader } from '../adapters/postgres/lifecycle.ts';
@@ -17,6 +18,7 @@ import { createSettings } from '../adapters/postgres/settings.ts';
 import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
+import { createLook } from '../adapters/temporal/convergence-schedules.ts';
 import { createDeployments } from '../adapters/temporal/deployments.ts';
 import { tracedClient } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
@@ -52,6 +54,8 @@ function dependencies(
     tokens: createTokens(sql),
     settings: createSettings(sql),
     fleet: createFleetReader(sql),
+    drift: createDriftReader(sql),
+    lookAtEngine: createLook(temporal.client, config.DECKHAND_TASK_QUEUE),
     rotations: createRotations(sql),
     lifecycle: createLifecycleReader(sql),
     deployments: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),

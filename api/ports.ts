@@ -4,6 +4,7 @@ import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import type { EventStream } from '../adapters/nats/event-stream.ts';
 import type { AuditStore } from '../adapters/postgres/audit.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
+import type { DriftReader } from '../adapters/postgres/drift.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
 import type { LifecycleReader } from '../adapters/postgres/lifecycle.ts';
 import type { Rotations } from '../adapters/postgres/rotation.ts';
@@ -22,6 +23,9 @@ export interface ApiDependencies {
   readonly tokens: Tokens;
   readonly settings: Settings;
   readonly fleet: FleetReader;
+  readonly drift: DriftReader;
+  /** Has the master's own engine looked at now; resolves once it was, or when that takes too long. */
+  readonly lookAtEngine: () => Promise<void>;
   readonly rotations: Rotations;
   readonly lifecycle: LifecycleReader;
   readonly deployments: Deployments;

@@ -1,5 +1,6 @@
 /** Shapes that several routes share. */
 import { z } from '@hono/zod-openapi';
+import { DRIFT } from '../fleet/drift.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 
 /** PostgreSQL's text holds no NUL. */
@@ -87,6 +88,38 @@ export const DeploymentDetailView = Deployment.extend({
   rows: z.array(Row.extend({ host_name: z.string().nullable(), step: z.string().nullable(), attempt: z.number() })),
 }).openapi('DeploymentDetail');
 
+const DriftReasonView = z.enum(Object.values(DRIFT)).openapi('DriftReason');
+
+export const DriftView = z
+  .object({
+    decky_name: z.string(),
+    host_uuid: z.string().nullable().openapi({ description: 'null: the master’s own engine' }),
+    host_name: z.string().nullable(),
+    reason: DriftReasonView,
+    detail: z.string(),
+    since: time,
+  })
+  .openapi('Drift');
+
+export const UnknownView = z
+  .object({
+    host_uuid: z.string().nullable(),
+    host_name: z.string().nullable(),
+    why: z.string(),
+    since: time.nullable().openapi({ description: 'null: nothing was ever heard of it' }),
+    deckies: z.number(),
+  })
+  .openapi('SilentEngine');
+
+export const MendableView = z
+  .object({
+    decky_name: z.string(),
+    host_uuid: z.string().nullable(),
+    action: z.enum(['deploy', 'teardown']).openapi({ description: 'teardown: nobody wants its containers' }),
+    reasons: z.array(DriftReasonView),
+  })
+  .openapi('Mending');
+
 export const Fleet = z
   .object({
     network: z
@@ -102,7 +135,10 @@ export const Fleet = z
         archetype: z.string().nullable(),
         host_uuid: z.string().nullable(),
         host_name: z.string().nullable(),
-        state: z.string().openapi({ description: 'what was last seen', example: 'running' }),
+        state: z
+          .string()
+          .openapi({ description: 'what was last seen; unknown: its engine is silent', example: 'running' }),
+        drift: z.array(DriftReasonView).openapi({ description: 'How what runs differs from what should.' }),
         last_error: z.string().nullable(),
         established: z.boolean().openapi({ description: 'it came up at least once' }),
         open: z

@@ -21,7 +21,9 @@ export interface Startup {
 async function prepare(sql: Sql, config: ApiConfig, logger: Logger, print: (line: string) => void): Promise<void> {
   const applied = await migrate(sql, config.DECKHAND_DB_SCHEMA);
   if (applied.length > 0) logger.info({ applied }, 'migrations applied');
-  await createSettings(sql).seedDeploymentLimit(config.DECKHAND_DEPLOYMENT_LIMIT);
+  const settings = createSettings(sql);
+  await settings.seedDeploymentLimit(config.DECKHAND_DEPLOYMENT_LIMIT);
+  await settings.seedReconcileInterval(config.DECKHAND_RECONCILE_INTERVAL);
   await ensureFirstAdmin(createUsers(sql), config, print);
 }
 

@@ -3,6 +3,7 @@
  * DECNET's fields under `deckhand`, never inside them: its models ignore extras at the root and refuse them in a decky.
  */
 import type { CustomService, DeckyConfig, FleetNetwork } from './config.ts';
+import type { DriftReason } from './drift.ts';
 import type { DeckyState, Operation, Status } from './lifecycle.ts';
 
 /** DECNET's root document (config.md 1). */
@@ -32,6 +33,8 @@ export interface DeployOrder extends Fence {
   readonly deploy: readonly string[];
   /** Deckies that go with this operation; the agent reports on these too. */
   readonly remove: readonly string[];
+  /** Deckies of the set that an operator stopped: none of their containers is to run. */
+  readonly stopped?: readonly string[];
   /** By decky name, where a decky names services of the operator's own. */
   readonly custom_services: Readonly<Record<string, readonly CustomService[]>>;
   readonly min_healthy_time_ms: number;
@@ -51,7 +54,7 @@ export interface AgentMutateBody {
   readonly decky_id: string;
   readonly services: readonly string[];
   readonly dry_run: boolean;
-  readonly deckhand?: Omit<DeployOrder, 'deploy' | 'remove'>;
+  readonly deckhand?: Omit<DeployOrder, 'deploy' | 'remove' | 'stopped'>;
 }
 
 /** `decky_id` null: everything goes. Synchronous: the answer comes when it is down. */
@@ -87,6 +90,8 @@ export interface AgentDecky extends Fence {
   readonly config_hash: string | null;
   /** One phrase, while it works on it. */
   readonly step: string | null;
+  /** How its containers differ from what the host was told; absent where the engine does not answer. */
+  readonly drift?: readonly { readonly reason: DriftReason; readonly container: string }[];
 }
 
 /** `deckhand` in the `/status` of our agent, and in the `status` of its heartbeats. */
@@ -103,6 +108,8 @@ export interface AgentReport {
   readonly deckies: Readonly<Record<string, AgentDecky>>;
   /** Deltas that the master has not acknowledged yet. */
   readonly unreported: number;
+  /** Deckies that have containers of this agent's, and that no order wants; absent where that can't be said now. */
+  readonly orphans?: readonly string[];
 }
 
 /** `GET /status`; not deployed: `{deployed: false, deckies: []}`. */

@@ -60,6 +60,8 @@ export type Comparison =
   | { readonly known: false; readonly why: string }
   | { readonly known: true; readonly drift: readonly Drift[] };
 
+/** Of a whole decky that nobody wants; a wanted one may have a single container too many. */
+export const ORPHAN_DETAIL = 'nobody wants its containers';
 const LONGEST_DETAIL = 500;
 
 /** Compares a whole engine; at most one entry for a decky and a reason. */
@@ -71,7 +73,7 @@ export function compare(wanted: readonly WantedDecky[], sight: EngineSight): Com
     known: true,
     drift: [
       ...wanted.flatMap((decky) => (decky.settled ? driftOf(decky, sight) : [])),
-      ...orphans.map((decky): Drift => ({ decky, reason: DRIFT.orphan, detail: 'nobody wants its containers' })),
+      ...orphans.map((decky): Drift => ({ decky, reason: DRIFT.orphan, detail: ORPHAN_DETAIL })),
     ],
   };
 }

@@ -50,6 +50,11 @@ export const ERRORS = define({
     retryable: false,
     meaning: 'An operation on that decky is still open. Wait for the named lifecycle row to end.',
   },
+  DeckyStopped: {
+    status: 409,
+    retryable: false,
+    meaning: 'An operator stopped that decky (`deckhand stop`). Start it first.',
+  },
   DeploymentLimit: { status: 409, retryable: false, meaning: 'The fleet would be larger than the deployment limit.' },
   IdempotencyKeyReused: { status: 422, retryable: false, meaning: 'The Idempotency-Key was used with another body.' },
   InvalidRequest: {
@@ -181,6 +186,11 @@ export const ERRORS = define({
     status: 409,
     retryable: false,
     meaning: 'The host still has deckies. Drain it, or remove it with its deckies.',
+  },
+  HostCannot: {
+    status: 409,
+    retryable: false,
+    meaning: 'The host’s agent can’t do that; the sentence says what can be done instead.',
   },
   EnrollmentRefused: {
     status: 403,

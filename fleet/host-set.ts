@@ -98,6 +98,7 @@ export function deployBody(set: readonly DesiredDecky[], facts: OrderFacts): Age
     ipvlan: facts.useIpvlan || network.driver === NETWORK_DRIVER.ipvlan,
     mutate_interval: MUTATE_INTERVAL,
   };
+  const stopped = set.filter((decky) => decky.stopped).map((decky) => decky.config.name);
   const custom = set.filter((decky) => decky.custom_services.length > 0);
   return {
     config,
@@ -107,6 +108,7 @@ export function deployBody(set: readonly DesiredDecky[], facts: OrderFacts): Age
       ...facts.fence,
       deploy: facts.deploy,
       remove: facts.remove,
+      ...(stopped.length > 0 ? { stopped } : {}),
       custom_services: Object.fromEntries(custom.map((decky) => [decky.config.name, decky.custom_services])),
       ...timing(options),
     },

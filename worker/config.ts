@@ -28,6 +28,7 @@ const schema = z.object({
   DECKHAND_CA_DIR: z.string().optional(),
   DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
   DECKHAND_REPORT_GRACE: durationVariable.default(120_000),
+  DECKHAND_LOOK_INTERVAL: durationVariable.default(60_000),
   ...METRICS_VARIABLES,
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });
@@ -56,6 +57,8 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env) {
     verifyHostname: env.DECKHAND_VERIFY_HOSTNAME,
     /** How long after a dispatch a report of an agent without fences may still be under way (ours.md: 120 s). */
     reportGraceMs: env.DECKHAND_REPORT_GRACE,
+    /** How often the master's own engine is compared with what should run. */
+    lookMs: Math.max(1_000, env.DECKHAND_LOOK_INTERVAL),
     metrics: metricsAddress(env),
     artifactsRoot: env.DECNET_ARTIFACTS_ROOT,
   };

@@ -11,8 +11,10 @@ import { createBus } from '../adapters/nats/bus.ts';
 import { openAuthority } from '../adapters/pki/authority.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
+import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
+import { ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
@@ -91,6 +93,12 @@ async function main(): Promise<void> {
     await ensureSweep(temporal.client, { taskQueue: config.taskQueue, now });
     await ensurePrune(temporal.client, { taskQueue: config.taskQueue });
     await rotations();
+    await ensureConvergence(temporal.client, {
+      taskQueue: config.taskQueue,
+      searchAttributes,
+      lookMs: config.lookMs,
+      reconcileMs: await createReconcileStore(sql).interval(),
+    });
   });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');

@@ -4,6 +4,7 @@ import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
 import { createAgentActivities } from '../activities/agents.ts';
 import { createComposeActivities } from '../activities/compose.ts';
+import { createLookActivities, createReconcileActivities } from '../activities/convergence.ts';
 import { createDeploymentActivities } from '../activities/deployments.ts';
 import { createEventActivities } from '../activities/events.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
@@ -16,12 +17,14 @@ import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from 
 import type { WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
+import { createConvergenceStore } from '../adapters/postgres/drift.ts';
 import { readHostWork } from '../adapters/postgres/host-work.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
+import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import type { TracedWorker } from '../adapters/tracing/temporal.ts';
@@ -83,6 +86,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       ...createEventActivities(drain),
       ...createPruneActivities(prunables),
       ...createRotationActivities(createRotationStore(sql)),
+      ...createReconcileActivities(createReconcileStore(sql)),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),
@@ -96,7 +100,10 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     ...common,
     taskQueue: composeTaskQueue(taskQueue),
     maxConcurrentActivityTaskExecutions: ENGINE_SLOTS,
-    activities: { ...createComposeActivities({ ...parts.local, store, notes: new ProgressNotes(store.noteSteps) }) },
+    activities: {
+      ...createComposeActivities({ ...parts.local, store, notes: new ProgressNotes(store.noteSteps) }),
+      ...createLookActivities({ ...parts.local, store: createConvergenceStore(sql) }),
+    },
   });
   const agents = await Worker.create({
     ...common,

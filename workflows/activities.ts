@@ -4,6 +4,7 @@ import type { ActivityOptions } from '@temporalio/workflow';
 import { proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { AgentActivities } from '../activities/agents.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
+import type { LookActivities, ReconcileActivities } from '../activities/convergence.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
 import type { EventActivities } from '../activities/events.ts';
 import type { PruneActivities } from '../activities/prune.ts';
@@ -16,6 +17,7 @@ export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(A
 export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions, settleShard } =
   proxyActivities<DeploymentActivities>(STORE);
 export const { dueRotations, storeRotation, noteSkip } = proxyActivities<RotationActivities>(STORE);
+export const { storeReconcile } = proxyActivities<ReconcileActivities>(STORE);
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
 export const { findOrphans, restartOperations, closeOrphans } = proxyActivities<SweepActivities>(SWEEP);
@@ -27,6 +29,10 @@ export const onEngine = (
   summary: string,
 ): ReturnType<typeof proxyActivities<ComposeActivities>> =>
   proxyActivities<ComposeActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });
+
+/** Looks at the same engine that change nothing. */
+export const look = (profile: ActivityOptions, summary: string): ReturnType<typeof proxyActivities<LookActivities>> =>
+  proxyActivities<LookActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });
 
 /** Talks with agents, on a queue of their own, so that silent hosts hold up nobody else. */
 export const onAgent = (

@@ -4,6 +4,7 @@ export { deployLocal } from './deploy-local.ts';
 export { deployShard } from './deploy-shard.ts';
 export { mutateDecky } from './mutate-decky.ts';
 export { prune } from './prune.ts';
+export { lookAtEngine, reconcileFleet } from './reconcile.ts';
 export { rotateDecky, rotateInherited } from './rotate.ts';
 export { sweep } from './sweep.ts';
 export { teardownDecky } from './teardown-decky.ts';

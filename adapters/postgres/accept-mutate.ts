@@ -17,6 +17,7 @@ interface Member {
   readonly config: DeckyConfig;
   readonly custom_services: CustomService[];
   readonly established: boolean;
+  readonly stopped: boolean;
   readonly open: string | null;
   readonly operation: Operation | null;
 }
@@ -50,7 +51,7 @@ export async function acceptMutate(tx: Queryable, request: StoredRequest): Promi
 /** The decky, where it can be mutated: it is there, came up once, and nothing is open for it. */
 async function mutable(tx: Queryable, name: string): Promise<Member> {
   const [member] = await tx<Member[]>`
-    select f.host_uuid, f.decky_config as config, f.custom_services, f.established is not null as established, l.id as open, l.operation
+    select f.host_uuid, f.decky_config as config, f.custom_services, f.established is not null as established, f.stopped, l.id as open, l.operation
     from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
   if (!member) {
     const [some] = await tx`select 1 from fleet_deckies limit 1`;
@@ -63,5 +64,7 @@ async function mutable(tx: Queryable, name: string): Promise<Member> {
     );
   if (!member.established)
     throw new DeckhandError('InvalidDecky', `decky '${name}' never came up, so there is nothing to mutate; deploy it.`);
+  if (member.stopped)
+    throw new DeckhandError('DeckyStopped', `decky '${name}' is stopped; start it before it is mutated.`);
   return member;
 }

@@ -2,21 +2,20 @@
  * Acceptance: one transaction that plans against the fleet as it is now and writes fleet rows, lifecycle rows and tickets.
  * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
  */
-import { randomUUID } from 'node:crypto';
-import type { DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
+import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
-import { LIMITS } from '../../fleet/limits.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
-import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptPower, acceptReconcile } from './accept-converge.ts';
 import { acceptMutate } from './accept-mutate.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
 import { readNetwork, readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
+import { insertRows } from './insert-rows.ts';
 import { openTicket } from './tickets.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
@@ -57,6 +56,8 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
   await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
   else if (request.kind === 'mutate') await acceptMutate(tx, request);
+  else if (request.kind === 'reconcile') await acceptReconcile(tx, request);
+  else if (request.kind === 'stop' || request.kind === 'start') await acceptPower(tx, request, request.kind === 'stop');
   else {
     const snapshot = await readSnapshot(tx);
     await acceptDeploy(
@@ -72,50 +73,23 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployP
   const moved = isAnother(await readNetwork(tx), plan.network);
   await writeNetwork(tx, plan.network);
   await upsertDesired(tx, plan.deckies);
-  const removed = plan.removed.map(({ desired, host_uuid }) => ({
-    desired: { ...desired, config: { ...desired.config, host_uuid } },
-    operation: OPERATION.teardown,
-  }));
-  const wanted = plan.deckies.map((desired) => ({ desired, operation: OPERATION.deploy }));
-  const workflows = await insertRows(tx, request, [...removed, ...wanted]);
-  for (const [hostUuid, workflowId] of workflows)
-    await openTicket(tx, { hostUuid, operationId: request.id, workflowId });
+  await insertRows(tx, request, [
+    ...plan.removed.map(({ desired, host_uuid }) => ({
+      name: desired.config.name,
+      hostUuid: host_uuid,
+      operation: OPERATION.teardown,
+    })),
+    ...plan.deckies.map(({ config }) => ({
+      name: config.name,
+      hostUuid: config.host_uuid,
+      operation: OPERATION.deploy,
+    })),
+  ]);
   await tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
 }
 
 const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
   before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);
-
-/**
- * Removals stand first, so that an address or a name is free before the creation that needs it. Returns the workflow that
- * waits in the lane of each host, in the order of their ids, which is the order in which lanes are locked.
- */
-async function insertRows(
-  tx: Queryable,
-  request: StoredRequest,
-  work: readonly { desired: DesiredDecky; operation: Operation }[],
-): Promise<ReadonlyMap<string, string>> {
-  const workflows = new Map<string, string>();
-  let local = 0;
-  const workflowOf = (host: string | null): string => {
-    workflows.set(host ?? LOCAL_HOST, host === null ? request.workflowId : shardWorkflowId(request.id, host));
-    return host === null
-      ? localWorkflowId(request.id, Math.floor(local++ / LIMITS.localChunk) + 1)
-      : shardWorkflowId(request.id, host);
-  };
-  const rows = work.map(({ desired, operation }, position) => ({
-    id: randomUUID(),
-    decky_name: desired.config.name,
-    host_uuid: desired.config.host_uuid,
-    operation,
-    deployment_id: request.id,
-    workflow_id: workflowOf(desired.config.host_uuid),
-    position,
-  }));
-  await tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
-    select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`;
-  return new Map([...workflows].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
 
 async function acceptTeardown(tx: Queryable, request: StoredRequest): Promise<void> {
   const { decky_name: name } = request.request as { decky_name: string };

@@ -2,6 +2,7 @@
  * Requests: stored before anything starts, and the judge of what became of them. `received → accepted | refused |
  * withdrawn`, by conditional updates only (docs/states/request.md).
  */
+import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation, Status } from '../../fleet/lifecycle.ts';
@@ -19,7 +20,7 @@ export const REQUEST_STATE = Object.freeze({
 });
 export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
 
-export type OperationKind = 'deploy' | 'teardown' | 'mutate';
+export type OperationKind = 'deploy' | 'teardown' | 'mutate' | 'reconcile' | 'stop' | 'start';
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -32,7 +33,7 @@ export interface StoredRequest {
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
-  readonly request: DeployRequest | MutateRequest | { readonly decky_name: string };
+  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest;
   readonly options: RolloutOptions;
   readonly network: NetworkContext | null;
   readonly mode: string | null;

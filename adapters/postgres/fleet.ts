@@ -1,5 +1,6 @@
 /** The fleet: every decky that should exist, and what was last seen of it. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
+import type { DriftReason } from '../../fleet/drift.ts';
 import type { DeckyState, Operation, Status } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
@@ -7,6 +8,7 @@ import type { PlacementHost } from '../../fleet/placement.ts';
 import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
+import { DRIFTING, SILENT } from './drift.ts';
 
 /** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */
 export interface FleetDeckyView {
@@ -18,7 +20,10 @@ export interface FleetDeckyView {
   readonly host_uuid: string | null;
   /** null: the master's own engine, or a host that is enrolled no more. */
   readonly host_name: string | null;
-  readonly state: DeckyState;
+  /** `unknown`: its engine does not answer. */
+  readonly state: DeckyState | 'unknown';
+  /** How what runs differs from what should (docs/convergence.md). */
+  readonly drift: readonly DriftReason[];
   readonly last_error: string | null;
   readonly established: boolean;
   readonly open: {
@@ -83,6 +88,11 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
   return { network, members, limit: await readDeploymentLimit(sql), hosts };
 }
 
+/** A decky that an operator stopped stays so as long as it is asked for as it is; another version of it is one to run. */
+const SAME_VERSION = (sql: Queryable) => sql`
+  (fleet_deckies.decky_config - 'last_mutated' - 'mutate_interval') = (excluded.decky_config - 'last_mutated' - 'mutate_interval')
+  and fleet_deckies.custom_services = excluded.custom_services`;
+
 /** Stores what a decky should be, as of its latest accepted operation. What was established stays beside it. */
 export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDecky[]): Promise<void> {
   if (deckies.length === 0) return;
@@ -99,6 +109,7 @@ export async function upsertDesired(sql: Queryable, deckies: readonly DesiredDec
     select * from jsonb_to_recordset(${sql.json(JSON.parse(JSON.stringify(rows)))}) as r (host_uuid text, name text, services jsonb, decky_config jsonb, custom_services jsonb, decky_ip text)
     on conflict (name) do update set host_uuid = excluded.host_uuid, services = excluded.services, decky_config = excluded.decky_config,
       custom_services = excluded.custom_services, decky_ip = excluded.decky_ip, updated_at = now(),
+      stopped = fleet_deckies.stopped and ${SAME_VERSION(sql)},
       rotation_off = fleet_deckies.rotation_off and excluded.decky_config->>'mutate_interval' is null,
       state = case when fleet_deckies.established is null then 'pending' else fleet_deckies.state end,
       last_error = case when fleet_deckies.established is null then null else fleet_deckies.last_error end`;
@@ -113,15 +124,23 @@ export interface HostMember {
 /** The whole desired set of a host, or, with a name, that decky alone. */
 export async function readMembers(sql: Queryable, hostUuid: string, name?: string): Promise<HostMember[]> {
   const rows = await sql<
-    { decky_config: DeckyConfig; custom_services: CustomService[]; established: DesiredDecky | null }[]
+    {
+      decky_config: DeckyConfig;
+      custom_services: CustomService[];
+      established: DesiredDecky | null;
+      stopped: boolean;
+    }[]
   >`
-    select decky_config, custom_services, established from fleet_deckies
+    select decky_config, custom_services, established, stopped from fleet_deckies
     where host_uuid = ${hostUuid} and (${name ?? null}::text is null or name = ${name ?? null}) order by name`;
   return rows.map((row) => ({
-    desired: { config: row.decky_config, custom_services: row.custom_services },
-    established: row.established,
+    desired: { config: row.decky_config, custom_services: row.custom_services, ...stopMark(row) },
+    established: row.established && { ...row.established, ...stopMark(row) },
   }));
 }
+
+/** Both versions of a decky are stopped, or none. */
+export const stopMark = ({ stopped }: { stopped: boolean }): { stopped?: true } => (stopped ? { stopped: true } : {});
 
 export function createFleetReader(sql: Sql): FleetReader {
   return {
@@ -137,12 +156,16 @@ export function createFleetReader(sql: Sql): FleetReader {
           (Omit<FleetDeckyView, 'host_uuid' | 'open'> & { host_key: string; open: FleetDeckyView['open'] })[]
         >`
           select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
-            f.host_uuid as host_key, h.name as host_name, f.state, f.last_error, f.established is not null as established,
+            f.host_uuid as host_key, h.name as host_name, f.last_error,
+            case when l.id is null and f.state in ('running', 'degraded', 'stopped') and s.host_key is not null then 'unknown' else f.state end as state,
+            coalesce((select jsonb_agg(distinct x.reason order by x.reason) from (${DRIFTING(sql)}) x
+              where x.decky_name = f.name and x.host_key = f.host_uuid), '[]') as drift, f.established is not null as established,
             case when l.id is null then null else
               jsonb_build_object('lifecycle_id', l.id, 'operation', l.operation, 'status', l.status, 'step', l.step) end as open,
             iso(f.updated_at) as updated_at
           from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
             left join swarm_hosts h on h.uuid = f.host_uuid
+            left join (${SILENT(sql)}) s on s.host_key = f.host_uuid
           order by f.name`;
         const network = rows.length > 0 ? await readNetwork(sql) : null;
         return {

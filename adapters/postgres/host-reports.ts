@@ -1,8 +1,10 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
+import { compare, type EngineSight } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
+import { createConvergenceStore } from './drift.ts';
 import { openRowOf } from './lifecycle.ts';
 import { createShardStore, type ShardStore } from './shards.ts';
 
@@ -19,6 +21,8 @@ export interface ReportingHost {
   readonly clockOffsetMs: number;
   /** It should ask for a new certificate. */
   readonly renewalWanted: boolean;
+  /** Nothing is under way for its deckies, and the report was taken in wholly, just now. */
+  readonly settled?: boolean;
 }
 
 /** One decky as a host reports it. */
@@ -56,6 +60,8 @@ export interface ReportableRow {
 }
 
 export interface HostReports extends ShardStore {
+  /** Compares what a host reports with what it should have, and keeps how it differs. */
+  noteSight(uuid: string, sight: EngineSight): Promise<void>;
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
   /** Stamps a host whose report is left to its next heartbeat. Null: there is no such host. */
@@ -98,6 +104,11 @@ export function createHostReports(sql: Sql): HostReports {
       }
     },
     openRows: (uuid, names, withSecrets) => openRows(sql, uuid, names, withSecrets),
+    async noteSight(uuid, sight) {
+      const store = createConvergenceStore(sql);
+      const lookedAt = await store.now();
+      await store.keep(uuid, compare(await store.wanted(uuid), sight), lookedAt);
+    },
     ...createShardStore(sql),
   };
 }
@@ -137,8 +148,9 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     fleet as materialized (
       select f.name, f.state, f.decky_ip, f.last_error, l.id is not null as is_open,
         case
-          when r.seen is not null then case when f.state = 'teardown_failed' and r.seen = 'running' then f.state else r.seen end
-          when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded')
+          when r.seen is not null then case when f.state = 'teardown_failed' and r.seen = 'running' then f.state
+            when f.stopped and r.seen = 'degraded' then 'stopped' else r.seen end
+          when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded', 'stopped')
             and f.name <> all(${[...report.present]}::text[]) then 'torn_down'
           else f.state end as new_state,
         coalesce(nullif(r.decky_ip, ''), f.decky_ip) as new_ip, r.sentence
@@ -152,7 +164,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
       for update of f skip locked),
     moved as (
       update fleet_deckies f set state = c.new_state, decky_ip = c.new_ip, last_seen = now(), updated_at = now(),
-        last_error = case when c.new_state = c.state then c.last_error when c.new_state = 'running' then null
+        last_error = case when c.new_state = c.state then c.last_error when c.new_state in ('running', 'stopped') then null
           when c.new_state = 'torn_down' then ${gone} else c.sentence end,
         decky_config = jsonb_set(f.decky_config, '{ip}', to_jsonb(c.new_ip)),
         established = jsonb_set(f.established, '{config,ip}', to_jsonb(c.new_ip))
@@ -163,7 +175,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
       report_hash = case when exists (select from fleet where is_open)
         or (select count(*) from changed) <> (select count(*) from held) then null else ${report.hash} end
     where uuid = ${uuid}
-    returning fenced, clock_offset_ms as "clockOffsetMs",
+    returning fenced, clock_offset_ms as "clockOffsetMs", report_hash is not null as settled,
       renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
   return row ?? null;
 }

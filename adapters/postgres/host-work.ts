@@ -4,7 +4,7 @@ import type { HostSetMember } from '../../fleet/host-set.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
 import type { Queryable } from './connect.ts';
-import { readNetwork } from './fleet.ts';
+import { readNetwork, stopMark } from './fleet.ts';
 import { type OpenRow, openRowOf, openRowsOf } from './lifecycle.ts';
 
 export interface HostWork {
@@ -32,18 +32,19 @@ interface MemberRow {
   decky_config: DeckyConfig;
   custom_services: CustomService[];
   established: DesiredDecky | null;
+  stopped: boolean;
   workflow_id: string | null;
   operation: Operation | null;
 }
 
 async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
   const rows = await sql<MemberRow[]>`
-    select f.decky_config, f.custom_services, f.established, l.workflow_id, l.operation
+    select f.decky_config, f.custom_services, f.established, f.stopped, l.workflow_id, l.operation
     from fleet_deckies f left join lateral (${openRowOf(sql)}) l on true
     where f.host_uuid = ${hostUuid} order by l.position, f.name`;
   return rows.map((row) => ({
-    desired: { config: row.decky_config, custom_services: row.custom_services },
-    established: row.established,
+    desired: { config: row.decky_config, custom_services: row.custom_services, ...stopMark(row) },
+    established: row.established && { ...row.established, ...stopMark(row) },
     open: row.workflow_id && row.operation ? { workflowId: row.workflow_id, operation: row.operation } : null,
   }));
 }

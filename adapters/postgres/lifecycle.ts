@@ -133,7 +133,7 @@ async function settleFleet(
     }
   } else if (status === STATUS.succeeded) {
     // A host's agent gives addresses of its own net (gap B12), and has reported them before its decky was done.
-    await tx`update fleet_deckies f set state = 'running', last_error = null, last_seen = now(), updated_at = now(),
+    await tx`update fleet_deckies f set state = case when f.stopped then 'stopped' else 'running' end, last_error = null, last_seen = now(), updated_at = now(),
         decky_ip = r.ip, decky_config = r.config,
         established = jsonb_build_object('config', r.config, 'custom_services', f.custom_services)
       from (select n.name, a.ip, jsonb_set(n.decky_config, '{ip}', to_jsonb(a.ip)) as config

@@ -56,9 +56,9 @@ export interface RotationStore {
 const ROTATION_USER = 'rotation';
 const SKIPS_KEPT = '30 days';
 
-/** Came up once, is not on its way out, and nobody switched it off. */
+/** Came up once, is not stopped nor on its way out, and nobody switched the rotation off. */
 const ROTATES = (sql: Queryable) => sql`
-  f.established is not null and not f.rotation_off and f.state not in ('tearing_down', 'teardown_failed')`;
+  f.established is not null and not f.stopped and not f.rotation_off and f.state not in ('tearing_down', 'teardown_failed')`;
 const OWN_INTERVAL = (sql: Queryable) => sql`(f.decky_config->>'mutate_interval')::bigint`;
 
 export function createRotationStore(sql: Sql): RotationStore {

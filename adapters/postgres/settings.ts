@@ -13,6 +13,11 @@ export interface Settings {
   /** `<n>m|d|M|y`. */
   globalMutationInterval(): Promise<string>;
   setGlobalMutationInterval(interval: string): Promise<void>;
+  /** `<n>m|d|M|y`; null: nothing is mended by the clock. */
+  reconcileInterval(): Promise<string | null>;
+  setReconcileInterval(interval: string | null): Promise<void>;
+  /** The interval of a first start; one that was set before stays. */
+  seedReconcileInterval(interval: string | null): Promise<void>;
   /** The limit of a first start; one that was set before stays. */
   seedDeploymentLimit(limit: number): Promise<void>;
 }
@@ -20,6 +25,7 @@ export interface Settings {
 /** Read by planning too (adapters/postgres/fleet.ts). */
 const LIMIT_KEY = 'deployment_limit';
 const INTERVAL_KEY = 'global_mutation_interval';
+const RECONCILE_KEY = 'reconcile_interval';
 
 export function createSettings(sql: Sql): Settings {
   const read = async <T>(key: string): Promise<T | undefined> => {
@@ -36,6 +42,13 @@ export function createSettings(sql: Sql): Settings {
     setDeploymentLimit: (limit) => write(LIMIT_KEY, limit),
     globalMutationInterval: async () => (await read<string>(INTERVAL_KEY)) ?? DEFAULT_MUTATION_INTERVAL,
     setGlobalMutationInterval: (interval) => write(INTERVAL_KEY, interval),
+    reconcileInterval: async () => (await read<string | null>(RECONCILE_KEY)) ?? null,
+    setReconcileInterval: (interval) => write(RECONCILE_KEY, interval),
+    async seedReconcileInterval(interval) {
+      await sql`
+        insert into settings (key, value) values (${RECONCILE_KEY}, ${sql.json(interval)})
+        on conflict (key) do nothing`;
+    },
     async seedDeploymentLimit(limit) {
       await sql`
         insert into settings (key, value) values (${LIMIT_KEY}, ${sql.json(limit)})

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
@@ -41,10 +42,19 @@ export interface MutateInput {
   readonly idempotency: { readonly key: string; readonly body_hash: string } | null;
 }
 
+export interface OperateInput {
+  readonly username: string;
+  /** Kinds whose rows are made of what the fleet is, by acceptance. */
+  readonly kind: 'reconcile' | 'stop' | 'start';
+  readonly request: ReconcileRequest | PowerRequest;
+  readonly options: Partial<RolloutOptions>;
+}
+
 export interface Deployments {
   deploy(input: DeployInput): Promise<AcceptedDeployment>;
   /** The lifecycle id is the deployment id too. */
   mutate(input: MutateInput): Promise<AcceptedDeployment>;
+  operate(input: OperateInput): Promise<AcceptedDeployment>;
   teardown(input: { username: string; decky_name: string }): Promise<{ lifecycle_id: string }>;
   waitForRows(lifecycleIds: readonly string[], timeoutMs: number): Promise<boolean>;
 }
@@ -151,6 +161,23 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       const kept = await reachable(() => storeRequest(sql, stored));
       if (kept.repeated) return repeatedAnswer(kept.id);
       await haveAccepted(stored, `mutation of ${decky_name} by ${username}`);
+      return accepted(id);
+    },
+    operate: async ({ username, kind, request, options: rollout }) => {
+      const id = randomUUID();
+      const stored: NewRequest = {
+        id,
+        kind,
+        workflowId: deployWorkflowId(id),
+        username,
+        request,
+        options: { ...ROLLOUT_DEFAULTS, ...rollout },
+        network: null,
+        idempotency: null,
+      };
+      await reachable(() => storeRequest(sql, stored));
+      const what = 'decky_name' in request ? `${kind} of ${request.decky_name}` : kind;
+      await haveAccepted(stored, `${what} by ${username}`);
       return accepted(id);
     },
     teardown: async ({ username, decky_name }) => {

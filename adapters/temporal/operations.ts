@@ -7,6 +7,9 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freez
   deploy: 'deployFleet',
   teardown: 'teardownDecky',
   mutate: 'mutateDecky',
+  reconcile: 'deployFleet',
+  stop: 'deployFleet',
+  start: 'deployFleet',
 });
 
 /** A workflow that closed less than this ago may have activities that are just noticing it. */

@@ -2,7 +2,18 @@
 import type { Fields, Subject, SubjectKind } from '../../adapters/postgres/audit.ts';
 
 const OF_REQUESTS = [
-  ...['deployment_limit', 'global_mutation_interval', 'mutate_interval', 'services', 'role', 'replace_fleet'],
+  ...[
+    'deployment_limit',
+    'global_mutation_interval',
+    'mutate_interval',
+    'reconcile_interval',
+    'dry_run',
+    'deckies',
+    'host',
+    'services',
+    'role',
+    'replace_fleet',
+  ],
   ...['max_parallel', 'min_healthy_time', 'healthy_deadline', 'progress_deadline', 'host_lost_after'],
   ...['name', 'address', 'agent_port', 'use_ipvlan', 'draining', 'host_uuid', 'host_name', 'decky_id', 'with_updater'],
 ];

@@ -87,7 +87,7 @@ export const addDeploymentRoutes: AddRoutes = (app, deps) => {
 
   app.openapi(fleet(deps), async (c) => {
     const { network, deckies } = await deps.fleet.overview();
-    const views = deckies.map((decky) => ({ ...decky, services: [...decky.services] }));
+    const views = deckies.map((decky) => ({ ...decky, services: [...decky.services], drift: [...decky.drift] }));
     return c.json({ network, simulated: deps.simulated, deckies: views }, 200);
   });
 };

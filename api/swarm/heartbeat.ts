@@ -8,6 +8,7 @@ import { matchDeltas, type ReadDelta, readDelta } from './deltas.ts';
 import { type Peer, peerOf } from './peer.ts';
 import type { ControllerDependencies } from './ports.ts';
 import { hashOf, isObject, type Json, readReport } from './report.ts';
+import { sightOf } from './sight.ts';
 import { missing, notAnObject, type Problem, readJson, Unprocessable, wrongKind } from './unprocessable.ts';
 
 export const TEXT = Object.freeze({
@@ -67,6 +68,8 @@ async function takeStatus(
     ? await deps.reports.touch(host.uuid, isObject(body.status.deckhand))
     : await deps.reports.take(host.uuid, host.name, readReport(body.status, { hash, agentVersion: body.agentVersion }));
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
+  // While something is under way for its deckies, what is seen passes; the next report is taken in again.
+  if (taken.settled) await deps.reports.noteSight(host.uuid, sightOf(body.status));
   return taken;
 }
 

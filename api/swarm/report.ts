@@ -36,7 +36,7 @@ export function readReport(status: Json, facts: { hash: string; agentVersion: st
   };
 }
 
-function deckyConfigOf(entry: Json): DeckyConfig | null {
+export function deckyConfigOf(entry: Json): DeckyConfig | null {
   const result = StrictDeckyConfig.safeParse(entry);
   return result.success && isStorable(entry) ? result.data : null;
 }

@@ -6,6 +6,7 @@ import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { createAudit } from '../../adapters/postgres/audit.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createDeploymentReader, returnedIds, storeRequest } from '../../adapters/postgres/deployments.ts';
+import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { createRotations } from '../../adapters/postgres/rotation.ts';
@@ -94,6 +95,21 @@ function acceptingOnly(sql: Sql): Deployments {
         ...(await returnedIds(sql, kept.id)),
       };
     },
+    async operate({ username, kind, request, options }) {
+      const id = randomUUID();
+      await storeRequest(sql, {
+        id,
+        kind,
+        workflowId: deployWorkflowId(id),
+        username,
+        request,
+        options: { ...ROLLOUT_DEFAULTS, ...options },
+        network: null,
+        idempotency: null,
+      });
+      await decide(id);
+      return { deployment_id: id, mode: 'unihost', warnings: [], ...(await returnedIds(sql, id)) };
+    },
     async mutate({ username, decky_name, services, options, idempotency }) {
       const id = randomUUID();
       const kept = await storeRequest(sql, {
@@ -140,6 +156,8 @@ function dependencies(sql: Sql, secret: string): ApiDependencies {
     tokens: createTokens(sql),
     settings: createSettings(sql),
     fleet: createFleetReader(sql),
+    drift: createDriftReader(sql),
+    lookAtEngine: async () => {},
     rotations: createRotations(sql),
     lifecycle: createLifecycleReader(sql),
     deployments: acceptingOnly(sql),

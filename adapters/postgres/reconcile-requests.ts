@@ -1,0 +1,41 @@
+/** Requests that the clock makes to mend what drifts, and how often. */
+import { RECONCILE_USER } from '../../fleet/converge-request.ts';
+import { intervalMs } from '../../fleet/interval.ts';
+import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
+import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
+import type { Sql } from './connect.ts';
+import { isUniqueViolation, reachable } from './connect.ts';
+import { storeRequest } from './deployments.ts';
+import { createConvergenceStore } from './drift.ts';
+import { createSettings } from './settings.ts';
+
+export function createReconcileStore(sql: Sql) {
+  const { mendable, tries } = createConvergenceStore(sql);
+  return {
+    mendable,
+    tries,
+    interval: (): Promise<number | null> =>
+      reachable(async () => {
+        const text = await createSettings(sql).reconcileInterval();
+        return text === null ? null : intervalMs(text);
+      }),
+    /** Safe to repeat. */
+    request: ({ operationId, deckies }: { operationId: string; deckies: readonly string[] }): Promise<void> =>
+      reachable(async () => {
+        try {
+          await storeRequest(sql, {
+            id: operationId,
+            kind: 'reconcile',
+            workflowId: deployWorkflowId(operationId),
+            username: RECONCILE_USER,
+            request: { deckies, host: null },
+            options: ROLLOUT_DEFAULTS,
+            network: null,
+            idempotency: null,
+          });
+        } catch (error) {
+          if (!isUniqueViolation(error)) throw error;
+        }
+      }),
+  };
+}
