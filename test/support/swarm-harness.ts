@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { defaultPayloadConverter } from '@temporalio/common';
+import type { Hono } from 'hono';
 import { pino } from 'pino';
 import { createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
@@ -16,6 +17,7 @@ import { openTemporal } from '../../adapters/temporal/connection.ts';
 import { createReportSignals, type ReportSignals } from '../../adapters/temporal/reports.ts';
 import { createAccessTokens } from '../../api/auth/access-tokens.ts';
 import { createGuard } from '../../api/auth/guard.ts';
+import type { ApiEnv } from '../../api/environment.ts';
 import { createSwarmApp } from '../../api/swarm/app.ts';
 import { createBundles } from '../../api/swarm/bundles.ts';
 import { startListener } from '../../api/swarm/listener.ts';
@@ -47,6 +49,8 @@ export interface SwarmHarness {
   readonly hosts: HostStore;
   readonly ports: SwarmApiPorts;
   readonly port: number;
+  /** What the listener serves. */
+  readonly app: Hono<ApiEnv>;
   readonly admin: string;
   call(method: string, path: string, call?: SwarmCall): Promise<SwarmAnswer>;
   /** Enrols a host; its identity is that of an agent. */
@@ -123,6 +127,7 @@ export async function createSwarmHarness(
     hosts,
     ports,
     port: server.port,
+    app,
     admin,
     call,
     async enroll(name, { fenced = false, agentPort = 1 } = {}) {
