@@ -14,7 +14,7 @@ const RETRY_MS = 2_000;
 
 export const EventBody = z.string().openapi('EventStream', {
   description:
-    'Blocks of `id`, `event` (`lifecycle`, `mutation`, `gap`, `end`) and `data`: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`.',
+    'Blocks of `id`, `event` (`lifecycle`, `mutation`, `drift`, `gap`, `end`) and `data`: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`.',
 });
 export const EVENT_EXAMPLE =
   'id: 7\nevent: lifecycle\ndata: {"v":1,"id":"0f3c","topic":"decky.web-01.lifecycle","type":"lifecycle","ts":1764000000.5,"payload":{"lifecycle_id":"4f6c","operation":"deploy","status":"running"},"decky_name":"web-01","deployment_id":"9a1b","host_uuid":null}\n\n';

@@ -5,6 +5,7 @@ export const EVENT_SUBJECTS = 'decky.>';
 export const subjectToken = (name: string): string => name.replace(/[.\s*>]/g, '_') || '_';
 export const lifecycleSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.lifecycle`;
 export const mutationSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.mutation`;
+export const driftSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.drift`;
 
 /** JetStream drops a repeat of the same id within its window (24 h). */
 export const lifecycleMessageId = (lifecycleId: string, status: string): string => `${lifecycleId}:${status}`;

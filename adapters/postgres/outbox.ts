@@ -1,6 +1,6 @@
 /** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, under one lock. */
 import type { Envelope, EventOrigin } from '../../fleet/subjects.ts';
-import { lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
+import { driftSubject, lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
 import type { Sql } from './connect.ts';
 
 export interface OutgoingEvent {
@@ -26,8 +26,14 @@ interface OutboxRow {
   host_uuid: string | null;
 }
 
+const SUBJECTS: Readonly<Record<string, (deckyName: string) => string>> = Object.freeze({
+  lifecycle: lifecycleSubject,
+  mutation: mutationSubject,
+  drift: driftSubject,
+});
+
 function toEvent(row: OutboxRow): OutgoingEvent {
-  const topic = row.type === 'mutation' ? mutationSubject(row.decky_name) : lifecycleSubject(row.decky_name);
+  const topic = (SUBJECTS[row.type] ?? lifecycleSubject)(row.decky_name);
   return {
     messageId: row.message_id,
     envelope: { v: 1, id: row.event_id, topic, type: row.type, ts: row.ts, payload: row.payload },
@@ -72,7 +78,8 @@ const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{
     await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/outbox'))`;
     // A message id begins with the id of the row that it is about.
     const rows = await tx<OutboxRow[]>`
-      select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id, l.host_uuid
+      select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id,
+        coalesce(l.host_uuid, payload->>'host_uuid') as host_uuid
       from outbox o left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
       where sent_at is null order by o.id limit ${BATCH}`;
     const taken: string[] = [];
