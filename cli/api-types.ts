@@ -38,6 +38,8 @@ export interface FleetDecky {
   readonly host_uuid: string | null;
   readonly host_name?: string | null;
   readonly state: string;
+  /** How what runs differs from what should; absent from an older master. */
+  readonly drift?: readonly string[];
   readonly last_error: string | null;
   /** Came up once. */
   readonly established: boolean;
@@ -67,4 +69,48 @@ export interface DeployAccepted {
   readonly lifecycle_ids: readonly string[];
   readonly removed_lifecycle_ids?: readonly string[];
   readonly warnings?: readonly string[];
+}
+
+export interface DriftEntry {
+  readonly decky_name: string;
+  readonly host_uuid: string | null;
+  readonly host_name: string | null;
+  readonly reason: string;
+  readonly detail: string;
+  readonly since: string;
+}
+
+/** An engine of which nothing is known. */
+export interface SilentEngine {
+  readonly host_uuid: string | null;
+  readonly host_name: string | null;
+  readonly why: string;
+  readonly since: string | null;
+  readonly deckies: number;
+}
+
+export interface DriftOverview {
+  readonly drift: readonly DriftEntry[];
+  readonly unknown: readonly SilentEngine[];
+  readonly reconcile_interval: string | null;
+}
+
+export interface ReconcileBody {
+  readonly dry_run?: boolean;
+  readonly host?: string;
+  readonly deckies?: readonly string[];
+}
+
+export interface ReconcileAnswer {
+  readonly message: string;
+  /** Absent where nothing was begun. */
+  readonly deployment_id?: string;
+  readonly lifecycle_ids?: readonly string[];
+  readonly mending: readonly {
+    readonly decky_name: string;
+    readonly host_uuid: string | null;
+    readonly action: string;
+    readonly reasons: readonly string[];
+  }[];
+  readonly unknown: readonly SilentEngine[];
 }

@@ -2,7 +2,16 @@
 
 import { LIMITS } from '../fleet/limits.ts';
 import type { ApiClient } from './api-client.ts';
-import type { DeployAccepted, DeploymentDetail, DeploymentSummary, FleetOverview, OperationRow } from './api-types.ts';
+import type {
+  DeployAccepted,
+  DeploymentDetail,
+  DeploymentSummary,
+  DriftOverview,
+  FleetOverview,
+  OperationRow,
+  ReconcileAnswer,
+  ReconcileBody,
+} from './api-types.ts';
 
 export interface DeployBody {
   readonly ini_content: string;
@@ -34,6 +43,14 @@ export interface Master {
   mutate(name: string, services: readonly string[] | null, idempotencyKey: string): Promise<MutateAccepted>;
   /** `30m`, `5d`…; null: never. */
   setMutateInterval(name: string, interval: string | null): Promise<void>;
+  drift(filter: { readonly decky?: string; readonly host?: string }): Promise<DriftOverview>;
+  reconcile(body: ReconcileBody): Promise<ReconcileAnswer>;
+  power(
+    name: string,
+    kind: 'stop' | 'start',
+  ): Promise<{ readonly deployment_id: string; readonly lifecycle_ids: readonly string[] }>;
+  /** `5m`, `1d`…; null: by hand only. */
+  setReconcileInterval(interval: string | null): Promise<void>;
   deployments(limit: number): Promise<readonly DeploymentSummary[]>;
   deployment(id: string): Promise<DeploymentDetail>;
   fleet(): Promise<FleetOverview>;
@@ -63,6 +80,20 @@ export function masterOf(client: ApiClient): Master {
     async setMutateInterval(name, interval) {
       const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate-interval`;
       await client.request('PUT', path, { body: { mutate_interval: interval } });
+    },
+    drift: (filter) =>
+      get<DriftOverview>(
+        '/api/v1/drift',
+        Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+      ),
+    reconcile: async (body) => (await client.request<ReconcileAnswer>('POST', '/api/v1/reconcile', { body })).body,
+    async power(name, kind) {
+      const path = `/api/v1/deckies/${encodeURIComponent(name)}/${kind}`;
+      const answer = await client.request<{ lifecycle_ids: string[] }>('POST', path);
+      return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') ?? '' };
+    },
+    async setReconcileInterval(interval) {
+      await client.request('PUT', '/api/v1/config/reconcile-interval', { body: { reconcile_interval: interval } });
     },
     async deployments(limit) {
       const query = { limit: String(limit) };

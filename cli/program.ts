@@ -12,6 +12,7 @@ import { teardown } from './commands/teardown.ts';
 import { contextOf, type GlobalOptions } from './context.ts';
 import type { ExitCode } from './exit-codes.ts';
 import type { Io } from './io.ts';
+import { addConvergence } from './program-converge.ts';
 import { addFeed } from './program-feed.ts';
 import { type Act, addAgent, addHosts } from './program-host.ts';
 
@@ -61,6 +62,7 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   addLooks(program, act);
   addMutate(program, act);
   addTeardown(program, act);
+  addConvergence(program, act);
   addHosts(program, act);
   addFeed(program, act);
   addAgent(program);

@@ -94,8 +94,10 @@ export function renderDeployment(deployment: DeploymentDetail, colours: Colours,
 
 function stateText(decky: FleetDecky, colours: Colours): string {
   if (decky.open) return colours.cyan(`${decky.state} (${decky.open.operation} ${decky.open.status})`);
+  const drift = decky.drift ?? [];
+  if (drift.length > 0) return colours.red(`${decky.state} (${drift.join(', ')})`);
   if (decky.state === 'running') return colours.green(decky.state);
-  return decky.state === 'pending' ? colours.dim(decky.state) : colours.red(decky.state);
+  return decky.state === 'pending' || decky.state === 'stopped' ? colours.dim(decky.state) : colours.red(decky.state);
 }
 
 function networkLine(fleet: FleetOverview): string[] {
