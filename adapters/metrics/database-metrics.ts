@@ -1,5 +1,6 @@
 /** Metrics of what stands in PostgreSQL, read when somebody scrapes. Several APIs say the same: take `max`, not `sum`. */
 import { Gauge, type Registry } from 'prom-client';
+import { DRIFT } from '../../fleet/drift.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../fleet/lifecycle.ts';
 import type { Figures } from '../postgres/figures.ts';
 import { HOST_STATUS } from '../postgres/hosts.ts';
@@ -124,6 +125,20 @@ function addFleetMetrics(add: Add): void {
       for (const state of Object.values(DECKY_STATE)) gauge.set({ state }, 0);
       for (const { state, count } of deckies) gauge.set({ state }, count);
     },
+  });
+  add({
+    name: 'deckhand_drift',
+    help: 'Differences between what runs and what should, by reason; one for a decky and a reason',
+    labelNames: ['reason'],
+    set: (gauge, { drift }) => {
+      for (const reason of Object.values(DRIFT)) gauge.set({ reason }, 0);
+      for (const { reason, count } of drift) gauge.set({ reason }, count);
+    },
+  });
+  add({
+    name: 'deckhand_unknown_deckies',
+    help: 'Deckies of which nothing is known, since their engine or host gives no answer',
+    set: (gauge, { unknownDeckies }) => gauge.set(unknownDeckies),
   });
   add({
     name: 'deckhand_first_host_certificate_end_timestamp_seconds',

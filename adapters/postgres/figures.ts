@@ -1,5 +1,6 @@
 /** What PostgreSQL says of the whole installation, for metrics: counts and ages, never a name. */
 import type { Sql } from './connect.ts';
+import { DRIFTING, SILENT } from './drift.ts';
 
 export interface Figures {
   readonly openRows: readonly { readonly operation: string; readonly status: string; readonly count: number }[];
@@ -11,6 +12,9 @@ export interface Figures {
   readonly oldestUnsentSeconds: number;
   readonly hosts: readonly { readonly status: string; readonly count: number }[];
   readonly deckies: readonly { readonly state: string; readonly count: number }[];
+  readonly drift: readonly { readonly reason: string; readonly count: number }[];
+  /** Deckies of which nothing is known, since their engine is silent. */
+  readonly unknownDeckies: number;
   /** Epoch seconds; null without hosts. */
   readonly firstCertificateEnd: number | null;
   /** Rows are PostgreSQL's own estimate: counting a large table costs too much for a scrape. */
@@ -18,7 +22,7 @@ export interface Figures {
 }
 
 export async function readFigures(sql: Sql): Promise<Figures> {
-  const [openRows, [ages], hosts, deckies, tables] = await Promise.all([
+  const [openRows, [ages], hosts, deckies, drift, [unknown], tables] = await Promise.all([
     sql<
       Figures['openRows']
     >`select operation, status, count(*)::int as count from decky_lifecycle where status in ('pending', 'running') group by 1, 2`,
@@ -30,6 +34,9 @@ export async function readFigures(sql: Sql): Promise<Figures> {
       (select extract(epoch from min(cert_not_after))::float8 from swarm_hosts) as certificate`,
     sql<Figures['hosts']>`select status, count(*)::int as count from swarm_hosts group by 1`,
     sql<Figures['deckies']>`select state, count(*)::int as count from fleet_deckies group by 1`,
+    sql<Figures['drift']>`select x.reason, count(*)::int as count from (${DRIFTING(sql)}) x group by 1`,
+    sql<{ count: number }[]>`select count(*)::int as count from fleet_deckies f
+      where f.host_uuid in (select s.host_key from (${SILENT(sql)}) s)`,
     sql<
       Figures['tables']
     >`select relname as table, n_live_tup::float8 as rows, pg_total_relation_size(relid)::float8 as bytes
@@ -43,6 +50,8 @@ export async function readFigures(sql: Sql): Promise<Figures> {
     oldestUnsentSeconds: Math.max(0, ages?.event_age ?? 0),
     hosts,
     deckies,
+    drift,
+    unknownDeckies: unknown?.count ?? 0,
     firstCertificateEnd: ages?.certificate ?? null,
     tables,
   };
