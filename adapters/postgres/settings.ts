@@ -32,9 +32,11 @@ export function createSettings(sql: Sql): Settings {
     const [row] = await sql<{ value: T }[]>`select value from settings where key = ${key}`;
     return row?.value;
   };
+  // `sql.json(null)` is SQL's null, which no setting is.
+  const json = (value: JSONValue) => sql`${JSON.stringify(value)}::text::jsonb`;
   const write = async (key: string, value: JSONValue): Promise<void> => {
     await sql`
-      insert into settings (key, value) values (${key}, ${sql.json(value)})
+      insert into settings (key, value) values (${key}, ${json(value)})
       on conflict (key) do update set value = excluded.value, updated_at = now()`;
   };
   return {
@@ -46,7 +48,7 @@ export function createSettings(sql: Sql): Settings {
     setReconcileInterval: (interval) => write(RECONCILE_KEY, interval),
     async seedReconcileInterval(interval) {
       await sql`
-        insert into settings (key, value) values (${RECONCILE_KEY}, ${sql.json(interval)})
+        insert into settings (key, value) values (${RECONCILE_KEY}, ${json(interval)})
         on conflict (key) do nothing`;
     },
     async seedDeploymentLimit(limit) {
