@@ -1,6 +1,7 @@
 /** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { UnfinishedOperation } from '../adapters/postgres/operation-store.ts';
+import type { OwedTeardowns } from '../adapters/postgres/owed-requests.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
 import type { SignalTurn } from './deployments.ts';
 import { withFailures } from './failures.ts';
@@ -21,6 +22,9 @@ export interface SweepDependencies {
   /** Starts the workflow of an accepted operation again; one that runs already is left alone. */
   readonly restart: (operation: UnfinishedOperation) => Promise<void>;
   readonly signalTurn: SignalTurn;
+  readonly owed: OwedTeardowns;
+  /** Starts the workflow of a request that nobody waits for. */
+  readonly begin: (operation: UnfinishedOperation) => Promise<void>;
 }
 
 export interface SweepActivities {
@@ -28,18 +32,24 @@ export interface SweepActivities {
   restartOperations(input: { operationIds: readonly string[] }): Promise<void>;
   /** Withdraws requests, closes tickets and ends deployments that no workflow will. */
   closeOrphans(): Promise<void>;
+  /** Begins the teardowns that hosts owe which are back; says for how many hosts. */
+  resumeTeardowns(): Promise<number>;
 }
 
 /** A row this young may belong to a workflow that is just being started. */
 const ROW_GRACE_MS = 15_000;
 /** Longer than a workflow waits to be accepted (50 s), so that a slow acceptance is never cut off. */
 const REQUEST_GRACE_MS = 120_000;
+/** A host that gave a sign of life so long ago at most is there. */
+const BACK_MS = 60_000;
 
 export function createSweepActivities({
   store,
   workflowState,
   restart,
   signalTurn,
+  owed,
+  begin,
 }: SweepDependencies): SweepActivities {
   async function findOrphans(): Promise<{ restart: string[]; lost: OpenRow[] }> {
     const rows = await store.openRowsOlderThan(ROW_GRACE_MS);
@@ -85,6 +95,11 @@ export function createSweepActivities({
     restartOperations: async ({ operationIds }) => {
       for (const operation of await store.unfinished(0))
         if (operationIds.includes(operation.operationId)) await restart(operation);
+    },
+    resumeTeardowns: async () => {
+      const hosts = await owed.hostsBack(BACK_MS);
+      for (const host of hosts) await begin(await owed.request(host));
+      return hosts.length;
     },
   });
 }

@@ -33,6 +33,7 @@ import { addSwarmRoutes } from './routes/swarm.ts';
 import { addSwarmBundleRoutes } from './routes/swarm-bundles.ts';
 import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
 import { addSystemRoutes } from './routes/system.ts';
+import { addTeardownRoutes } from './routes/teardown.ts';
 import { addUserRoutes } from './routes/users.ts';
 import { refusal } from './validation.ts';
 
@@ -44,6 +45,7 @@ const ROUTES: readonly AddRoutes[] = [
   addAuthRoutes,
   addAuditRoutes,
   addDeckyRoutes,
+  addTeardownRoutes,
   addMutationRoutes,
   addConvergenceRoutes,
   addDeploymentRoutes,

@@ -21,6 +21,8 @@ export interface FleetMember {
   /** Succeeded once; one that never did is replaced by an additive deploy of its name. */
   readonly established: boolean;
   readonly open: { readonly lifecycle_id: string; readonly operation: Operation } | null;
+  /** The host that could not be reached for its teardown, which begins anew when that is back. */
+  readonly owedBy?: string | null;
 }
 
 export interface FleetSnapshot {
@@ -63,6 +65,12 @@ function checkBusy(members: readonly FleetMember[]): void {
 }
 
 function checkExists(members: readonly FleetMember[]): void {
+  const owed = members.find((member) => member.owedBy);
+  if (owed)
+    throw new DeckhandError(
+      'DeckyExists',
+      `decky '${nameOf(owed)}' is being taken down: host ${owed.owedBy}, which may still run it, does not answer, and its teardown begins anew when the host is back. Submit with replace_fleet=true to have the decky again, or wait.`,
+    );
   const holder = members.find((member) => member.established);
   if (holder)
     throw new DeckhandError(
@@ -102,7 +110,8 @@ export function planDeploy(
   const replace = request.replace_fleet;
   const same = fleet.members.filter((member) => wanted.has(nameOf(member)));
   const others = fleet.members.filter((member) => !wanted.has(nameOf(member)));
-  const staying = replace ? [] : others;
+  // What a lost host may still run keeps its name and address; its teardown is owed already.
+  const staying = replace ? others.filter((member) => member.owedBy) : others;
 
   checkBusy(replace ? fleet.members : same);
   if (!replace) checkExists(same);
@@ -128,7 +137,7 @@ export function planDeploy(
     mode: swarm ? 'swarm' : 'unihost',
     network,
     deckies: placed,
-    removed: replace ? others : [],
+    removed: replace ? others.filter((member) => !member.owedBy) : [],
     warnings: allWarnings,
   };
 }

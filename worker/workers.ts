@@ -23,6 +23,7 @@ import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
+import { createOwedTeardowns } from '../adapters/postgres/owed-requests.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
@@ -93,6 +94,13 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
         restart: (operation) =>
           restartOperation(client, operation, { taskQueue, searchAttributes: parts.searchAttributes }),
         signalTurn: tellTurn,
+        owed: createOwedTeardowns(sql),
+        begin: (operation) =>
+          restartOperation(client, operation, {
+            taskQueue,
+            searchAttributes: parts.searchAttributes,
+            summary: 'teardown of what a host owes that is back',
+          }),
       }),
     },
   });

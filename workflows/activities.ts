@@ -20,7 +20,8 @@ export const { dueRotations, storeRotation, noteSkip } = proxyActivities<Rotatio
 export const { storeReconcile } = proxyActivities<ReconcileActivities>(STORE);
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
-export const { findOrphans, restartOperations, closeOrphans } = proxyActivities<SweepActivities>(SWEEP);
+export const { findOrphans, restartOperations, closeOrphans, resumeTeardowns } =
+  proxyActivities<SweepActivities>(SWEEP);
 export const { pruneRecords } = proxyActivities<PruneActivities>(PRUNE);
 
 /** Activities of the machine that has the Docker Engine; `summary` is what the Web UI shows beside the event. */

@@ -1,12 +1,15 @@
 /** The sweep, a Schedule each minute: sends what the bus has not, and finds the rows that nobody works on (design, 4.10). */
-import { setCurrentDetails } from '@temporalio/workflow';
-import { closeOrphans, findOrphans, publishTransitions, restartOperations } from './activities.ts';
+import { patched, setCurrentDetails } from '@temporalio/workflow';
+import { closeOrphans, findOrphans, publishTransitions, restartOperations, resumeTeardowns } from './activities.ts';
 import { settleLost } from './settle-lost.ts';
 
 export interface SweepSummary {
   readonly restarted: number;
   readonly lost: number;
 }
+
+/** Histories from before it know nothing of owed teardowns. */
+const OWED = 'owed-teardowns';
 
 export async function sweep(): Promise<SweepSummary> {
   // A bus that is down is no reason to leave rows open.
@@ -15,6 +18,8 @@ export async function sweep(): Promise<SweepSummary> {
   if (orphans.restart.length > 0) await restartOperations({ operationIds: orphans.restart });
   await settleLost(orphans.lost);
   await closeOrphans();
+  // A host's heartbeat begins what it owes; here it is found out where that went wrong.
+  if (patched(OWED)) await resumeTeardowns();
   setCurrentDetails(
     `${sent === null ? 'The bus did not answer' : `${sent} events sent`}; ${orphans.restart.length} operations started again, ${orphans.lost.length} rows ended as lost.`,
   );

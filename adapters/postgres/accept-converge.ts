@@ -7,6 +7,7 @@ import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { mendable } from './drift.ts';
 import { insertRows } from './insert-rows.ts';
+import { owedStill } from './owed-teardowns.ts';
 
 const hostOf = (key: string): string | null => (key === LOCAL_HOST ? null : key);
 
@@ -33,6 +34,7 @@ interface Member {
   readonly host_name: string | null;
   readonly fenced: boolean | null;
   readonly established: boolean;
+  readonly owed: boolean;
   readonly open: string | null;
   readonly operation: Operation | null;
 }
@@ -48,7 +50,8 @@ export async function acceptPower(tx: Queryable, request: StoredRequest, stopped
 
 async function switchable(tx: Queryable, name: string, stopped: boolean): Promise<Member> {
   const [member] = await tx<Member[]>`
-    select f.host_uuid, h.name as host_name, h.fenced, f.established is not null as established, l.id as open, l.operation
+    select f.host_uuid, h.name as host_name, h.fenced, f.established is not null as established, l.id as open, l.operation,
+      exists (select from owed_teardowns o where o.host_uuid = f.host_uuid and o.decky_name = f.name) as owed
     from fleet_deckies f left join swarm_hosts h on h.uuid = f.host_uuid
       left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
   if (!member) throw new DeckhandError('NotFound', `Decky ${name} not found`);
@@ -57,6 +60,7 @@ async function switchable(tx: Queryable, name: string, stopped: boolean): Promis
       'DeckyBusy',
       `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
     );
+  if (member.owed) throw owedStill(name);
   if (!member.established)
     throw new DeckhandError(
       'InvalidDecky',

@@ -10,6 +10,7 @@ import { portWarnings } from '../../fleet/port-warnings.ts';
 import { seededRandom } from '../../fleet/random.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
+import { owedStill } from './owed-teardowns.ts';
 import { openTicket } from './tickets.ts';
 
 interface Member {
@@ -18,6 +19,8 @@ interface Member {
   readonly custom_services: CustomService[];
   readonly established: boolean;
   readonly stopped: boolean;
+  /** Its host was lost before it was down. */
+  readonly owed: boolean;
   readonly open: string | null;
   readonly operation: Operation | null;
 }
@@ -51,7 +54,8 @@ export async function acceptMutate(tx: Queryable, request: StoredRequest): Promi
 /** The decky, where it can be mutated: it is there, came up once, and nothing is open for it. */
 async function mutable(tx: Queryable, name: string): Promise<Member> {
   const [member] = await tx<Member[]>`
-    select f.host_uuid, f.decky_config as config, f.custom_services, f.established is not null as established, f.stopped, l.id as open, l.operation
+    select f.host_uuid, f.decky_config as config, f.custom_services, f.established is not null as established, f.stopped, l.id as open, l.operation,
+      exists (select from owed_teardowns o where o.host_uuid = f.host_uuid and o.decky_name = f.name) as owed
     from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
   if (!member) {
     const [some] = await tx`select 1 from fleet_deckies limit 1`;
@@ -62,6 +66,7 @@ async function mutable(tx: Queryable, name: string): Promise<Member> {
       'DeckyBusy',
       `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
     );
+  if (member.owed) throw owedStill(name);
   if (!member.established)
     throw new DeckhandError('InvalidDecky', `decky '${name}' never came up, so there is nothing to mutate; deploy it.`);
   if (member.stopped)

@@ -3,20 +3,20 @@
  * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
  */
 import type { FleetNetwork } from '../../fleet/config.ts';
-import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
-import type { Operation } from '../../fleet/lifecycle.ts';
-import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
+import { isDeckhandError } from '../../fleet/errors.ts';
+import { OPERATION } from '../../fleet/lifecycle.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
 import { acceptPower, acceptReconcile } from './accept-converge.ts';
 import { acceptMutate } from './accept-mutate.ts';
+import { acceptTeardown } from './accept-teardown.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
 import { readNetwork, readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
 import { insertRows } from './insert-rows.ts';
-import { openTicket } from './tickets.ts';
+import { oweByPlacement } from './owed-teardowns.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
 
@@ -72,6 +72,10 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
 async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployPlan): Promise<void> {
   const moved = isAnother(await readNetwork(tx), plan.network);
   await writeNetwork(tx, plan.network);
+  await oweByPlacement(
+    tx,
+    plan.deckies.map(({ config }) => ({ name: config.name, hostUuid: config.host_uuid })),
+  );
   await upsertDesired(tx, plan.deckies);
   await insertRows(tx, request, [
     ...plan.removed.map(({ desired, host_uuid }) => ({
@@ -90,27 +94,3 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployP
 
 const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
   before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);
-
-async function acceptTeardown(tx: Queryable, request: StoredRequest): Promise<void> {
-  const { decky_name: name } = request.request as { decky_name: string };
-  const [member] = await tx<{ host_uuid: string; open: string | null; operation: Operation | null }[]>`
-    select f.host_uuid, l.id as open, l.operation from fleet_deckies f
-    left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
-  if (!member) throw new DeckhandError('NotFound', `Decky ${name} not found`);
-  if (member.open)
-    throw new DeckhandError(
-      'DeckyBusy',
-      `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
-    );
-  await tx`insert into decky_lifecycle ${tx({
-    id: request.id,
-    decky_name: name,
-    host_uuid: member.host_uuid === LOCAL_HOST ? null : member.host_uuid,
-    operation: OPERATION.teardown,
-    deployment_id: request.id,
-    workflow_id: request.workflowId,
-    position: 0,
-  })}`;
-  await openTicket(tx, { hostUuid: member.host_uuid, operationId: request.id, workflowId: request.workflowId });
-  await tx`update deployments set state = 'accepted', decided_at = now() where id = ${request.id}`;
-}

@@ -9,6 +9,7 @@ import type { Operation, Status } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import type { MutateRequest } from '../../fleet/mutate-request.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
+import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation, reachable } from './connect.ts';
 
@@ -33,7 +34,7 @@ export interface StoredRequest {
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
-  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest;
+  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest | SeveralTeardown;
   readonly options: RolloutOptions;
   readonly network: NetworkContext | null;
   readonly mode: string | null;

@@ -67,13 +67,16 @@ interface MemberRow {
   established: boolean;
   lifecycle_id: string | null;
   operation: Operation | null;
+  owed_by: string | null;
 }
 
 /** What planning needs: members with their open rows, the network and the limit. An empty fleet has no network. */
 export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
   const rows = await sql<MemberRow[]>`
-    select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation
+    select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation, h.name as owed_by
     from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+      left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
+      left join swarm_hosts h on h.uuid = o.host_uuid
     order by f.name`;
   const members = rows.map(
     (row): FleetMember => ({
@@ -81,6 +84,7 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
       host_uuid: row.host_uuid === LOCAL_HOST ? null : row.host_uuid,
       established: row.established,
       open: row.lifecycle_id && row.operation ? { lifecycle_id: row.lifecycle_id, operation: row.operation } : null,
+      owedBy: row.owed_by,
     }),
   );
   const network = members.length > 0 ? await readNetwork(sql) : null;

@@ -6,6 +6,7 @@ import type { Operation } from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
 import { openRowOf } from './lifecycle.ts';
+import { DUE } from './owed-teardowns.ts';
 import { createShardStore, type ShardStore } from './shards.ts';
 
 /** SQLSTATEs: the host was removed while its report was taken in; two transactions waited for each other. */
@@ -23,6 +24,8 @@ export interface ReportingHost {
   readonly renewalWanted: boolean;
   /** Nothing is under way for its deckies, and the report was taken in wholly, just now. */
   readonly settled?: boolean;
+  /** Deckies of its have to be taken down, since it was lost when that was tried. */
+  readonly owes?: boolean;
 }
 
 /** One decky as a host reports it. */
@@ -148,6 +151,8 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     fleet as materialized (
       select f.name, f.state, f.decky_ip, f.last_error, l.id is not null as is_open,
         case
+          -- Its host owes its teardown.
+          when f.state = 'tearing_down' then f.state
           when r.seen is not null then case when f.state = 'teardown_failed' and r.seen = 'running' then f.state
             when f.stopped and r.seen = 'degraded' then 'stopped' else r.seen end
           when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded', 'stopped')
@@ -173,9 +178,11 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
       report_taken_at = clock_timestamp(), fenced = fenced or ${report.fenced}::boolean,
       agent_version = coalesce(${report.agentVersion}::text, agent_version),
       report_hash = case when exists (select from fleet where is_open)
+        or exists (select from owed_teardowns where host_uuid = ${uuid})
         or (select count(*) from changed) <> (select count(*) from held) then null else ${report.hash} end
     where uuid = ${uuid}
     returning fenced, clock_offset_ms as "clockOffsetMs", report_hash is not null as settled,
+      exists (select from (${DUE(sql)}) d where d.host_uuid = ${uuid}) as owes,
       renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
   return row ?? null;
 }

@@ -39,8 +39,11 @@ interface MemberRow {
 
 async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
   const rows = await sql<MemberRow[]>`
-    select f.decky_config, f.custom_services, f.established, f.stopped, l.workflow_id, l.operation
+    select f.decky_config, f.custom_services, f.stopped, l.workflow_id, l.operation,
+      -- What the host owes is to go: no order brings it back.
+      case when o.decky_name is null then f.established end as established
     from fleet_deckies f left join lateral (${openRowOf(sql)}) l on true
+      left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
     where f.host_uuid = ${hostUuid} order by l.position, f.name`;
   return rows.map((row) => ({
     desired: { config: row.decky_config, custom_services: row.custom_services, ...stopMark(row) },

@@ -1,14 +1,17 @@
 /** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
 import type { DesiredDecky } from '../../fleet/config.ts';
 import type { LifecycleRow, Operation, Status, Transition } from '../../fleet/lifecycle.ts';
-import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
+import { STATUS } from '../../fleet/lifecycle.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { announceMutations } from './mutation-events.ts';
+import { settleTeardowns, type TeardownEnd } from './owed-teardowns.ts';
 
 export interface LifecycleReader {
   /** Unknown ids are left out; ordered by started_at. */
   byIds(ids: readonly string[]): Promise<LifecycleRow[]>;
+  /** Teardowns that are under way on a host; null: everywhere. */
+  openTeardowns(hostUuid: string | null): Promise<string[]>;
 }
 
 export function createLifecycleReader(sql: Sql): LifecycleReader {
@@ -20,6 +23,13 @@ export function createLifecycleReader(sql: Sql): LifecycleReader {
             iso(completed_at) as completed_at
           from decky_lifecycle where id = any(${[...ids]}) order by started_at, position`,
       ),
+    openTeardowns: (hostUuid) =>
+      reachable(async () => {
+        const rows = await sql<{ id: string }[]>`
+          select id from decky_lifecycle where status in ('pending', 'running') and operation = 'teardown'
+            and (${hostUuid}::text is null or host_uuid = ${hostUuid}) order by started_at, position`;
+        return rows.map((row) => row.id);
+      }),
   };
 }
 
@@ -90,7 +100,14 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
         : [STATUS.running];
   // Not `status = any`: the index of open rows would be taken, and all open rows of the fleet read.
   const rows = await tx<
-    { id: string; decky_name: string; operation: Operation; error: string | null; seen: string | null }[]
+    {
+      id: string;
+      decky_name: string;
+      host_uuid: string | null;
+      operation: Operation;
+      error: string | null;
+      seen: string | null;
+    }[]
   >`
     update decky_lifecycle l set status = t.status, error = t.error, step = null
     from (select * from unnest(
@@ -98,7 +115,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
       ${run.map((t) => t.error ?? null)}::text[], ${run.map((t) => t.seen ?? null)}::text[]
     ) as t (id, status, error, seen)) t
     where l.id = t.id and array_position(${[...from]}::text[], l.status) is not null
-    returning l.id, l.decky_name, l.operation, l.error, t.seen`;
+    returning l.id, l.decky_name, l.host_uuid, l.operation, l.error, t.seen`;
   if (run[0]?.status === STATUS.succeeded) {
     const mutated = rows.filter((row) => row.operation === 'mutate').map((row) => row.id);
     if (mutated.length > 0) await announceMutations(tx, mutated);
@@ -114,7 +131,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
   return rows.map((row) => row.id);
 }
 
-type Ended = { decky_name: string; error: string | null; seen: string | null };
+type Ended = TeardownEnd & { seen: string | null };
 
 /** What the end of a row means for the decky: docs/states/row.md. */
 async function settleFleet(
@@ -124,14 +141,8 @@ async function settleFleet(
   rows: readonly Ended[],
 ): Promise<void> {
   const names = rows.map((row) => row.decky_name);
-  if (operation === 'teardown') {
-    if (status === STATUS.succeeded) await tx`delete from fleet_deckies where name = any(${names})`;
-    else {
-      const state = status === STATUS.running ? DECKY_STATE.tearingDown : DECKY_STATE.teardownFailed;
-      await tx`update fleet_deckies f set state = ${state}, last_error = r.error, updated_at = now()
-        from unnest(${names}::text[], ${rows.map((row) => row.error)}::text[]) as r (name, error) where f.name = r.name`;
-    }
-  } else if (status === STATUS.succeeded) {
+  if (operation === 'teardown') await settleTeardowns(tx, status, rows);
+  else if (status === STATUS.succeeded) {
     // A host's agent gives addresses of its own net (gap B12), and has reported them before its decky was done.
     await tx`update fleet_deckies f set state = case when f.stopped then 'stopped' else 'running' end, last_error = null, last_seen = now(), updated_at = now(),
         decky_ip = r.ip, decky_config = r.config,

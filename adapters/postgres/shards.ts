@@ -42,6 +42,8 @@ export interface ShardStore {
   versions(uuid: string): Promise<DesiredDecky[]>;
   /** The host is gone: nobody will say any more what runs of its deckies. What a row is open for is its workflow's to write. */
   leaveBehind(uuid: string, hostName: string): Promise<void>;
+  /** Names of the deckies that the fleet has on the host. */
+  members(uuid: string): Promise<string[]>;
   /** True while an operation of a workflow has the host's lane, or waits for it. */
   isBusy(uuid: string): Promise<boolean>;
 }
@@ -81,6 +83,10 @@ export const createShardStore = (sql: Sql): ShardStore => ({
   shards: (filter = {}) => shards(sql, filter),
   note: (uuid, noted) => note(sql, uuid, noted),
   versions: (uuid) => versions(sql, uuid),
+  members: async (uuid) =>
+    (await sql<{ name: string }[]>`select name from fleet_deckies where host_uuid = ${uuid} order by name`).map(
+      (row) => row.name,
+    ),
   ...notes(sql),
 });
 

@@ -7,6 +7,7 @@ import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
+import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Sql } from '../postgres/connect.ts';
 import { reachable } from '../postgres/connect.ts';
@@ -14,7 +15,7 @@ import type { NewRequest, StoredRequest } from '../postgres/deployments.ts';
 import { closeRequest, loadRequest, returnedIds, storeRequest } from '../postgres/deployments.ts';
 import type { TemporalClient } from './connection.ts';
 import { hasSearchAttributes } from './connection.ts';
-import { WORKFLOW_OF } from './operations.ts';
+import { workflowTypeOf } from './operations.ts';
 
 export interface AcceptedDeployment {
   readonly deployment_id: string;
@@ -45,8 +46,8 @@ export interface MutateInput {
 export interface OperateInput {
   readonly username: string;
   /** Kinds whose rows are made of what the fleet is, by acceptance. */
-  readonly kind: 'reconcile' | 'stop' | 'start';
-  readonly request: ReconcileRequest | PowerRequest;
+  readonly kind: 'reconcile' | 'stop' | 'start' | 'teardown';
+  readonly request: ReconcileRequest | PowerRequest | SeveralTeardown;
   readonly options: Partial<RolloutOptions>;
 }
 
@@ -55,7 +56,7 @@ export interface Deployments {
   /** The lifecycle id is the deployment id too. */
   mutate(input: MutateInput): Promise<AcceptedDeployment>;
   operate(input: OperateInput): Promise<AcceptedDeployment>;
-  teardown(input: { username: string; decky_name: string }): Promise<{ lifecycle_id: string }>;
+  teardown(input: { username: string; decky_name: string; options?: Partial<RolloutOptions> }): Promise<{ lifecycle_id: string }>;
   waitForRows(lifecycleIds: readonly string[], timeoutMs: number): Promise<boolean>;
 }
 
@@ -81,7 +82,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
   }
 
   async function updateWithStart(stored: NewRequest, summary: string): Promise<void> {
-    const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOW_OF[stored.kind], {
+    const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypeOf(stored), {
       workflowId: stored.workflowId,
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
@@ -180,7 +181,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       await haveAccepted(stored, `${what} by ${username}`);
       return accepted(id);
     },
-    teardown: async ({ username, decky_name }) => {
+    teardown: async ({ username, decky_name, options: rollout }) => {
       const id = randomUUID();
       const stored: NewRequest = {
         id,
@@ -188,7 +189,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
         workflowId: teardownWorkflowId(id),
         username,
         request: { decky_name },
-        options: ROLLOUT_DEFAULTS,
+        options: { ...ROLLOUT_DEFAULTS, ...rollout },
         network: null,
         idempotency: null,
       };

@@ -3,7 +3,7 @@ import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundErro
 import type { OperationKind } from '../postgres/deployments.ts';
 
 /** The workflow type of each kind of operation. */
-export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
+const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
   deploy: 'deployFleet',
   teardown: 'teardownDecky',
   mutate: 'mutateDecky',
@@ -11,6 +11,10 @@ export const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freez
   stop: 'deployFleet',
   start: 'deployFleet',
 });
+
+/** Several deckies go by a deployment's removals; a teardown of one has a workflow of its own. */
+export const workflowTypeOf = ({ kind, workflowId }: Pick<RestartableOperation, 'kind' | 'workflowId'>): string =>
+  workflowId.startsWith('deploy/') ? WORKFLOW_OF.deploy : WORKFLOW_OF[kind];
 
 /** A workflow that closed less than this ago may have activities that are just noticing it. */
 const SETTLE_MS = 15_000;
@@ -39,14 +43,14 @@ export async function workflowState(
 export async function restartOperation(
   client: Client,
   operation: RestartableOperation,
-  options: { taskQueue: string; searchAttributes: boolean },
+  options: { taskQueue: string; searchAttributes: boolean; summary?: string },
 ): Promise<void> {
   try {
-    await client.workflow.start(WORKFLOW_OF[operation.kind], {
+    await client.workflow.start(workflowTypeOf(operation), {
       workflowId: operation.workflowId,
       taskQueue: options.taskQueue,
       args: [{ operationId: operation.operationId, searchAttributes: options.searchAttributes, resume: true }],
-      staticSummary: 'started again by the sweep: Temporal did not know it',
+      staticSummary: options.summary ?? 'started again by the sweep: Temporal did not know it',
     });
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;

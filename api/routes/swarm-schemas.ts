@@ -61,4 +61,5 @@ export const TeardownAccepted = z.object({
   decky_id: z.string().nullable(),
   accepted: z.literal(true),
   detail: z.string(),
+  lifecycle_ids: z.array(z.string()),
 });

@@ -1,5 +1,6 @@
 /** Hosts with agents, for administrators and the wizard (wire.md 1.9), with what ours has besides. */
 import { createRoute, z } from '@hono/zod-openapi';
+import type { Logger } from '../../adapters/logger.ts';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
@@ -8,6 +9,7 @@ import { decommission, HOST_NOT_FOUND } from '../swarm/hosts.ts';
 import { refuseBusy, takeDown } from '../swarm/orders.ts';
 import type { SwarmApiPorts } from '../swarm/ports.ts';
 import { probeAll } from '../swarm/probes.ts';
+import { acceptTeardown } from '../swarm/teardowns.ts';
 import { hostView, isoTime } from '../swarm/views.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 import { HostUuid, HostView, ShardView, TeardownAccepted } from './swarm-schemas.ts';
@@ -114,7 +116,8 @@ const teardown = (deps: RouteDependencies) =>
     },
     responses: {
       202: {
-        description: 'The agent is asked; what the host reports says how it ended.',
+        description:
+          'Accepted: a row for each decky that the fleet has there. Without rows, what the host reports says how it ended.',
         content: json(TeardownAccepted),
       },
       ...refusals(400, 401, 403, 404, 409, 422),
@@ -135,6 +138,15 @@ async function existing({ hosts }: SwarmApiPorts, uuid: string): Promise<Host> {
   const host = await hosts.get(uuid);
   if (host === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
   return host;
+}
+
+/** The fleet knows nothing of it there, so that no row can tell: the agent is asked, and its shards say how that ended. */
+async function orderTeardown(swarm: SwarmApiPorts, host: Host, deckyId: string | null, log: Logger): Promise<void> {
+  await refuseBusy(swarm, host);
+  takeDown(swarm, host, deckyId).then(
+    ({ ok, detail }) => ok || log.warn({ host: host.name, detail }, 'teardown of a host failed'),
+    (error: unknown) => log.error({ err: error, host: host.name }, 'teardown of a host failed'),
+  );
 }
 
 export const addSwarmRoutes: AddRoutes = (app, deps) => {
@@ -175,14 +187,11 @@ export const addSwarmRoutes: AddRoutes = (app, deps) => {
   app.openapi(teardown(deps), async (c) => {
     const host = await existing(swarm, c.req.valid('param').uuid);
     const { decky_id } = c.req.valid('json');
-    await refuseBusy(swarm, host);
-    const { log } = c.var;
-    takeDown(swarm, host, decky_id).then(
-      ({ ok, detail }) => ok || log.warn({ host: host.name, detail }, 'teardown of a host failed'),
-      (error: unknown) => log.error({ err: error, host: host.name }, 'teardown of a host failed'),
-    );
+    const ids = await acceptTeardown(swarm, { host, deckyId: decky_id, username: c.var.user.username });
+    if (ids.length === 0) await orderTeardown(swarm, host, decky_id, c.var.log);
     const detail = `The agent of ${host.name} is asked to take ${decky_id ?? 'everything'} down.`;
-    return c.json({ host_uuid: host.uuid, host_name: host.name, decky_id, accepted: true as const, detail }, 202);
+    const answer = { host_uuid: host.uuid, host_name: host.name, decky_id, accepted: true as const, detail };
+    return c.json({ ...answer, lifecycle_ids: ids }, 202);
   });
 
   app.openapi(shards(deps), async (c) => {

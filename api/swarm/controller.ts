@@ -10,10 +10,12 @@ import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-token
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
+import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
 import type { TemporalClient } from '../../adapters/temporal/connection.ts';
+import { createDeployments } from '../../adapters/temporal/deployments.ts';
 import { createReportSignals } from '../../adapters/temporal/reports.ts';
 import type { Guard } from '../auth/guard.ts';
-import type { ApiConfig } from '../config.ts';
+import { type ApiConfig, rolloutDefaults } from '../config.ts';
 import type { RunningServer } from '../server.ts';
 import { createSwarmApp } from './app.ts';
 import { createBundles } from './bundles.ts';
@@ -31,7 +33,7 @@ export interface SwarmParts {
 }
 
 /** What both listeners share. Throws AuthorityUnusable. */
-export async function openSwarm(config: ApiConfig, { sql }: SwarmParts): Promise<SwarmApiPorts> {
+export async function openSwarm(config: ApiConfig, { sql, temporal }: SwarmParts): Promise<SwarmApiPorts> {
   const authority = await openAuthority(config.DECKHAND_CA_DIR ?? join(config.DECKHAND_HOME, 'ca'));
   const agents = createAgentClient(() => authority.master(), { verifyHostname: config.DECKHAND_VERIFY_HOSTNAME });
   const [name] = controllerNames(config.DECKHAND_SWARM_HOST, config.DECKHAND_MASTER_HOST);
@@ -42,6 +44,9 @@ export async function openSwarm(config: ApiConfig, { sql }: SwarmParts): Promise
     controller,
     hosts: createHostStore(sql),
     reports: createHostReports(sql),
+    operations: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),
+    lifecycle: createLifecycleReader(sql),
+    rollout: rolloutDefaults(config),
     tokens: createEnrollmentTokens(sql),
     bundles: createBundles(authority, createHostStore(sql), controller),
     plainBundles: config.DECKHAND_PLAIN_BUNDLES,

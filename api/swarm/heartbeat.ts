@@ -2,7 +2,8 @@
 import type { Context } from 'hono';
 import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
-import { DeckhandError } from '../../fleet/errors.ts';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { RETURN_USER } from '../../fleet/teardown-request.ts';
 import type { ApiEnv } from '../environment.ts';
 import { matchDeltas, type ReadDelta, readDelta } from './deltas.ts';
 import { type Peer, peerOf } from './peer.ts';
@@ -69,8 +70,21 @@ async function takeStatus(
     : await deps.reports.take(host.uuid, host.name, readReport(body.status, { hash, agentVersion: body.agentVersion }));
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   // While something is under way for its deckies, what is seen passes; the next report is taken in again.
+  if (taken.owes) beginOwed(deps, host);
   if (taken.settled) await deps.reports.noteSight(host.uuid, sightOf(body.status));
   return taken;
+}
+
+/** The host is back that was lost while its deckies were to go. The heartbeat does not wait for it; the next one asks again. */
+function beginOwed({ operations, logger, rollout }: ControllerDependencies, { uuid, name }: Host): void {
+  const request = { host_uuid: uuid, owed: true };
+  operations.operate({ username: RETURN_USER, kind: 'teardown', request, options: rollout }).then(
+    ({ removed_lifecycle_ids: rows }) => logger.info({ host: name, rows }, 'a host is back: its teardowns begin anew'),
+    (error: unknown) => {
+      if (!isDeckhandError(error) || error.code !== 'NotFound')
+        logger.warn({ err: error, host: name }, 'the teardowns that a host owes did not begin');
+    },
+  );
 }
 
 /** The first heartbeat with the next certificate makes it the host's, and the old one is out. Another may have done so just now. */

@@ -13,6 +13,7 @@ import { StrictDeckyConfig } from './decky-config.ts';
 import { HOST_NOT_FOUND } from './hosts.ts';
 import type { ControllerDependencies, SwarmPorts } from './ports.ts';
 import { inParallel, probeAll } from './probes.ts';
+import { type AskedTeardown, acceptTeardown, whatIsLeft } from './teardowns.ts';
 import { parseBody } from './unprocessable.ts';
 import { agentAddress } from './views.ts';
 
@@ -142,10 +143,28 @@ export const teardown = (deps: ControllerDependencies) =>
     const hosts = uuid === null ? await deps.hosts.list() : [await deps.hosts.get(uuid.replaceAll('\0', ''))];
     const found = hosts.filter((host) => host !== null);
     if (found.length < hosts.length) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
-    return c.json({ results: await inParallel(found, HOSTS_AT_ONCE, (host) => takeDown(deps, host, deckyId)) });
+    return c.json({
+      results: await inParallel(found, HOSTS_AT_ONCE, (host) =>
+        takeDownInTime(deps, { host, deckyId, username: c.var.user.username }),
+      ),
+    });
   };
 
-/** One decky of a host, or all of them; resolves when the agent says that it is down, or why not. */
+/** What the fleet has there goes by its rows, which are waited for; what it does not know of is the agent's alone. */
+async function takeDownInTime(ports: SwarmPorts, asked: AskedTeardown): Promise<Outcome> {
+  const { host, deckyId } = asked;
+  try {
+    const ids = await acceptTeardown(ports, asked);
+    if (ids.length === 0) return await takeDown(ports, host, deckyId);
+    const left = await whatIsLeft(ports, ids);
+    return outcome(host, left === null, left ?? { status: 'torn_down', decky_id: deckyId });
+  } catch (error) {
+    if (!isDeckhandError(error)) throw error;
+    return outcome(host, false, error.message);
+  }
+}
+
+/** One decky of a host, or all of them, past the rows; resolves when the agent says that it is down, or why not. */
 export async function takeDown(ports: SwarmPorts, host: Host, deckyId: string | null): Promise<Outcome> {
   const { reports, agents } = ports;
   try {

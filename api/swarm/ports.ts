@@ -8,7 +8,10 @@ import type { EnrollmentTokens } from '../../adapters/postgres/enrollment-tokens
 import type { Enrollments } from '../../adapters/postgres/enrollments.ts';
 import type { HostReports } from '../../adapters/postgres/host-reports.ts';
 import type { HostStore } from '../../adapters/postgres/hosts.ts';
+import type { LifecycleReader } from '../../adapters/postgres/lifecycle.ts';
+import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import type { ReportSignals } from '../../adapters/temporal/reports.ts';
+import type { RolloutOptions } from '../../fleet/limits.ts';
 import type { Guard } from '../auth/guard.ts';
 import type { Bundles, Controller } from './bundles.ts';
 
@@ -18,6 +21,10 @@ export interface SwarmPorts {
   readonly hosts: HostStore;
   readonly reports: HostReports;
   readonly agents: AgentClient;
+  readonly operations: Pick<Deployments, 'operate' | 'teardown' | 'waitForRows'>;
+  readonly lifecycle: LifecycleReader;
+  /** Rollout options set by environment. */
+  readonly rollout: Partial<RolloutOptions>;
 }
 
 export interface ControllerDependencies extends SwarmPorts {

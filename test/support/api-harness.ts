@@ -68,7 +68,7 @@ export interface ApiHarness {
 }
 
 /** Acceptance without Temporal: the real transaction, and rows that stay open. */
-function acceptingOnly(sql: Sql): Deployments {
+export function acceptingOnly(sql: Sql): Deployments {
   const decide = async (id: string): Promise<void> => {
     const outcome = await acceptRequest(sql, id);
     if (!outcome.accepted) throw new DeckhandError(outcome.code, outcome.detail);

@@ -8,12 +8,14 @@ import { pino } from 'pino';
 import { createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import { createAudit } from '../../adapters/postgres/audit.ts';
+import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
 import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
 import { createHostReports, type HostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore, type Host, type HostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
+import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import { createReportSignals, type ReportSignals } from '../../adapters/temporal/reports.ts';
 import { createAccessTokens } from '../../api/auth/access-tokens.ts';
 import { createGuard } from '../../api/auth/guard.ts';
@@ -24,7 +26,7 @@ import { startListener } from '../../api/swarm/listener.ts';
 import type { SwarmApiPorts } from '../../api/swarm/ports.ts';
 import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/reports.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from './api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, acceptingOnly, createApiHarness, GENERAL } from './api-harness.ts';
 import { testDirectory, testServers } from './stack.ts';
 
 export interface SwarmAnswer {
@@ -69,7 +71,12 @@ export interface SwarmHarness {
 }
 
 export async function createSwarmHarness(
-  options: { signals?: (real: ReportSignals) => ReportSignals; reports?: HostReports; busyAt?: number } = {},
+  options: {
+    signals?: (real: ReportSignals) => ReportSignals;
+    reports?: HostReports;
+    operations?: (sql: Sql) => Deployments;
+    busyAt?: number;
+  } = {},
 ): Promise<SwarmHarness> {
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
   const caDir = join(testDirectory('swarm'), 'ca');
@@ -87,6 +94,9 @@ export async function createSwarmHarness(
         agents,
         hosts,
         reports: options.reports ?? createHostReports(sql),
+        operations: options.operations?.(sql) ?? acceptingOnly(sql),
+        lifecycle: createLifecycleReader(sql),
+        rollout: {},
         tokens: createEnrollmentTokens(sql),
         controller,
         bundles: createBundles(authority, hosts, controller),

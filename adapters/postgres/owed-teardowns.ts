@@ -1,0 +1,88 @@
+/**
+ * What the end of a teardown means for the fleet, and teardowns that a lost host owes: they begin anew when it is back. The
+ * promise stands here and not in a workflow, so that nothing that is restarted or lost meanwhile forgets it.
+ */
+import { DeckhandError } from '../../fleet/errors.ts';
+import { DECKY_STATE, LOCAL_HOST, STATUS, type Transition } from '../../fleet/lifecycle.ts';
+import type { Queryable } from './connect.ts';
+
+export interface TeardownEnd {
+  readonly decky_name: string;
+  /** Null: the master's own engine. */
+  readonly host_uuid: string | null;
+  readonly error: string | null;
+}
+
+const LOST = /^HostLost:/;
+
+/** In the transaction that moves the rows. A decky of that name on another host is another one. */
+export async function settleTeardowns(
+  tx: Queryable,
+  status: Transition['status'],
+  rows: readonly TeardownEnd[],
+): Promise<void> {
+  const ends = rows.map(({ decky_name, host_uuid, error }) => {
+    const lost = error !== null && LOST.test(error);
+    const state = status === STATUS.running || lost ? DECKY_STATE.tearingDown : DECKY_STATE.teardownFailed;
+    return { name: decky_name, host: host_uuid ?? LOCAL_HOST, error, lost, state };
+  });
+  const r = tx`jsonb_to_recordset(${tx.json(ends)}) as r (name text, host text, error text, lost boolean, state text)`;
+  if (status === STATUS.succeeded) {
+    await tx`delete from fleet_deckies f using ${r} where f.name = r.name and f.host_uuid = r.host`;
+    await tx`delete from decky_shards s using ${r} where s.decky_name = r.name and s.host_uuid = r.host`;
+  } else {
+    await tx`update fleet_deckies f set state = r.state, last_error = r.error, updated_at = now()
+      from ${r} where f.name = r.name and f.host_uuid = r.host`;
+    await tx`update decky_shards s set state = r.state, last_error = left(r.error, 512), updated_at = now()
+      from ${r} where s.decky_name = r.name and s.host_uuid = r.host`;
+  }
+  if (status === STATUS.running || ends.every(({ host }) => host === LOCAL_HOST)) return;
+  await tx`delete from owed_teardowns o using ${r} where o.decky_name = r.name and o.host_uuid = r.host and not r.lost`;
+  await owe(
+    tx,
+    ends.filter(({ lost }) => lost),
+  );
+  // The next report is taken in wholly, also when the host says the same as before it was lost.
+  await tx`update swarm_hosts h set report_hash = null from ${r} where h.uuid = r.host`;
+}
+
+/** A host that is enrolled no more owes nothing: nobody can be asked. */
+async function owe(tx: Queryable, decks: readonly { readonly name: string; readonly host: string }[]): Promise<void> {
+  if (decks.length === 0) return;
+  await tx`insert into owed_teardowns (host_uuid, decky_name)
+    select r.host, r.name from jsonb_to_recordset(${tx.json(decks.map(({ name, host }) => ({ name, host })))}) as r (name text, host text)
+      join swarm_hosts h on h.uuid = r.host
+    on conflict do nothing`;
+}
+
+/**
+ * A deploy was accepted, `placed` says where each decky goes: what is wanted again on a host is owed there no more, and a
+ * decky that moves away from a host that was sent it is owed by that one. Runs before the fleet is written.
+ */
+export async function oweByPlacement(
+  tx: Queryable,
+  placed: readonly { readonly name: string; readonly hostUuid: string | null }[],
+): Promise<void> {
+  const wanted = placed.map(({ name, hostUuid }) => ({ name, host: hostUuid ?? LOCAL_HOST }));
+  const r = tx`jsonb_to_recordset(${tx.json(wanted)}) as r (name text, host text)`;
+  await tx`with again as (
+      delete from owed_teardowns o using ${r} where o.decky_name = r.name and o.host_uuid = r.host returning o.host_uuid, o.decky_name)
+    update fleet_deckies f set state = 'degraded', updated_at = now() from again a where f.host_uuid = a.host_uuid and f.name = a.decky_name`;
+  const moved = await tx<{ name: string; host: string }[]>`
+    select f.name, f.host_uuid as host from fleet_deckies f join ${r} on r.name = f.name and r.host <> f.host_uuid
+    where f.host_uuid <> ${LOCAL_HOST} and exists (select from decky_lifecycle l
+      where l.decky_name = f.name and l.host_uuid = f.host_uuid and l.dispatched_at is not null)`;
+  await owe(tx, moved);
+}
+
+/** Nothing else is done with a decky that is to go. */
+export const owedStill = (name: string): DeckhandError =>
+  new DeckhandError(
+    'DeckyBusy',
+    `decky '${name}' is being taken down: its host does not answer, and its teardown begins anew when the host is back.`,
+  );
+
+/** What a host owes and nothing is under way for, for lists of several hosts too. */
+export const DUE = (sql: Queryable) => sql`
+  select o.host_uuid, o.decky_name from owed_teardowns o where not exists (
+    select from decky_lifecycle l where l.decky_name = o.decky_name and l.status in ('pending', 'running'))`;

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
+import { createHostStore } from '../../adapters/postgres/hosts.ts';
+import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
+
+async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) if (await holds()) return;
+  throw new Error(`${what}: not within ${timeoutMs} ms`);
+}
+
+describe('a teardown of many', function () {
+  this.timeout(120_000);
+  let world: World;
+  let agents: ScriptedAgent[] = [];
+  let sweeps = 0;
+  beforeEach(async () => {
+    world = await createWorld();
+  });
+  afterEach(async () => {
+    await Promise.all(agents.map((agent) => agent.close()));
+    agents = [];
+    await world.close();
+  });
+
+  async function hosts(...names: string[]): Promise<ScriptedAgent[]> {
+    for (const name of names) {
+      const agent = await scriptedAgent(world, name);
+      agent.onDeploy = () => agent.report('succeeded');
+      agents.push(agent);
+    }
+    return agents;
+  }
+  async function deploy(text: string, replace = false): Promise<string[]> {
+    const accepted = await world.deploy(text, { replace });
+    const ids = [...accepted.lifecycle_ids, ...accepted.removed_lifecycle_ids];
+    assert.ok((await world.ended(ids)).every((row) => row.status === 'succeeded'));
+    return ids;
+  }
+  const states = async (): Promise<Record<string, string>> =>
+    Object.fromEntries(
+      (await world.database.sql<{ name: string; state: string }[]>`select name, state from fleet_deckies`).map(
+        ({ name, state }) => [name, state],
+      ),
+    );
+  const teardowns = async (): Promise<{ decky_name: string; status: string; error: string | null }[]> =>
+    world.database
+      .sql`select decky_name, status, error from decky_lifecycle where operation = 'teardown' order by started_at, position`;
+  const sweep = (): Promise<unknown> =>
+    world.temporal.client.workflow.execute('sweep', {
+      workflowId: `sweep/${world.id}/${sweeps++}`,
+      taskQueue: world.id,
+      args: [],
+    });
+  const takeDown = (hostUuid: string | null): ReturnType<World['deployments']['operate']> =>
+    world.deployments.operate({
+      username: 'admin',
+      kind: 'teardown',
+      request: { host_uuid: hostUuid, owed: false },
+      options: { hostLostAfterMs: 6_000 },
+    });
+
+  it('takes all hosts at once and the master’s own engine beside them; one that is lost owes its decky, and its return begins anew after a restart of the worker (gaps B17, C15, C16)', async () => {
+    const here = `${world.id}-here`;
+    await deploy(ini(here));
+    const [h1, h2, h3] = (await hosts('h1', 'h2', 'h3')) as [ScriptedAgent, ScriptedAgent, ScriptedAgent];
+    await deploy(ini('a', 'b', 'c'));
+    await h3.silence();
+    const accepted = await takeDown(null);
+    assert.equal(accepted.removed_lifecycle_ids.length, 4);
+    const rows = await world.ended(accepted.removed_lifecycle_ids);
+    const failed = rows.filter((row) => row.status === 'failed');
+    assert.deepEqual(
+      failed.map((row) => row.decky_name),
+      ['c'],
+    );
+    assert.match(failed[0]?.error ?? '', /^HostLost: host h3 /);
+    assert.deepEqual([h1.teardowns, h2.teardowns, h3.teardowns], [[null], [null], []]);
+    assert.deepEqual(await states(), { c: 'tearing_down' });
+
+    await world.stopWorker();
+    await h3.listen();
+    await createHostStore(world.database.sql).markReachable(h3.hostUuid);
+    await world.startWorker();
+    await sweep();
+    await until('the decky is gone', async () => Object.keys(await states()).length === 0);
+    assert.deepEqual(h3.teardowns, [null]);
+    await sweep();
+    assert.deepEqual(
+      (await teardowns()).filter((row) => row.decky_name === 'c').map((row) => row.status),
+      ['failed', 'succeeded'],
+    );
+    const [owed] = await world.database.sql<{ count: number }[]>`select count(*)::int from owed_teardowns`;
+    assert.equal(owed?.count, 0);
+  });
+
+  it('of one host leaves the others alone, and so does a second one while the first is under way', async () => {
+    const [h1, h2] = (await hosts('h1', 'h2')) as [ScriptedAgent, ScriptedAgent];
+    await deploy(ini('a', 'b', 'c'));
+    await h1.silence();
+    const first = await takeDown(h1.hostUuid);
+    const second = await takeDown(h1.hostUuid);
+    assert.deepEqual([first.removed_lifecycle_ids.length, second.removed_lifecycle_ids.length], [2, 0]);
+    await h1.listen();
+    const rows = await world.ended(first.removed_lifecycle_ids);
+    assert.ok(rows.every((row) => row.status === 'succeeded'));
+    assert.deepEqual([h1.teardowns, h2.teardowns], [[null], []]);
+    assert.deepEqual(Object.keys(await states()), ['b']);
+  });
+
+  it('of one decky on a lost host is owed just so, and no order brings it back (gaps B18, C16)', async () => {
+    const [h1] = (await hosts('h1')) as [ScriptedAgent];
+    await deploy(ini('a', 'b'));
+    await h1.silence();
+    const teardown = await world.deployments.teardown({
+      username: 'admin',
+      decky_name: 'a',
+      options: { hostLostAfterMs: 5_000 },
+    });
+    const [row] = await world.ended([teardown.lifecycle_id]);
+    assert.match(row?.error ?? '', /^HostLost: /);
+    assert.deepEqual(await states(), { a: 'tearing_down', b: 'running' });
+    await h1.listen();
+    await createHostStore(world.database.sql).markReachable(h1.hostUuid);
+    await deploy(ini('d'));
+    assert.deepEqual(
+      h1.orders.at(-1)?.config.deckies.map((decky) => decky.name),
+      ['b', 'd'],
+    );
+    await sweep();
+    await until('the decky is gone', async () => !('a' in (await states())));
+    assert.deepEqual(h1.orders.at(-1)?.deckhand?.remove, ['a']);
+  });
+
+  it('replace_fleet reaches a host that receives none and loses all (gap B11)', async () => {
+    const [h1, h2] = (await hosts('h1', 'h2')) as [ScriptedAgent, ScriptedAgent];
+    await deploy(ini('a', 'b'));
+    await deploy(ini('a'), true);
+    assert.deepEqual([h1.teardowns, h2.teardowns], [[], [null]]);
+    assert.deepEqual(Object.keys(await states()), ['a']);
+  });
+});
