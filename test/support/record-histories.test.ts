@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { createSettings } from '../../adapters/postgres/settings.ts';
 import {
   deployWorkflowId,
   localWorkflowId,
@@ -169,6 +170,33 @@ describe('recording histories', () => {
     await closed((await world.deploy('[a]\nservices=ssh\n')).deployment_id);
     await mutate('mutate-on-host', ['ftp']);
     await agent.close();
+  });
+
+  it('convergence: a look, a stop, a start, and a reconcile by the clock', async () => {
+    await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n')).deployment_id);
+    const power = async (kind: 'stop' | 'start'): Promise<void> => {
+      const request = { decky_name: 'a' };
+      const { deployment_id: id } = await world.deployments.operate({
+        ...{ username: 'admin', kind, request },
+        options: { minHealthyTimeMs: 1_000 },
+      });
+      await closed(id);
+      await save(kind, both(id));
+    };
+    await power('stop');
+    const run = async (workflowType: string, name: string, args: object[]): Promise<void> => {
+      const workflowId = `${workflowType}/${world.id}`;
+      await world.temporal.client.workflow.execute(workflowType, { workflowId, taskQueue: world.id, args });
+      await save('converge', { [name]: workflowId });
+    };
+    await run('lookAtEngine', 'look-at-engine', []);
+    await power('start');
+    await createSettings(world.database.sql).setReconcileInterval('1m');
+    await world.local.engine.down('a');
+    await run('reconcileFleet', 'reconcile-fleet', [{ searchAttributes: true }]);
+    const [made] = await world.database.sql<{ id: string }[]>`select id from deployments where kind = 'reconcile'`;
+    await save('converge', both(made?.id ?? ''));
   });
 
   it('the sweep', async () => {
