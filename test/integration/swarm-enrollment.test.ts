@@ -61,6 +61,17 @@ describe('enrolment of hosts', () => {
     assert.deepEqual([host?.status, host?.notes, host?.fenced], ['active', 'rack 4', true]);
   });
 
+  it('its ipvlan is set when it is enrolled, and changed later (gaps, D)', async () => {
+    const body = { name: 'ipvlan', address: '127.0.0.1', use_ipvlan: true };
+    const invited = await swarm.api.call('POST', '/api/v1/swarm/enrollments', { token: swarm.admin, body });
+    const { csrPem } = await createSigningRequest('ipvlan');
+    const { host_uuid: uuid } = (await join(invited.json.token, csrPem)).json;
+    assert.equal((await swarm.hosts.get(uuid))?.useIpvlan, true);
+    const change = { token: swarm.admin, body: { use_ipvlan: false } };
+    assert.equal((await swarm.api.call('PATCH', `/api/v1/swarm/hosts/${uuid}`, change)).status, 200);
+    assert.equal((await swarm.hosts.get(uuid))?.useIpvlan, false);
+  });
+
   it('a token works once, also when it is used twice at the same moment', async () => {
     const { token, host_uuid } = await invite('twice');
     const requests = await Promise.all([createSigningRequest('twice'), createSigningRequest('twice')]);

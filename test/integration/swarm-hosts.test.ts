@@ -347,6 +347,17 @@ describe('hosts', function () {
       assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, body })).status, 204);
     });
 
+    it('install the whole package, and a service that names where the certificates lie (gaps, D)', async () => {
+      const made = await api('POST', '/swarm/enroll-bundle', { ...order, agent_name: 'rack4-2' });
+      const files = await unpack(Buffer.from(await (await fetchBundle(made.json.token, 'tgz')).arrayBuffer()));
+      const install = files.get('install.sh') ?? '';
+      assert.match(install, /pip install .*decnet==/);
+      const directory =
+        /install .*worker\.crt home\/\.decnet\/agent\/worker\.key (\S+)\//.exec(install)?.[1] ?? 'nowhere';
+      const service = files.get('etc/systemd/system/decnet-agent.service') ?? '';
+      assert.match(service, new RegExp(`^ExecStart=.* agent --agent-dir ${directory} `, 'm'));
+    });
+
     it('stay on this machine over plain HTTP', async () => {
       const made = await api('POST', '/swarm/enroll-bundle', order);
       const from = (remoteAddress: string) =>

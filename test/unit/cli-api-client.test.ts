@@ -14,7 +14,7 @@ describe('cli api client', () => {
   });
   afterEach(() => master.stop());
 
-  it('logs in once, and again when the token has expired', async () => {
+  it('logs in once, and again when the token has expired (gaps, D)', async () => {
     const api = client();
     await api.request('GET', '/api/v1/fleet');
     await api.request('GET', '/api/v1/fleet');
