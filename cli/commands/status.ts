@@ -2,6 +2,7 @@ import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { renderDeployment, renderDeployments } from '../render-tables.ts';
 import { reportEnd } from '../report.ts';
+import { deckies } from '../text.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
@@ -30,7 +31,18 @@ async function recent(context: Context, limit: number): Promise<ExitCode> {
   if (context.json) printJson(context.io, { deployments });
   else if (deployments.length > 0) context.io.out(renderDeployments(deployments, context.io.colours, Date.now()));
   else context.io.out('No deployment yet. Make one: deckhand deploy FILE --wait');
+  if (!context.json) await tellDrift(context);
   return EXIT.succeeded;
+}
+
+/** One line where not all is as it should be; a master that is older, or busy, says nothing of it. */
+async function tellDrift({ io, master }: Context): Promise<void> {
+  const seen = await master.drift({}).catch(() => null);
+  if (!seen) return;
+  const drifting = new Set(seen.drift.map((one) => one.decky_name)).size;
+  const unknown = seen.unknown.reduce((sum, one) => sum + one.deckies, 0);
+  if (drifting > 0) io.out(io.colours.red(`${deckies(drifting)} not as it should be: deckhand drift`));
+  if (unknown > 0) io.out(`${deckies(unknown)} unknown, since no answer comes: deckhand drift`);
 }
 
 async function follow(context: Context, id: string, timeoutMs: number): Promise<ExitCode> {

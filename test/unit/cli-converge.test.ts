@@ -44,6 +44,16 @@ describe('cli: convergence', () => {
     assert.match(text(), /^Mend it: deckhand reconcile --wait$/m);
   });
 
+  it('status says that something is not as it should be', async () => {
+    answers({
+      'GET /deployments': { status: 200, body: { deployments: [] } },
+      'GET /drift': { status: 200, body: { drift: [ENTRY], unknown: [SILENT], reconcile_interval: null } },
+    });
+    assert.equal(await run(['status'], io), 0);
+    assert.match(text(), /^1 decky not as it should be: deckhand drift$/m);
+    assert.match(text(), /^2 deckies unknown, since no answer comes: deckhand drift$/m);
+  });
+
   it('deckies shows drift beside the state', async () => {
     const fleet = { network: null, simulated: false, deckies: [decky('web-01', { drift: ['missing'] })] };
     answers({ 'GET /fleet': { status: 200, body: fleet } });
