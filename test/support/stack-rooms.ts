@@ -11,7 +11,7 @@ export interface Room {
   /** Milliseconds for one test, and for the whole room. */
   readonly testLimitMs: number;
   readonly roomLimitMs: number;
-  /** Files that run beside the others, in a second process; absent: all in one. */
+  /** Files that run beside the others, in a second process, since tests wait more than they work; absent: all in one. */
   readonly aside?: (file: string) => boolean;
 }
 
@@ -20,13 +20,16 @@ export interface Room {
  * can have them; those that make names of their own run beside them.
  */
 const OWN_NAMES = ['interop-decnet', 'kill', 'lost-workflows', 'swarm-faults'];
+/** They spend their time waiting for hosts, and use simulated engines or names of their own. */
+const WAITING = /^(agent|swarm|deploy-shard|sweep|rotation|mutate-on-host)\b/;
+const waits = (file: string): boolean => WAITING.test(basename(file));
 
 const MINUTE = 60_000;
 /** In the order in which they run: what fails fast comes first. */
 export const ROOMS: readonly Room[] = [
   { name: 'unit', needsServers: false, testLimitMs: 20_000, roomLimitMs: 3 * MINUTE },
-  { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 8 * MINUTE },
-  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 10 * MINUTE },
+  { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 8 * MINUTE, aside: waits },
+  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 10 * MINUTE, aside: waits },
   { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 8 * MINUTE },
   { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE },
   {
