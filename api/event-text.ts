@@ -12,12 +12,23 @@ const LINGER_MS = 30_000;
 /** Milliseconds until a browser connects again. */
 const RETRY_MS = 2_000;
 
-export const EventBody = z.string().openapi('EventStream', {
-  description:
-    'Blocks of `id`, `event` (`lifecycle`, `mutation`, `drift`, `gap`, `end`) and `data`: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`.',
-});
-export const EVENT_EXAMPLE =
-  'id: 7\nevent: lifecycle\ndata: {"v":1,"id":"0f3c","topic":"decky.web-01.lifecycle","type":"lifecycle","ts":1764000000.5,"payload":{"lifecycle_id":"4f6c","operation":"deploy","status":"running"},"decky_name":"web-01","deployment_id":"9a1b","host_uuid":null}\n\n';
+/** Each event of the stream: before OpenAPI 3.2, the schema of a stream is that of its events. */
+export const EventBody = z
+  .object({
+    id: z.string().optional().openapi({ description: 'The sequence of the stream, to be sent as `Last-Event-ID`.' }),
+    event: z.enum(['lifecycle', 'mutation', 'drift', 'gap', 'end']).optional(),
+    data: z.string().optional().openapi({
+      description:
+        'JSON: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`; of `gap` and `end`, `{"detail"}`.',
+    }),
+    retry: z.number().optional(),
+  })
+  .openapi('Event');
+export const EVENT_EXAMPLE = {
+  id: '7',
+  event: 'lifecycle',
+  data: '{"v":1,"id":"0f3c","topic":"decky.web-01.lifecycle","type":"lifecycle","ts":1764000000.5,"payload":{"lifecycle_id":"4f6c","operation":"deploy","status":"running"},"decky_name":"web-01","deployment_id":"9a1b","host_uuid":null}',
+};
 
 /** Made once for all readers of an event. */
 const texts = new WeakMap<StreamedEvent, string>();

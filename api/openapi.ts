@@ -56,6 +56,9 @@ export const unsupportedMediaType = {
 export const tooManyAttempts = {
   429: {
     description: 'Too many wrong passwords; Retry-After says how long to wait.',
-    content: json(ErrorBody.extend({ error: z.string() })),
+    content: json(ErrorBody.extend({ error: z.string() }), {
+      error: 'Too many attempts. Try again in 42 s.',
+      detail: 'Too many attempts. Try again in 42 s.',
+    }),
   },
 };

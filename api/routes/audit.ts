@@ -72,7 +72,7 @@ const list = (deps: RouteDependencies) =>
         description: 'The entries.',
         content: json(z.object({ entries: z.array(Entry), next_cursor: z.string().nullable() }), EXAMPLE),
       },
-      ...refusals(401, 403, 422),
+      ...refusals(400, 401, 403, 422),
     },
   });
 

@@ -39,7 +39,7 @@ const drift = (deps: RouteDependencies) =>
           EXAMPLES.drift,
         ),
       },
-      ...refusals(401, 403, 422),
+      ...refusals(400, 401, 403, 422),
     },
   });
 

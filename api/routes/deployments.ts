@@ -34,7 +34,7 @@ const list = (deps: RouteDependencies) =>
           EXAMPLES.deployments,
         ),
       },
-      ...refusals(401, 403, 422),
+      ...refusals(400, 401, 403, 422),
     },
   });
 

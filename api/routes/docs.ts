@@ -1,8 +1,9 @@
 /** The API's description: /openapi.json, and /docs, a page that shows it without a script or anything from elsewhere. */
-import type { OpenAPIHono } from '@hono/zod-openapi';
+import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import packageJson from '../../package.json' with { type: 'json' };
-import { docsPage } from '../docs-page.ts';
+import { type ApiDescription, docsPage } from '../docs-page.ts';
 import type { ApiEnv } from '../environment.ts';
+import { json, PREFIX } from '../openapi.ts';
 import type { AddRoutes } from './dependencies.ts';
 
 const ABOUT = {
@@ -16,7 +17,46 @@ const ABOUT = {
   },
 };
 
-const describe = (app: OpenAPIHono<ApiEnv>) => app.getOpenAPI31Document(ABOUT);
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
+
+/** `POST /api/v1/deckies/{decky_name}/mutate` → `post_deckies_decky_name_mutate`. */
+const operationId = (method: string, path: string): string =>
+  [method, ...path.replace(PREFIX, '').split(/\W+/)].filter((word) => word !== '').join('_');
+
+function describe(app: OpenAPIHono<ApiEnv>): ApiDescription {
+  const description = app.getOpenAPI31Document(ABOUT);
+  for (const [path, item] of Object.entries(description.paths ?? {}))
+    for (const method of METHODS) {
+      const operation = item[method];
+      if (operation) operation.operationId = operationId(method, path);
+    }
+  return description;
+}
+
+/** Described only. */
+const PAGES: RouteConfig[] = [
+  {
+    method: 'get',
+    path: '/openapi.json',
+    tags: ['system'],
+    summary: 'This description',
+    responses: {
+      200: {
+        description: 'OpenAPI 3.1.',
+        content: json(z.record(z.string(), z.unknown()), { openapi: ABOUT.openapi, info: ABOUT.info, paths: {} }),
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: '/docs',
+    tags: ['system'],
+    summary: 'This description as a page',
+    responses: {
+      200: { description: 'A page.', content: { 'text/html': { schema: z.string(), example: '<!doctype html>' } } },
+    },
+  },
+];
 
 export const addDocsRoutes: AddRoutes = (app) => {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
@@ -24,6 +64,7 @@ export const addDocsRoutes: AddRoutes = (app) => {
     scheme: 'bearer',
     bearerFormat: 'JWT',
   });
+  for (const page of PAGES) app.openAPIRegistry.registerPath(page);
   app.get('/openapi.json', (c) => c.json(describe(app)));
   app.get('/docs', (c) => {
     c.header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");

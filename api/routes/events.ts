@@ -61,7 +61,7 @@ const events = (deps: RouteDependencies) =>
         description: 'Events until the client goes.',
         content: { 'text/event-stream': { schema: EventBody, example: EVENT_EXAMPLE } },
       },
-      ...refusals(401, 403, 422),
+      ...refusals(400, 401, 403, 422),
       429: {
         description: 'Too many streams of this user are open.',
         content: json(ErrorBody.extend({ error: z.string() }), { error: TOO_MANY, detail: TOO_MANY }),

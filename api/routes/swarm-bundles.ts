@@ -1,5 +1,5 @@
 /** DECNET's enrolment by bundle (wire.md 4.4). A bundle carries a private key: over plain HTTP it stays on this machine. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { BUNDLE_NAME_PATTERN, HOST_ADDRESS_PATTERN } from '../../fleet/host-names.ts';
@@ -39,6 +39,12 @@ const create = (deps: RouteDependencies) =>
         description: 'Good for five minutes, once.',
         content: json(
           z.object({ token: z.string(), command: z.string(), expires_at: z.string(), host_uuid: z.string() }),
+          {
+            token: 'mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0',
+            command: `curl -fsSL http://192.0.2.1:8000${PATH}/mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0.sh | sudo sh`,
+            expires_at: '2026-11-23T19:05:37.601000Z',
+            host_uuid: '2c216c01-9ea6-576c-8474-bcf667779d4d',
+          },
         ),
       },
       ...refusals(400, 401, 403, 409, 422),
@@ -46,6 +52,25 @@ const create = (deps: RouteDependencies) =>
       ...tooManyAttempts,
     },
   });
+
+/** Described only: the pattern of its path is none that OpenAPI knows. */
+const FETCH: RouteConfig = {
+  method: 'get',
+  path: `${PATH}/{file}`,
+  tags: ['swarm'],
+  summary: 'The script of a bundle, and the bundle; by its token alone',
+  request: { params: z.object({ file: z.string().openapi({ example: 'mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0.sh' }) }) },
+  responses: {
+    200: {
+      description: '`.sh`: a script that fetches `.tgz`, which can be had once.',
+      content: {
+        'text/x-shellscript': { schema: z.string(), example: '#!/bin/sh\n' },
+        'application/gzip': { schema: z.string().openapi({ format: 'binary' }), example: 'a tar archive' },
+      },
+    },
+    ...refusals(403, 404),
+  },
+};
 
 const notFound = (): DeckhandError => new DeckhandError('NotFound', 'The bundle is unknown, expired or was fetched.');
 
@@ -79,6 +104,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
     return c.json({ token, command, expires_at: isoTime(expiresAt), host_uuid: hostUuid }, 201);
   });
 
+  app.openAPIRegistry.registerPath(FETCH);
   app.get(`${PATH}/:file{[\\w-]+\\.(sh|tgz)}`, async (c) => {
     refusePlain(c);
     const [token = '', kind] = c.req.param('file').split('.');

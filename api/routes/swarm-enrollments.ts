@@ -45,6 +45,14 @@ const create = (deps: RouteDependencies) =>
             expires_at: z.string(),
             ca_fingerprint: z.string(),
           }),
+          {
+            host_uuid: '2c216c01-9ea6-576c-8474-bcf667779d4d',
+            token: 'mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0',
+            command:
+              'npx deckhand agent join https://192.0.2.1:8770 --token mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0 --ca-fingerprint 9f86d0…',
+            expires_at: '2026-11-23T19:15:37.601000Z',
+            ca_fingerprint: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+          },
         ),
       },
       ...refusals(400, 401, 403, 409, 422),

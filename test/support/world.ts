@@ -55,7 +55,7 @@ export interface World {
 }
 
 export async function createWorld(
-  options: { worker?: boolean; natsUrl?: string; dockerHost?: string } = {},
+  options: { worker?: boolean; natsUrl?: string; dockerHost?: string; simulated?: boolean } = {},
 ): Promise<World> {
   const id = `t${randomBytes(4).toString('hex')}`;
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
@@ -66,7 +66,7 @@ export async function createWorld(
     DECKHAND_DB_SCHEMA: database.schema,
     NATS_URL: options.natsUrl ?? testServers.natsUrl,
     DOCKER_HOST: options.dockerHost ?? testServers.dockerHost ?? undefined,
-    DECKHAND_ENGINE: testServers.dockerHost ? 'docker' : 'simulated',
+    DECKHAND_ENGINE: testServers.dockerHost && !options.simulated ? 'docker' : 'simulated',
     DECKHAND_HOME: testDirectory(id),
     DECKHAND_INSTANCE: id,
     DECKHAND_PROJECT: id,

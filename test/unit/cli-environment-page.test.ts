@@ -15,6 +15,7 @@ const ROOMS = [
   'stack',
   'worker',
   'workflows',
+  'test/conformance',
   'test/support',
 ];
 /** Names of this shape that are no variables of ours: the event stream, and what DECNET's own agent reads. */

@@ -1,0 +1,17 @@
+/**
+ * `npm run test:schemathesis [-- --requests N]`: Schemathesis asks the API as administrator, viewer and nobody, at least N times in all (5000), with another seed
+ * each time. The short run of `npm test` is the same test. The last line is `N passed, N failed`.
+ */
+import { parseArgs } from 'node:util';
+import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstrap.mjs';
+
+const { values } = parseArgs({ options: { requests: { type: 'string', default: '5000' } } });
+if (!/^[1-9]\d{0,5}$/.test(values.requests)) {
+  console.error(`--requests ${values.requests}: a number from 1 to 999999 is wanted.`);
+  process.exit(2);
+}
+requireNode();
+await ensureDependencies();
+process.env.DECKHAND_TEST_SCHEMATHESIS = values.requests;
+const { main } = await runTypeScript(new URL('./support/stack-runner.ts', import.meta.url));
+await main(['test/conformance/schemathesis.test.ts']);

@@ -1,0 +1,109 @@
+/** One run of Schemathesis as one account, bounded in requests and in time. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import type { Front } from './front.ts';
+import type { Account, Scene } from './scene.ts';
+
+const CHECKS =
+  'not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance';
+const REQUEST_TIMEOUT_S = 30;
+
+export interface RunOptions {
+  readonly account: Account | null;
+  /** Generated requests for each operation, beside its examples and the corners of its schema. */
+  readonly perOperation: number;
+  readonly seconds: number;
+  readonly seed: number;
+  /** One where a request changes what the next one needs. */
+  readonly workers: 1 | 2;
+  readonly onItself: boolean;
+  /** `--include-path …` and the like. */
+  readonly filter: readonly string[];
+}
+
+export interface Outcome {
+  readonly requests: number;
+  /** Other than 401. */
+  readonly accepted: number;
+  readonly serverErrors: number;
+  readonly unanswered: number;
+  readonly exit: number | null;
+  readonly output: string;
+}
+
+export async function runSchemathesis(
+  command: string,
+  scene: Scene,
+  front: Front,
+  options: RunOptions,
+): Promise<Outcome> {
+  front.take();
+  const { exit, output } = await spawned(
+    command,
+    [
+      'run',
+      `${front.url}/openapi.json`,
+      ...[
+        '--checks',
+        CHECKS,
+        '--phases',
+        'examples,coverage,fuzzing',
+        '--workers',
+        String(options.workers),
+        '--warnings',
+        'off',
+      ],
+      ...['--max-examples', String(options.perOperation), '--seed', String(options.seed), '--no-color'],
+      ...['--request-timeout', String(REQUEST_TIMEOUT_S), '--generation-database', 'none'],
+      ...options.filter,
+    ],
+    {
+      ...process.env,
+      PYTHONPATH: fileURLToPath(new URL('.', import.meta.url)),
+      PYTHONDONTWRITEBYTECODE: '1',
+      SCHEMATHESIS_HOOKS: 'hooks',
+      DECKHAND_SCENE: JSON.stringify(sceneOf(scene, options)),
+    },
+    options.seconds,
+  );
+  const counts = [...front.take()];
+  const sum = (wanted: (status: number) => boolean): number =>
+    counts.reduce((total, [status, times]) => total + (wanted(status) ? times : 0), 0);
+  return {
+    requests: sum(() => true),
+    accepted: sum((status) => status !== 401 && status !== 0),
+    // 503 is an answer of the document: something of the stack did not answer in time.
+    serverErrors: sum((status) => status >= 500 && status !== 503),
+    unanswered: sum((status) => status === 0),
+    exit,
+    output,
+  };
+}
+
+/** On the routes of an account's own user, that one stands for all users. */
+function sceneOf({ facts }: Scene, { account, onItself }: RunOptions): object {
+  const { uuid: own = null, ...login } = account ?? {};
+  const asked = { ...facts, account: account && login, own };
+  if (!onItself) return asked;
+  const spared = facts.spared.filter((uuid) => uuid !== own);
+  return { ...asked, spared, known: { ...facts.known, user_uuid: [own] } };
+}
+
+function spawned(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  seconds: number,
+): Promise<{ exit: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const chunks: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    const limit = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
+    child.on('error', reject);
+    child.on('close', (exit) => {
+      clearTimeout(limit);
+      resolve({ exit, output: Buffer.concat(chunks).toString('utf8') });
+    });
+  });
+}
