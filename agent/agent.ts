@@ -45,8 +45,9 @@ async function openWorkbench(config: AgentConfig, logger: Logger, reported: () =
 }
 
 /** Throws IdentityError where this host has not joined. `leave` ends the program, after a self-destruct. */
-export async function startAgent(config: AgentConfig, logger: Logger, leave: () => void): Promise<RunningAgent> {
+export async function startAgent(config: AgentConfig, log: Logger, leave: () => void): Promise<RunningAgent> {
   let identity = await loadIdentity(config.directory);
+  const logger = log.child({ host: identity.facts.host_uuid });
   let client = createMasterClient(trustOf(identity));
   const bench = await openWorkbench(config, logger, () => reporter.wake());
   const measured = measure(bench, config.metrics);

@@ -170,15 +170,15 @@ export class WorkQueue {
     // Every decky of the order listens: more than the ten that Node takes for a leak.
     setMaxListeners(0, controller.signal, cutter.signal);
     this.#working = { order, controller, cutter };
-    const { kind, operation_id, attempt } = order;
-    this.#logger.info({ kind, operation_id, attempt }, 'working on an order');
+    const { kind, operation_id: deployment_id, attempt } = order;
+    this.#logger.info({ kind, deployment_id, attempt }, 'working on an order');
     let failure: unknown = null;
     try {
       await this.#perform(order, controller.signal, cutter.signal);
     } catch (error) {
       if (controller.signal.aborted && !(controller.signal.reason instanceof Superseded)) return;
       failure = error;
-      if (!controller.signal.aborted) this.#logger.error({ err: error, kind, operation_id }, 'an order failed');
+      if (!controller.signal.aborted) this.#logger.error({ err: error, kind, deployment_id }, 'an order failed');
     } finally {
       this.#working = null;
       this.#bench.steps.clear();
@@ -189,7 +189,7 @@ export class WorkQueue {
       if (failure !== null && knownAttempt(state, order.key)?.attempt === attempt) delete state.attempts[order.key];
     });
     this.#settle(order, failure);
-    this.#logger.info({ kind, operation_id, attempt }, 'an order is done');
+    this.#logger.info({ kind, deployment_id, attempt }, 'an order is done');
   }
 
   #perform(order: OrderRecord, signal: AbortSignal, cut: AbortSignal): Promise<void> {

@@ -48,6 +48,8 @@ export async function note(
     Object.assign(recordOf(state, name), versions);
     noteOutcome(state, job.order, name, outcome, new Date());
   });
+  const { operation, status } = outcome;
+  job.bench.logger.info({ deployment_id: job.order.operation_id, decky: name, operation, status }, 'a decky’s outcome');
   job.bench.reported();
 }
 

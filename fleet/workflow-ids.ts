@@ -8,3 +8,7 @@ export const shardWorkflowId = (deploymentId: string, hostUuid: string): string 
   `deploy/${deploymentId}/host/${hostUuid}`;
 export const mutateWorkflowId = (lifecycleId: string): string => `mutate/${lifecycleId}`;
 export const teardownWorkflowId = (lifecycleId: string): string => `teardown/${lifecycleId}`;
+
+/** The deployment that a workflow works for; null for those that work for none, as the sweep. */
+export const deploymentOf = (workflowId: string): string | null =>
+  /^(?:deploy|mutate|teardown)\/([^/]+)/.exec(workflowId)?.[1] ?? null;

@@ -1,7 +1,7 @@
 /** The Temporal workers of this program: workflows with the databases' activities, the engine's activities, and talks with agents. */
 import { hostname } from 'node:os';
 import type { Client } from '@temporalio/client';
-import { type NativeConnection, Worker, type WorkflowBundle } from '@temporalio/worker';
+import { type NativeConnection, Worker, type WorkerInterceptors, type WorkflowBundle } from '@temporalio/worker';
 import { createAgentActivities } from '../activities/agents.ts';
 import { createComposeActivities } from '../activities/compose.ts';
 import { createLookActivities, createReconcileActivities } from '../activities/convergence.ts';
@@ -30,6 +30,7 @@ import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
+import { identifiedLogs } from './activity-logging.ts';
 import { OutboxPump } from './outbox-pump.ts';
 
 export interface WorkerParts {
@@ -69,6 +70,9 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const { store, drain, prunables, agentClient } = measuredParts(parts);
   const pump = new OutboxPump(drain);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
+  const interceptors: WorkerInterceptors = {
+    activity: [identifiedLogs, ...(parts.tracing?.interceptors.activity ?? [])],
+  };
   const common = {
     connection,
     namespace,
@@ -76,6 +80,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     shutdownGraceTime: GRACE,
     shutdownForceTime: FORCE,
     ...parts.tracing,
+    interceptors,
   } as const;
   const fleet = await Worker.create({
     ...common,

@@ -1,5 +1,5 @@
 /** How an operation's workflow is accepted: by the `accept` update, or, when the sweep starts it again, by the request's row. */
-import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { ApplicationFailure, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
 import { acceptDeployment, withdrawDeployment } from './activities.ts';
 import type { OperationInput } from './messages.ts';
@@ -42,6 +42,10 @@ export class Gate {
     this.deciding += 1;
     try {
       this.decision = await acceptDeployment({ operationId: this.input.operationId });
+      log.info(this.decision.accepted ? 'accepted' : 'refused', {
+        deployment_id: this.input.operationId,
+        request_id: workflowInfo().memo?.request_id,
+      });
       return this.decision;
     } finally {
       this.deciding -= 1;

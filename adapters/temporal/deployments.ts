@@ -13,6 +13,7 @@ import type { Sql } from '../postgres/connect.ts';
 import { reachable } from '../postgres/connect.ts';
 import type { NewRequest, StoredRequest } from '../postgres/deployments.ts';
 import { closeRequest, loadRequest, returnedIds, storeRequest } from '../postgres/deployments.ts';
+import { currentRequestId } from '../request-context.ts';
 import type { TemporalClient } from './connection.ts';
 import { hasSearchAttributes } from './connection.ts';
 import { workflowTypeOf } from './operations.ts';
@@ -56,7 +57,11 @@ export interface Deployments {
   /** The lifecycle id is the deployment id too. */
   mutate(input: MutateInput): Promise<AcceptedDeployment>;
   operate(input: OperateInput): Promise<AcceptedDeployment>;
-  teardown(input: { username: string; decky_name: string; options?: Partial<RolloutOptions> }): Promise<{ lifecycle_id: string }>;
+  teardown(input: {
+    username: string;
+    decky_name: string;
+    options?: Partial<RolloutOptions>;
+  }): Promise<{ lifecycle_id: string }>;
   waitForRows(lifecycleIds: readonly string[], timeoutMs: number): Promise<boolean>;
 }
 
@@ -82,6 +87,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
   }
 
   async function updateWithStart(stored: NewRequest, summary: string): Promise<void> {
+    const requestId = currentRequestId();
     const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypeOf(stored), {
       workflowId: stored.workflowId,
       workflowIdConflictPolicy: 'USE_EXISTING',
@@ -90,7 +96,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       args: [{ operationId: stored.id, searchAttributes: await searchAttributes() }],
       staticSummary: summary,
       staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,
-      memo: { username: stored.username },
+      memo: { username: stored.username, ...(requestId === null ? {} : { request_id: requestId }) },
     });
     await temporal.client.withDeadline(Date.now() + acceptTimeoutMs, () =>
       temporal.client.workflow.executeUpdateWithStart('accept', { updateId: stored.id, startWorkflowOperation }),
