@@ -8,6 +8,8 @@ import type { AgentIdentity } from './identity.ts';
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 const HANDSHAKE_MS = 10_000;
+/** One master asks, on a few connections. */
+const MAX_CONNECTIONS = 64;
 /** How long answers that are under way may take when the server stops. */
 const DRAIN_MS = 5_000;
 
@@ -44,6 +46,7 @@ export async function startServer(
       keepAliveTimeout: 60_000,
     },
   }) as Server;
+  server.maxConnections = MAX_CONNECTIONS;
   const port = await listen(server, address);
   return {
     port,

@@ -35,6 +35,7 @@ import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTeardownRoutes } from './routes/teardown.ts';
 import { addUserRoutes } from './routes/users.ts';
+import { secureHeaders } from './secure-headers.ts';
 import { refusal } from './validation.ts';
 
 /** wire.md 1.2: 10 wrong logins in 5 minutes, 5 wrong old passwords in one. */
@@ -79,6 +80,7 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
     traceRequests,
     accessLog(deps.logger),
     countRequests(deps.metrics, 'operators'),
+    secureHeaders(deps.overTls ?? false),
   );
   if (deps.corsOrigins.length > 0)
     app.use(

@@ -7,6 +7,7 @@ import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
 import { INTERVAL_PATTERN } from '../fleet/interval.ts';
 import { LIMITS, parseDuration, type RolloutOptions } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+import { MAX_CONNECTIONS } from './server.ts';
 
 const INTERVAL_OR_OFF = new RegExp(`^off$|${INTERVAL_PATTERN.source}`);
 
@@ -40,9 +41,14 @@ export const apiVariables = z
       .string()
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a PostgreSQL name: lower case letters, digits, _')
       .default('public'),
-    /** Where the API listens. Plain HTTP: anything but loopback belongs behind a proxy that speaks TLS. */
+    /** Where the API listens. Plain HTTP without a certificate: anything but loopback then belongs behind a proxy that speaks TLS. */
     DECKHAND_API_HOST: z.string().default('127.0.0.1'),
     DECKHAND_API_PORT: portVariable.default(8000),
+    /** Files in PEM; with both, the API speaks TLS. */
+    DECKHAND_TLS_CERT: z.string().min(1).optional(),
+    DECKHAND_TLS_KEY: z.string().min(1).optional(),
+    /** Connections of each listener; more are closed as they come. */
+    DECKHAND_MAX_CONNECTIONS: z.coerce.number().int().min(16).max(65_535).default(MAX_CONNECTIONS),
     /** Directory of this instance's state; the API keeps its signing secret there when none is given. */
     DECKHAND_HOME: z.string().default('.deckhand'),
     /** Where the swarm controller listens: TLS, for hosts with agents. */
@@ -118,6 +124,13 @@ export const apiVariables = z
     DECKHAND_HOST_LOST_AFTER: duration,
   })
   .superRefine((variables, context) => {
+    const { DECKHAND_TLS_CERT: cert, DECKHAND_TLS_KEY: key } = variables;
+    if ((cert === undefined) !== (key === undefined))
+      context.addIssue({
+        code: 'custom',
+        path: [cert === undefined ? 'DECKHAND_TLS_CERT' : 'DECKHAND_TLS_KEY'],
+        message: 'is missing: a certificate and its key are given together',
+      });
     if (!variables.DECKHAND_LIMITER_ENABLED && !LOOPBACK.includes(variables.DECKHAND_API_HOST))
       context.addIssue({
         code: 'custom',

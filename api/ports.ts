@@ -50,6 +50,8 @@ export interface ApiDependencies {
   readonly metrics?: ApiMetrics;
   /** Origins that browsers may call from; none by default. */
   readonly corsOrigins: readonly string[];
+  /** Whether the listener itself speaks TLS; browsers are told to stay with it then. */
+  readonly overTls?: boolean;
   /** Rollout options set by environment; a request's own win over them. */
   readonly rolloutDefaults: Partial<RolloutOptions>;
   readonly deadlines: AnswerDeadlines;

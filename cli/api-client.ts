@@ -57,7 +57,7 @@ export function createApiClient(connect: () => Connection, interrupted: AbortSig
   const send = async (method: string, path: string, request: ApiRequest, bearer: string | null) => {
     connection ??= connect();
     try {
-      const answer = await exchange(connection.apiUrl, method, path, request, bearer, interrupted);
+      const answer = await exchange(connection, method, path, request, bearer, interrupted);
       heard = true;
       return answer;
     } catch (error) {
@@ -128,7 +128,7 @@ function urlOf(apiUrl: string, path: string, query: ApiRequest['query']): URL {
 }
 
 async function exchange(
-  apiUrl: string,
+  { apiUrl, fetch = globalThis.fetch }: Connection,
   method: string,
   path: string,
   request: ApiRequest,

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CliError, EXIT } from './exit-codes.ts';
+import { type Fetch, fetchTrusting } from './trust.ts';
 
 export type Credentials =
   | { readonly token: string }
@@ -13,10 +14,13 @@ export interface Connection {
   /** Without a path or a slash at the end. */
   readonly apiUrl: string;
   readonly credentials: Credentials;
+  /** Where the command was told whom to trust; else Node's own. */
+  readonly fetch?: Fetch;
 }
 
 export interface ConnectionOptions {
   readonly api?: string | undefined;
+  readonly ca?: string | undefined;
   readonly home?: string | undefined;
 }
 
@@ -74,9 +78,11 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Credentials | null {
 export function resolveConnection(options: ConnectionOptions, environment: NodeJS.ProcessEnv): Connection {
   const named = options.api ?? environment.DECKHAND_API_URL;
   const own = fromEnvironment(environment);
+  const ca = options.ca ?? environment.DECKHAND_CA;
+  const trust = ca ? { fetch: fetchTrusting(ca) } : {};
   if (named) {
     const missing = `No credentials for ${named}.`;
-    return { apiUrl: checkedUrl(named), credentials: own ?? { missing } };
+    return { apiUrl: checkedUrl(named), credentials: own ?? { missing }, ...trust };
   }
   const home = homeOf(options, environment);
   const stack = readStackFile(home);
@@ -85,7 +91,7 @@ export function resolveConnection(options: ConnectionOptions, environment: NodeJ
       advice:
         'Run `npm start` there, or name another place: --home DIR, or --api URL for a master that runs elsewhere.',
     });
-  return { apiUrl: checkedUrl(stack.api_url), credentials: own ?? stack.admin };
+  return { apiUrl: checkedUrl(stack.api_url), credentials: own ?? stack.admin, ...trust };
 }
 
 function checkedUrl(text: string): string {

@@ -42,7 +42,8 @@ export function feedOf(client: ApiClient, connect: () => Connection): Feed {
     async *events(filter, after, signal) {
       // A ticket stands for the token: it is made with whatever credentials the other commands use.
       const { body } = await client.request<{ ticket: string }>('POST', '/api/v1/auth/sse-ticket');
-      const url = new URL(`${connect().apiUrl}/api/v1/events`);
+      const { apiUrl, fetch = globalThis.fetch } = connect();
+      const url = new URL(`${apiUrl}/api/v1/events`);
       const query = { ...filter, ticket: body.ticket, ...(after === null ? {} : { last_event_id: after }) };
       for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
       const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal });

@@ -30,6 +30,7 @@ export interface MetricsListener {
 }
 
 const HEADERS_MS = 5_000;
+const MAX_CONNECTIONS = 32;
 
 /** `more` is text of other metrics that goes along, such as the Temporal SDK's own; without it the rest is served. */
 export async function serveMetrics(
@@ -40,6 +41,7 @@ export async function serveMetrics(
   const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
     void answer(request, response).catch(() => response.destroy());
   });
+  server.maxConnections = MAX_CONNECTIONS;
   async function answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
     if (url?.split('?')[0] !== '/metrics') return void response.writeHead(404).end();
     if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405, { allow: 'GET, HEAD' }).end();

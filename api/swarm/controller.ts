@@ -79,6 +79,7 @@ export async function startController(
   const server = await startListener(app, {
     host: config.DECKHAND_SWARM_HOST,
     port: config.DECKHAND_SWARM_PORT,
+    maxConnections: config.DECKHAND_MAX_CONNECTIONS,
     names,
     authority: ports.authority,
     logger,

@@ -9,7 +9,7 @@ import { listen, stopServer } from '../../adapters/http-listening.ts';
 import type { Logger } from '../../adapters/logger.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../environment.ts';
-import { DRAIN_MS, type RunningServer } from '../server.ts';
+import { DRAIN_MS, MAX_CONNECTIONS, type RunningServer } from '../server.ts';
 
 const HANDSHAKE_MS = 10_000;
 const HEADERS_MS = 10_000;
@@ -25,6 +25,7 @@ export interface ListenerOptions {
   readonly names: readonly string[];
   readonly authority: Authority;
   readonly logger: Logger;
+  readonly maxConnections?: number;
   /** How often the certificate is looked at; default daily. */
   readonly renewalCheckMs?: number;
 }
@@ -62,6 +63,7 @@ export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions)
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
   }) as Server;
+  server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
   server.prependListener('secureConnection', refuseStrangers);
   server.on('tlsClientError', (_, socket) => socket.destroy());
   const port = await listen(server, options);

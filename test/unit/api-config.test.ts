@@ -46,6 +46,10 @@ describe('API configuration', () => {
   it('refuses what would be unsafe', () => {
     wrong({ DECKHAND_JWT_SECRET: 'x'.repeat(31) }, /DECKHAND_JWT_SECRET: must have 32/);
     wrong({ DECKHAND_CORS_ORIGINS: '*' }, /DECKHAND_CORS_ORIGINS: must name origins/);
+    wrong({ DECKHAND_CORS_ORIGINS: 'https://*.example' }, /DECKHAND_CORS_ORIGINS: must name origins/);
+    wrong({ DECKHAND_TLS_CERT: 'api.crt' }, /DECKHAND_TLS_KEY: is missing/);
+    wrong({ DECKHAND_TLS_KEY: 'api.key' }, /DECKHAND_TLS_CERT: is missing/);
+    wrong({ DECKHAND_MAX_CONNECTIONS: '0' }, /DECKHAND_MAX_CONNECTIONS/);
     wrong({ DECKHAND_ADMIN_PASSWORD: 'short' }, /DECKHAND_ADMIN_PASSWORD: must have 12/);
     wrong({ DECKHAND_LIMITER_ENABLED: 'no', DECKHAND_API_HOST: '0.0.0.0' }, /DECKHAND_LIMITER_ENABLED: may be false/);
     assert.equal(read({ DECKHAND_LIMITER_ENABLED: 'no' }).DECKHAND_LIMITER_ENABLED, false);
