@@ -9,6 +9,7 @@ import { deployBody, hostSet, mutateBody } from '../fleet/host-set.ts';
 import { judgeStatus, type RowSight } from '../fleet/judge-host.ts';
 import type { Operation, Transition } from '../fleet/lifecycle.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 
 export interface ShardInput {
@@ -198,7 +199,8 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   }
 
   return withFailures<AgentActivities>({
-    dispatchShard,
+    // The answer to a teardown of everything comes when it is done.
+    dispatchShard: (input) => alive(() => dispatchShard(input)),
     askHost,
     awaitHost: async ({ hostUuid }) => {
       const host = await hostOf(hostUuid);

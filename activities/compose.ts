@@ -1,5 +1,5 @@
 /** What workflows ask of the master's own Docker Engine. */
-import { activityInfo, Context, heartbeat } from '@temporalio/activity';
+import { activityInfo, Context } from '@temporalio/activity';
 import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
@@ -12,6 +12,7 @@ import { DECKY_STATE, LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
+import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';
 
@@ -68,24 +69,8 @@ export interface ComposeActivities {
   tidyEngine(): Promise<void>;
 }
 
-/** Temporal throttles heartbeats itself; this is how often the activity offers one. */
-const HEARTBEAT_MS = 2_000;
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
 const LOOK_MS = 1_000;
-
-/** Heartbeats with the latest step while `work` runs, so that a killed worker is noticed and a cancel arrives. */
-async function alive<T>(work: (step: (text: string) => void, signal: AbortSignal) => Promise<T>): Promise<T> {
-  let latest = '';
-  const timer = setInterval(() => heartbeat(latest), HEARTBEAT_MS);
-  try {
-    return await work((text) => {
-      latest = text;
-      heartbeat(text);
-    }, Context.current().cancellationSignal);
-  } finally {
-    clearInterval(timer);
-  }
-}
 
 export function createComposeActivities(deps: ComposeDependencies): ComposeActivities {
   const { engine, store, resolve, notes } = deps;

@@ -47,6 +47,8 @@ export interface Hosts {
   /** Throws CliError (1) where there is none of that name. */
   named(name: string): Promise<HostView>;
   change(uuid: string, change: { readonly draining?: boolean; readonly renew?: true }): Promise<void>;
+  /** Takes down what the fleet has there; the ids of its rows, null where the master makes none. */
+  teardown(uuid: string): Promise<readonly string[] | null>;
   /** Forgets the host and revokes its certificates; the agent may be told to remove itself first. */
   remove(uuid: string, selfDestruct: boolean): Promise<void>;
 }
@@ -72,6 +74,11 @@ export function hostsOf(client: ApiClient): Hosts {
     },
     async change(uuid, change) {
       await client.request('PATCH', `${HOSTS}/${encodeURIComponent(uuid)}`, { body: change });
+    },
+    async teardown(uuid) {
+      const path = `${HOSTS}/${encodeURIComponent(uuid)}/teardown`;
+      const answer = await client.request<{ lifecycle_ids?: string[] }>('POST', path, { body: { decky_id: null } });
+      return answer.body.lifecycle_ids ?? null;
     },
     async remove(uuid, selfDestruct) {
       const query = { self_destruct: String(selfDestruct) };

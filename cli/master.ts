@@ -56,6 +56,8 @@ export interface Master {
   fleet(): Promise<FleetOverview>;
   /** `down`: it is gone. Else the ids of the rows that tell when. */
   teardown(name: string): Promise<{ readonly down: boolean; readonly lifecycleIds: readonly string[] }>;
+  /** The ids of the rows of all that goes; none where there is nothing. */
+  teardownAll(hostLostAfter?: string): Promise<readonly string[]>;
   lifecycle(ids: readonly string[]): Promise<readonly OperationRow[]>;
 }
 
@@ -105,6 +107,11 @@ export function masterOf(client: ApiClient): Master {
       const path = `/api/v1/deckies/${encodeURIComponent(name)}`;
       const answer = await client.request<{ lifecycle_ids?: string[] } | null>('DELETE', path);
       return { down: answer.status === 204, lifecycleIds: answer.body?.lifecycle_ids ?? [] };
+    },
+    async teardownAll(hostLostAfter) {
+      const query = hostLostAfter === undefined ? {} : { host_lost_after: hostLostAfter };
+      const answer = await client.request<{ lifecycle_ids: string[] }>('DELETE', '/api/v1/deckies', { query });
+      return answer.body.lifecycle_ids;
     },
     async lifecycle(ids) {
       const rows: OperationRow[] = [];

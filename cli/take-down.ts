@@ -40,6 +40,35 @@ async function refused(context: Context, name: string, error: ApiRefusal, askedB
   return { name, kind: 'refused', sentence: error.message, code: error.code };
 }
 
+/**
+ * All of them by one request, `ask`, which may be repeated: what is on its way down is named again. Where one of them is busy
+ * with something else, or the master is an older one (null), they are asked for one by one, so that the others go.
+ */
+export async function takeDownTogether(
+  context: Context,
+  names: readonly string[],
+  ask: () => Promise<readonly string[] | null>,
+  deadline: number,
+): Promise<Outcome[]> {
+  if (names.length === 0) return [];
+  for (;;) {
+    try {
+      const ids = await ask();
+      if (ids === null) return takeDownAll(context, names, deadline);
+      const rows = await context.master.lifecycle(ids);
+      return names.map((name) => {
+        const own = rows.filter((row) => row.decky_name === name).map((row) => row.id);
+        return own.length > 0 ? { name, kind: 'open', lifecycleIds: own } : { name, kind: 'down' };
+      });
+    } catch (error) {
+      if (error instanceof ApiRefusal && [404, 409].includes(error.status))
+        return takeDownAll(context, names, deadline);
+      if (!(error instanceof ApiUnreachable) || Date.now() + RETRY_MS > deadline) throw error;
+      await pause(error.retryAfterMs ?? RETRY_MS, context.io.interrupted);
+    }
+  }
+}
+
 /** `deadline` (epoch milliseconds) bounds how long a master that does not answer is asked again. */
 export async function takeDownAll(context: Context, names: readonly string[], deadline: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];

@@ -66,9 +66,13 @@ export const PRUNE: ActivityOptions = {
   retry: { initialInterval: '1m', maximumAttempts: 5 },
 };
 
-/** One order to a host: two quick tries; then the shard waits for the host without holding a place. */
+/**
+ * One order to a host: two tries; then the shard waits for the host without holding a place. Most are answered at once, a
+ * teardown of everything when it is done (the client gives it two minutes).
+ */
 export const DISPATCH: ActivityOptions = {
-  startToCloseTimeout: '40s',
+  startToCloseTimeout: '130s',
+  heartbeatTimeout: ENGINE_HEARTBEAT,
   retry: { initialInterval: '1s', maximumAttempts: 2 },
 };
 

@@ -17,6 +17,8 @@ const laxBoolean = z
 const duration = (description: string, example: string) =>
   z.union([z.string(), z.number()]).optional().openapi({ type: 'string', description, example });
 
+export const HostLostAfter = duration('After how long without a sign of life a host counts as lost.', '90s');
+
 export const DeployBody = z
   .strictObject({
     ini_content: z
@@ -38,7 +40,7 @@ export const DeployBody = z
     min_healthy_time: duration('How long containers have to stay up.', '3s'),
     healthy_deadline: duration('Until when a decky has to be healthy, from its first container.', '5m'),
     progress_deadline: duration('How long nothing may move.', '10m'),
-    host_lost_after: duration('After how long without a sign of life a host counts as lost.', '90s'),
+    host_lost_after: HostLostAfter,
   })
   .openapi('DeployRequest');
 
@@ -59,6 +61,10 @@ export function rolloutOptions(body: DeployBody): Partial<RolloutOptions> {
   const parallel = body.max_parallel === undefined ? {} : { maxParallel: body.max_parallel };
   return { ...parallel, ...Object.fromEntries(given) };
 }
+
+/** Throws InvalidParameters for what is no duration. */
+export const lostAfter = (value: string | number | undefined): Partial<RolloutOptions> =>
+  value === undefined ? {} : { hostLostAfterMs: parseDuration(value, 'host_lost_after') };
 
 /** Throws InvalidParameters for a key that a header can't carry. */
 export function assertIdempotencyKey(key: string): void {

@@ -1,6 +1,7 @@
 /** Teardowns of what the fleet has on a host: operations of ours, with a row for each decky (docs/operations.md). */
 import type { Host } from '../../adapters/postgres/hosts.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
+import type { RolloutOptions } from '../../fleet/limits.ts';
 import type { SwarmPorts } from './ports.ts';
 
 /** How long an answer of 8770 waits for the rows: longer than a lost host takes to be given up. */
@@ -11,12 +12,15 @@ export interface AskedTeardown {
   /** Null: all that the fleet has there. */
   readonly deckyId: string | null;
   readonly username: string;
+  /** The request's own. */
+  readonly options?: Partial<RolloutOptions>;
 }
 
 /** The ids of the rows; none where the fleet has nothing of it on the host. Throws what refuses it, DeckyBusy for one. */
 export async function acceptTeardown(ports: SwarmPorts, asked: AskedTeardown): Promise<string[]> {
-  const { operations, lifecycle, reports, rollout: options } = ports;
+  const { operations, lifecycle, reports } = ports;
   const { host, deckyId, username } = asked;
+  const options = { ...ports.rollout, ...asked.options };
   const members = await reports.members(host.uuid);
   if (deckyId !== null) {
     if (!members.includes(deckyId)) return [];

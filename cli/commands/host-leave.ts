@@ -4,7 +4,7 @@ import type { OperationRow } from '../api-types.ts';
 import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import type { HostView } from '../hosts.ts';
-import { type Outcome, openIds, takeDownAll } from '../take-down.ts';
+import { type Outcome, openIds, takeDownTogether } from '../take-down.ts';
 import { counted, deckies, harmless, indented } from '../text.ts';
 import { viewFor } from '../views.ts';
 import { type Snapshot, watchRows } from '../watch.ts';
@@ -44,7 +44,7 @@ export async function drainHost(context: Context, name: string, options: DrainOp
   const names = await deckiesOn(context, host);
   await agree(context, `Drain ${host.name}: take down ${listed(names)}?`, names.length === 0 || options.yes === true);
   await hosts.change(host.uuid, { draining: true });
-  const emptied = await empty(context, names, options.timeout ?? DEFAULT_BOUND_MS);
+  const emptied = await empty(context, host, names, options.timeout ?? DEFAULT_BOUND_MS);
   if (json) printJson(io, { host: host.name, draining: true, ...emptied });
   else
     io.out(
@@ -61,7 +61,7 @@ export async function removeHost(context: Context, name: string, options: Remove
   const question = `Remove ${host.name}${names.length > 0 ? `, and take down ${listed(names)}` : ''}?`;
   await agree(context, question, options.yes === true);
   await hosts.change(host.uuid, { draining: true });
-  const emptied = await empty(context, names, options.timeout ?? DEFAULT_BOUND_MS);
+  const emptied = await empty(context, host, names, options.timeout ?? DEFAULT_BOUND_MS);
   await hosts.remove(host.uuid, options.selfDestruct === true);
   if (json) printJson(io, { host: host.name, removed: true, ...emptied });
   else {
@@ -90,10 +90,10 @@ async function agree(context: Context, question: string, agreed: boolean): Promi
   });
 }
 
-async function empty(context: Context, names: readonly string[], boundMs: number): Promise<Emptied> {
-  const { io, json, master } = context;
+async function empty(context: Context, host: HostView, names: readonly string[], boundMs: number): Promise<Emptied> {
+  const { io, json, master, hosts } = context;
   const deadline = Date.now() + boundMs;
-  const outcomes = await takeDownAll(context, names, deadline);
+  const outcomes = await takeDownTogether(context, names, () => hosts.teardown(host.uuid), deadline);
   const ids = openIds(outcomes);
   const watched =
     ids.length === 0

@@ -99,6 +99,49 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
     await takeDown(drill, fleet.names);
     assert.deepEqual(await drill.containers(), []);
   });
+
+  it('one of three hosts during the teardown of all: the two are clean, the third is listed, and clean within a heartbeat of its return (gaps B17, C15, C16)', async () => {
+    const drill = present(stack);
+    const fleet = fleetOf(drill, 'owed');
+    await drill.master.deploy({ ini_content: fleet.ini, replace_fleet: false, min_healthy_time: '1s' }, randomUUID());
+    await untilEnded(drill, fleet.names);
+    const listed = async () => (await drill.master.fleet()).deckies;
+    const left = (await listed()).filter((decky) => decky.host_name === 'agent-1').map((decky) => decky.name);
+    const pid = drill.pidOf('agent-1');
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await drill.master.teardownAll('8s');
+      await untilEnded(drill, fleet.names);
+      assert.deepEqual(
+        (await listed()).map(({ name, state }) => [name, state]),
+        left.map((name) => [name, 'tearing_down']),
+      );
+      if (drill.hasEngine)
+        assert.deepEqual(
+          [...new Set((await drill.containers()).map(({ name }) => name.replace(/-(ssh|redis)$/, '')))].sort(),
+          left,
+        );
+      // What is owed is known to PostgreSQL alone.
+      const killed = new Map(['api', 'worker'].map((name) => [name, drill.pidOf(name)]));
+      for (const one of killed.values()) process.kill(one, 'SIGKILL');
+      await drill.back(killed);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    const back = Date.now();
+    while ((await listed()).length > 0 && Date.now() < back + 60_000) await pause(200);
+    assert.deepEqual(await listed(), []);
+    assert.deepEqual(await drill.containers(), []);
+    const ends = await drill.sql<{ status: string; error: string | null }[]>`
+      select status, error from decky_lifecycle where decky_name = ${left[0] ?? ''} and operation = 'teardown' order by started_at`;
+    assert.deepEqual(
+      ends.map(({ status, error }) => [status, error?.split(':')[0] ?? null]),
+      [
+        ['failed', 'HostLost'],
+        ['succeeded', null],
+      ],
+    );
+  });
 });
 
 function present(stack: DrillStack | null): DrillStack {

@@ -45,6 +45,22 @@ export async function storeTeardown(sql: Sql, deckyName: string): Promise<string
   return id;
 }
 
+/** Null: the whole fleet; `owed`: what the host owes. */
+export async function storeTeardownOf(sql: Sql, hostUuid: string | null, owed = false): Promise<string> {
+  const id = randomUUID();
+  await storeRequest(sql, {
+    id,
+    kind: 'teardown',
+    workflowId: deployWorkflowId(id),
+    username: 'admin',
+    request: { host_uuid: hostUuid, owed },
+    options: ROLLOUT_DEFAULTS,
+    network: null,
+    idempotency: null,
+  });
+  return id;
+}
+
 export async function storeMutate(
   sql: Sql,
   deckyName: string,

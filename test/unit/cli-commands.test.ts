@@ -270,6 +270,18 @@ describe('cli commands', () => {
     assert.equal(await run(['teardown'], io), 255);
   });
 
+  it('teardown --all is one request, asked again where its answer was lost', async () => {
+    master.script = scripted({
+      'GET /fleet': found({ network: null, simulated: false, deckies: [decky('a'), decky('b')] }),
+      'DELETE /deckies': inTurn('hangUp', { status: 202, body: { lifecycle_ids: ['row-a', 'row-b'] } }),
+      'GET /deckies/lifecycle': found({
+        rows: ['a', 'b'].map((name) => row(name, 'succeeded', { operation: 'teardown' })),
+      }),
+    });
+    assert.equal(await run(['teardown', '--all', '--wait'], io), 0);
+    assert.match(text(), /2 succeeded, 0 failed/);
+  });
+
   it('status and deckies print tables and exit 0', async () => {
     const detail = deployment([row('web-01', 'succeeded')]);
     master.script = scripted({

@@ -25,6 +25,7 @@ const host = (name: string, more: Partial<HostView> = {}): HostView => ({
   ...more,
 });
 const found = (body: unknown): ScriptedAnswer => ({ status: 200, body });
+const gone = (...names: string[]) => names.map((name) => row(name, 'succeeded', { operation: 'teardown' }));
 const DONE: ScriptedAnswer = { status: 204 };
 
 describe('cli host', () => {
@@ -54,8 +55,8 @@ describe('cli host', () => {
       }),
       'PATCH /swarm/hosts/uuid-h1': found({}),
       'DELETE /swarm/hosts/uuid-h1': DONE,
-      'DELETE /deckies/web-01': DONE,
-      'DELETE /deckies/web-02': DONE,
+      'POST /swarm/hosts/uuid-h1/teardown': { status: 202, body: { lifecycle_ids: ['row-web-01', 'row-web-02'] } },
+      'GET /deckies/lifecycle': found({ rows: gone('web-01', 'web-02') }),
     };
     master = await new ScriptedMaster(
       ({ method, path }) =>
@@ -142,8 +143,28 @@ describe('cli host', () => {
     assert.equal(await run(['host', 'drain', 'h1', '--yes'], io), 0);
     const [first, ...others] = changes();
     assert.deepEqual(first, ['PATCH /swarm/hosts/uuid-h1', '', { draining: true }]);
-    assert.deepEqual(others.map(([what]) => what).sort(), ['DELETE /deckies/web-01', 'DELETE /deckies/web-02']);
+    assert.deepEqual(others, [['POST /swarm/hosts/uuid-h1/teardown', '', { decky_id: null }]]);
     assert.match(text(), /h1 is draining: 2 deckies down, 0 left/);
+  });
+
+  it('drain asks for each decky where one is busy with something else, or the master makes no rows for a host', async () => {
+    for (const answer of [
+      { status: 409, body: { detail: 'decky web-02 has an open deploy' } },
+      { status: 202, body: {} },
+    ]) {
+      answers['POST /swarm/hosts/uuid-h1/teardown'] = answer;
+      answers['DELETE /deckies/web-01'] = DONE;
+      answers['DELETE /deckies/web-02'] = { status: 409, body: { detail: 'decky web-02 has an open deploy' } };
+      assert.equal(await run(['host', 'drain', 'h1', '--yes'], io), 2);
+      assert.match(io.errors.join('\n'), /web-02 is not down: decky web-02 has an open deploy/);
+      assert.match(text(), /h1 is draining: 1 decky down, 1 left/);
+    }
+  });
+
+  it('teardown --host is one request for all that the host has', async () => {
+    assert.equal(await run(['teardown', '--host', 'h1', '--wait'], io), 0);
+    assert.deepEqual(changes(), [['POST /swarm/hosts/uuid-h1/teardown', '', { decky_id: null }]]);
+    assert.equal(await run(['teardown', '--host', 'h1', '--all'], io), 255);
   });
 
   it('drain --undo lets it have deckies again, and takes nothing down', async () => {
@@ -160,13 +181,11 @@ describe('cli host', () => {
   it('remove takes down first, then revokes; --self-destruct is passed on', async () => {
     assert.equal(await run(['host', 'remove', 'h1', '--yes', '--self-destruct'], io), 0);
     assert.deepEqual(changes().at(-1)?.slice(0, 2), ['DELETE /swarm/hosts/uuid-h1', 'self_destruct=true']);
-    assert.equal(changes().length, 4);
+    assert.equal(changes().length, 3);
     assert.match(text(), /h1 is removed; its certificate is revoked/);
   });
 
   it('remove names what could not be reached, revokes all the same, and exits 2', async () => {
-    answers['DELETE /deckies/web-01'] = { status: 202, body: { lifecycle_ids: ['row-web-01'] } };
-    answers['DELETE /deckies/web-02'] = { status: 202, body: { lifecycle_ids: ['row-web-02'] } };
     const rows = [
       row('web-01', 'failed', { operation: 'teardown', error: 'HostLost: h1 gave no sign of life for 90 s' }),
       row('web-02', 'running', { operation: 'teardown' }),
