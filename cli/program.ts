@@ -47,6 +47,7 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   const program = new Command('deckhand')
     .description('Deploys fleets of decoys and says honestly what became of each.')
     .option('--api <url>', 'the master’s API (environment: DECKHAND_API_URL)')
+    .option('--ca <file>', 'whom to trust when the master speaks TLS, in PEM (environment: DECKHAND_CA)')
     .option('--home <dir>', 'state directory of the stack to ask (environment: DECKHAND_HOME; default: .deckhand)')
     .option('--json', 'print one JSON document on standard output, errors too')
     .addHelpText('after', OVERVIEW)
@@ -165,10 +166,12 @@ function addTeardown(program: Command, act: Act): void {
     'teardown',
     'Take deckies down and free their addresses.',
     `  deckhand teardown web-01 web-02 --wait
+  deckhand teardown --host h1 --wait
   deckhand teardown --all --wait`,
   )
     .argument('[names...]', 'deckies')
     .option('--all', 'all that are there')
+    .option('--host <name>', 'all of a host')
     .option('--wait', 'wait until they are down')
     .option(...TIMEOUT, durationMs('--timeout'))
     .action((names: string[], options, command: Command) =>

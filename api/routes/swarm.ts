@@ -12,7 +12,16 @@ import { probeAll } from '../swarm/probes.ts';
 import { acceptTeardown } from '../swarm/teardowns.ts';
 import { hostView, isoTime } from '../swarm/views.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
-import { HostUuid, HostView, ShardView, TeardownAccepted } from './swarm-schemas.ts';
+import { HostLostAfter, lostAfter } from './deploy-request.ts';
+import {
+  HOST_EXAMPLE,
+  HostUuid,
+  HostView,
+  SHARD_EXAMPLE,
+  ShardView,
+  TEARDOWN_EXAMPLE,
+  TeardownAccepted,
+} from './swarm-schemas.ts';
 
 const list = (deps: RouteDependencies) =>
   createRoute({
@@ -22,7 +31,10 @@ const list = (deps: RouteDependencies) =>
     tags: ['swarm'],
     summary: 'All hosts, by name; each is asked whether it is there',
     request: { query: z.object({ host_status: z.string().optional().openapi({ example: HOST_STATUS.active }) }) },
-    responses: { 200: { description: 'The hosts.', content: json(z.array(HostView)) }, ...refusals(401, 403) },
+    responses: {
+      200: { description: 'The hosts.', content: json(z.array(HostView), [HOST_EXAMPLE]) },
+      ...refusals(400, 401, 403, 422),
+    },
   });
 
 const one = (deps: RouteDependencies) =>
@@ -33,7 +45,10 @@ const one = (deps: RouteDependencies) =>
     tags: ['swarm'],
     summary: 'A host',
     request: { params: z.object({ uuid: HostUuid }) },
-    responses: { 200: { description: 'The host.', content: json(HostView) }, ...refusals(401, 403, 404) },
+    responses: {
+      200: { description: 'The host.', content: json(HostView, HOST_EXAMPLE) },
+      ...refusals(401, 403, 404, 422),
+    },
   });
 
 const change = (deps: RouteDependencies) =>
@@ -64,7 +79,7 @@ const change = (deps: RouteDependencies) =>
       },
     },
     responses: {
-      200: { description: 'The host as it is now.', content: json(HostView) },
+      200: { description: 'The host as it is now.', content: json(HostView, HOST_EXAMPLE) },
       ...refusals(400, 401, 403, 404, 422),
       ...unsupportedMediaType,
     },
@@ -86,7 +101,7 @@ const remove = (deps: RouteDependencies) =>
           .openapi({ description: 'true: its agent is asked to take itself down first' }),
       }),
     },
-    responses: { 204: { description: 'It is gone.' }, ...refusals(401, 403, 404, 422) },
+    responses: { 204: { description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 422) },
   });
 
 const shards = (deps: RouteDependencies) =>
@@ -97,7 +112,10 @@ const shards = (deps: RouteDependencies) =>
     tags: ['swarm'],
     summary: 'What the hosts last said of their deckies',
     request: { query: z.object({ host_uuid: z.string().optional(), state: z.string().optional() }) },
-    responses: { 200: { description: 'By name.', content: json(z.array(ShardView)) }, ...refusals(401, 403) },
+    responses: {
+      200: { description: 'By name.', content: json(z.array(ShardView), [SHARD_EXAMPLE]) },
+      ...refusals(400, 401, 403, 422),
+    },
   });
 
 const teardown = (deps: RouteDependencies) =>
@@ -111,14 +129,16 @@ const teardown = (deps: RouteDependencies) =>
       params: z.object({ uuid: HostUuid }),
       body: {
         required: true,
-        content: json(z.object({ decky_id: DeckyName.nullable().default(null) }), { decky_id: null }),
+        content: json(z.object({ decky_id: DeckyName.nullable().default(null), host_lost_after: HostLostAfter }), {
+          decky_id: null,
+        }),
       },
     },
     responses: {
       202: {
         description:
           'Accepted: a row for each decky that the fleet has there. Without rows, what the host reports says how it ended.',
-        content: json(TeardownAccepted),
+        content: json(TeardownAccepted, TEARDOWN_EXAMPLE),
       },
       ...refusals(400, 401, 403, 404, 409, 422),
       ...unsupportedMediaType,
@@ -186,8 +206,9 @@ export const addSwarmRoutes: AddRoutes = (app, deps) => {
 
   app.openapi(teardown(deps), async (c) => {
     const host = await existing(swarm, c.req.valid('param').uuid);
-    const { decky_id } = c.req.valid('json');
-    const ids = await acceptTeardown(swarm, { host, deckyId: decky_id, username: c.var.user.username });
+    const { decky_id, host_lost_after } = c.req.valid('json');
+    const options = lostAfter(host_lost_after);
+    const ids = await acceptTeardown(swarm, { host, deckyId: decky_id, username: c.var.user.username, options });
     if (ids.length === 0) await orderTeardown(swarm, host, decky_id, c.var.log);
     const detail = `The agent of ${host.name} is asked to take ${decky_id ?? 'everything'} down.`;
     const answer = { host_uuid: host.uuid, host_name: host.name, decky_id, accepted: true as const, detail };

@@ -5,6 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import {
   deployWorkflowId,
@@ -197,6 +198,31 @@ describe('recording histories', () => {
     await run('reconcileFleet', 'reconcile-fleet', [{ searchAttributes: true }]);
     const [made] = await world.database.sql<{ id: string }[]>`select id from deployments where kind = 'reconcile'`;
     await save('converge', both(made?.id ?? ''));
+  });
+
+  it('a teardown of all: a host that is lost, and its return', async () => {
+    await world.startWorker();
+    await closed((await world.deploy('[here]\nservices=redis\n')).deployment_id);
+    const [h1, h2] = [await scriptedAgent(world, 'h1'), await scriptedAgent(world, 'h2')];
+    for (const agent of [h1, h2]) agent.onDeploy = () => agent.report('succeeded');
+    await closed((await world.deploy('[a]\nservices=ssh\n[b]\nservices=ssh\n')).deployment_id);
+    await h1.silence();
+    const { deployment_id: id } = await world.deployments.operate({
+      ...{ username: 'admin', kind: 'teardown', request: { host_uuid: null, owed: false } },
+      options: { hostLostAfterMs: 5_000 },
+    });
+    await closed(id);
+    await save('teardown-of-all', { ...both(id), 'shard-lost': shard(id, h1), 'shard-down': shard(id, h2) });
+    await h1.listen();
+    await createHostStore(world.database.sql).markReachable(h1.hostUuid);
+    const workflowId = `sweep/${world.id}/back`;
+    await world.temporal.client.workflow.execute('sweep', { workflowId, taskQueue: world.id, args: [] });
+    const [back] = await world.database.sql<
+      { id: string }[]
+    >`select id from deployments where username = 'host-return'`;
+    await closed(back?.id ?? '');
+    await save('host-return', { sweep: workflowId, 'deploy-fleet': deployWorkflowId(back?.id ?? '') });
+    await Promise.all([h1.close(), h2.close()]);
   });
 
   it('the sweep', async () => {
