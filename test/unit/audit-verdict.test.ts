@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { auditVerdict } from '../../stack/audit-verdict.ts';
+
+const found = (...severities: string[]): string =>
+  JSON.stringify({
+    auditReportVersion: 2,
+    vulnerabilities: Object.fromEntries(
+      severities.map((severity, at) => [`p${at}`, { name: `p${at}`, severity, range: '<1.2.3' }]),
+    ),
+  });
+
+describe('npm run audit', () => {
+  it('fails for what is high or critical, and names it', () => {
+    const { exitCode, lines } = auditVerdict(found('high', 'low'));
+    assert.equal(exitCode, 1);
+    assert.deepEqual(lines, [
+      'high: p0 <1.2.3',
+      'low: p1 <1.2.3',
+      'Audited package-lock.json: 2 packages with known flaws, 1 of them high or critical.',
+    ]);
+  });
+
+  it('passes with what is less, and with nothing', () => {
+    assert.equal(auditVerdict(found('moderate')).exitCode, 0);
+    assert.match(auditVerdict(found()).lines.join(), /^Audited package-lock.json: 0 packages/);
+  });
+
+  it('says aloud that nothing was audited where the registry does not answer, without its address', () => {
+    const refused = { message: '405 Method Not Allowed - POST https://registry.example/audit', statusCode: 405 };
+    for (const [stdout, reason] of [
+      [JSON.stringify(refused), '405 Method Not Allowed'],
+      ['', 'no answer that can be read'],
+      ['null', 'no answer that can be read'],
+    ] as const) {
+      const { exitCode, lines } = auditVerdict(stdout);
+      assert.equal(exitCode, 0);
+      assert.ok(lines[0]?.startsWith(`NOT AUDITED: the registry of this machine answers no audits (${reason})`));
+      assert.doesNotMatch(lines.join(), /registry\.example/);
+    }
+  });
+});
