@@ -1,7 +1,7 @@
 /** Drift as it was last seen, engines that gave no answer, and what can be mended (docs/convergence.md). */
 import type { DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
 import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/converge-request.ts';
-import { type Comparison, type DriftReason, ORPHAN_DETAIL, type WantedDecky } from '../../fleet/drift.ts';
+import { type Comparison, type Drift, type DriftReason, ORPHAN_DETAIL, type WantedDecky } from '../../fleet/drift.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -170,16 +170,21 @@ export async function wanted(sql: Queryable, hostKey: string): Promise<Wanted[]>
 }
 
 /** What is not drift any more goes, what is new comes: a trigger tells of both. Silence leaves all as it was last seen. */
-export async function keep(sql: Sql, hostKey: string, comparison: Comparison, lookedAt: Date): Promise<void> {
-  if (!comparison.known) {
-    await sql`insert into silent_engines (host_uuid, why) values (${hostKey}, ${comparison.why.slice(0, 500)})
-      on conflict (host_uuid) do update set why = excluded.why where silent_engines.why <> excluded.why`;
-    return;
-  }
-  const found = comparison.drift.map(({ decky, reason, detail }) => ({ decky, reason, detail }));
-  await sql`
+export const keep = (sql: Sql, hostKey: string, comparison: Comparison, lookedAt: Date): Promise<void> =>
+  sql.begin(async (tx) => {
+    // Reports of one host may come at the same moment, and would wait for each other's rows.
+    await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/drift/' || ${hostKey}))`;
+    if (comparison.known) await keepDrift(tx, hostKey, comparison.drift, lookedAt);
+    else
+      await tx`insert into silent_engines (host_uuid, why) values (${hostKey}, ${comparison.why.slice(0, 500)})
+        on conflict (host_uuid) do update set why = excluded.why where silent_engines.why <> excluded.why`;
+  });
+
+async function keepDrift(tx: Queryable, hostKey: string, drift: readonly Drift[], lookedAt: Date): Promise<void> {
+  const found = drift.map(({ decky, reason, detail }) => ({ decky, reason, detail }));
+  await tx`
     with seen as materialized (
-      select r.* from jsonb_to_recordset(${sql.json(found)}) as r (decky text, reason text, detail text)
+      select r.* from jsonb_to_recordset(${tx.json(found)}) as r (decky text, reason text, detail text)
       where not exists (select from decky_lifecycle l where l.decky_name = r.decky
         and (l.status in ('pending', 'running') or l.completed_at > ${lookedAt}))),
     heard as (delete from silent_engines where host_uuid = ${hostKey}),

@@ -39,7 +39,7 @@ describe('cli: convergence', () => {
       'GET /drift': { status: 200, body: { drift: [ENTRY], unknown: [SILENT], reconcile_interval: null } },
     });
     assert.equal(await run(['drift'], io), 0);
-    assert.match(text(), /^web-01 +h1 +missing +2m00s +web-01-ssh: it is missing$/m);
+    assert.match(text(), /^web-01 +h1 +missing +[\dms]+ +web-01-ssh: it is missing$/m);
     assert.match(text(), /^Unknown: 2 deckies on local, since .*: no answer$/m);
     assert.match(text(), /^Mend it: deckhand reconcile --wait$/m);
   });

@@ -153,12 +153,15 @@ describe('convergence on the master’s own engine', function () {
 
   it('knows nothing, and takes nothing for gone, while the engine does not answer', async () => {
     await proxy.away();
-    assert.deepEqual(await look(), { answered: false, drifting: 0 });
-    assert.deepEqual([await stateOf(a), await stateOf(b)], ['unknown', 'unknown']);
-    const [silent] = await reader().unknown({});
-    assert.deepEqual([silent?.host_uuid, silent?.deckies], [null, 2]);
-    assert.deepEqual([...(await reader().mendable({ deckies: null, host: null }))], []);
-    await proxy.back();
+    try {
+      assert.deepEqual(await look(), { answered: false, drifting: 0 });
+      assert.deepEqual([await stateOf(a), await stateOf(b)], ['unknown', 'unknown']);
+      const [silent] = await reader().unknown({});
+      assert.deepEqual([silent?.host_uuid, silent?.deckies], [null, 2]);
+      assert.deepEqual([...(await reader().mendable({ deckies: null, host: null }))], []);
+    } finally {
+      await proxy.back();
+    }
     assert.deepEqual(await drift(), []);
     assert.deepEqual([await stateOf(a), (await reader().unknown({})).length], ['running', 0]);
   });
