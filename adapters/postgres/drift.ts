@@ -180,6 +180,10 @@ export const keep = (sql: Sql, hostKey: string, comparison: Comparison, lookedAt
         on conflict (host_uuid) do update set why = excluded.why where silent_engines.why <> excluded.why`;
   });
 
+/** Of a host that was removed: nobody tells of it any more. */
+const OF_NOBODY = (sql: Queryable) => sql`
+  (d.host_uuid <> ${LOCAL_HOST} and not exists (select from swarm_hosts h where h.uuid = d.host_uuid))`;
+
 async function keepDrift(tx: Queryable, hostKey: string, drift: readonly Drift[], lookedAt: Date): Promise<void> {
   const found = drift.map(({ decky, reason, detail }) => ({ decky, reason, detail }));
   await tx`
@@ -189,7 +193,9 @@ async function keepDrift(tx: Queryable, hostKey: string, drift: readonly Drift[]
         and (l.status in ('pending', 'running') or l.completed_at > ${lookedAt}))),
     heard as (delete from silent_engines where host_uuid = ${hostKey}),
     gone as (delete from drift d where d.host_uuid = ${hostKey}
-      and not exists (select from seen s where s.decky = d.decky_name and s.reason = d.reason))
+      and not exists (select from seen s where s.decky = d.decky_name and s.reason = d.reason)
+      or ${hostKey === LOCAL_HOST} and ${OF_NOBODY(tx)}),
+    left_over as (delete from silent_engines d where ${hostKey === LOCAL_HOST} and ${OF_NOBODY(tx)})
     insert into drift (host_uuid, decky_name, reason, detail) select ${hostKey}, decky, reason, detail from seen order by decky, reason
     on conflict (host_uuid, decky_name, reason) do update set detail = excluded.detail, seen_at = now()`;
 }
