@@ -23,7 +23,8 @@ const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 const operationId = (method: string, path: string): string =>
   [method, ...path.replace(PREFIX, '').split(/\W+/)].filter((word) => word !== '').join('_');
 
-function describe(app: OpenAPIHono<ApiEnv>): ApiDescription {
+/** The whole description, of the routes that the app has. */
+export function describe(app: OpenAPIHono<ApiEnv>): ApiDescription {
   const description = app.getOpenAPI31Document(ABOUT);
   for (const [path, item] of Object.entries(description.paths ?? {}))
     for (const method of METHODS) {

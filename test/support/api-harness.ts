@@ -19,12 +19,14 @@ import { ANSWER_DEADLINES } from '../../api/deadline.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { ensureFirstAdmin } from '../../api/first-admin.ts';
 import type { ApiDependencies } from '../../api/ports.ts';
+import { describe } from '../../api/routes/docs.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { type Checker, createChecker, descriptionOf } from './document.ts';
 
 export const ADMIN_PASSWORD = 'correct-horse-battery';
 export const NETWORK_CONTEXT: NetworkContext = {
@@ -176,6 +178,17 @@ function dependencies(sql: Sql, secret: string): ApiDependencies {
   };
 }
 
+const checkers = new WeakMap<OpenAPIHono<ApiEnv>, Checker>();
+
+/** Every answer that a test sees is held against the document. */
+function checkerOf(app: OpenAPIHono<ApiEnv>): Checker {
+  const known = checkers.get(app);
+  if (known !== undefined) return known;
+  const made = createChecker(descriptionOf(describe(app)));
+  checkers.set(app, made);
+  return made;
+}
+
 async function callApp(app: OpenAPIHono<ApiEnv>, method: string, path: string, call: Call): Promise<Answer> {
   const headers = new Headers(call.headers);
   if (call.token) headers.set('authorization', `Bearer ${call.token}`);
@@ -183,7 +196,10 @@ async function callApp(app: OpenAPIHono<ApiEnv>, method: string, path: string, c
   const body = call.raw ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
   const response = await app.request(path, { method, headers, ...(body === undefined ? {} : { body }) });
   const text = await response.text();
-  const isJson = response.headers.get('content-type')?.includes('json') === true;
+  const contentType = response.headers.get('content-type');
+  const isJson = contentType?.includes('json') === true;
+  const undescribed = checkerOf(app).problem(method, path, { status: response.status, contentType, text });
+  if (undescribed !== null) throw new Error(undescribed);
   return { status: response.status, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined };
 }
 
