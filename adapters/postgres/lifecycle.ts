@@ -4,6 +4,7 @@ import type { LifecycleRow, Operation, Status, Transition } from '../../fleet/li
 import { STATUS } from '../../fleet/lifecycle.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
+import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { announceMutations } from './mutation-events.ts';
 import { settleTeardowns, type TeardownEnd } from './owed-teardowns.ts';
 
@@ -14,15 +15,29 @@ export interface LifecycleReader {
   openTeardowns(hostUuid: string | null): Promise<string[]>;
 }
 
+/** As the function `iso`, which PostgreSQL calls for each value and can't inline: which for 200 rows is a third of the work. */
+const inlineIso = (sql: Queryable, column: string) =>
+  sql`to_char(${sql(column)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${sql(column)}`;
+
+const readRows = (sql: Sql, ids: readonly string[]): Promise<Placed[]> =>
+  reachable(async () => {
+    const rows = await sql<(LifecycleRow & { position: number })[]>`
+      select id, decky_name, host_uuid, operation, status, error, ${inlineIso(sql, 'started_at')}, ${inlineIso(sql, 'updated_at')},
+        ${inlineIso(sql, 'completed_at')}, position
+      from decky_lifecycle where id = any(${[...ids]})`;
+    return rows.map(({ position, ...row }) => ({ position, row }));
+  });
+
 export function createLifecycleReader(sql: Sql): LifecycleReader {
+  const ended = new EndedRows();
   return {
-    byIds: (ids) =>
-      reachable(
-        () => sql<LifecycleRow[]>`
-          select id, decky_name, host_uuid, operation, status, error, iso(started_at) as started_at, iso(updated_at) as updated_at,
-            iso(completed_at) as completed_at
-          from decky_lifecycle where id = any(${[...ids]}) order by started_at, position`,
-      ),
+    async byIds(ids) {
+      const known = new Map(ids.map((id) => [id, ended.get(id)]));
+      const unknown = [...known].flatMap(([id, placed]) => (placed === null ? [id] : []));
+      const read = unknown.length === 0 ? [] : await readRows(sql, unknown);
+      ended.add(read);
+      return inOrder([...[...known.values()].filter((placed) => placed !== null), ...read]);
+    },
     openTeardowns: (hostUuid) =>
       reachable(async () => {
         const rows = await sql<{ id: string }[]>`

@@ -7,6 +7,9 @@ import type { TokenClaims } from '../environment.ts';
 const ISSUER = 'decnet';
 const AUDIENCE = 'decnet-dashboard';
 
+/** A signature that was right stays right: who polls has it looked at once. Whether a token still counts is asked elsewhere, each time. */
+const MOST_VERIFIED = 1_000;
+
 export interface AccessTokens {
   issue(user: UserRecord): Promise<string>;
   /** The claims of a token that is signed, current and complete; null for any other text. */
@@ -15,6 +18,7 @@ export interface AccessTokens {
 
 export function createAccessTokens(options: { secret: string; lifetimeMinutes: number }): AccessTokens {
   const key = new TextEncoder().encode(options.secret);
+  const verified = new Map<string, TokenClaims>();
   return {
     issue(user) {
       const now = Math.floor(Date.now() / 1000);
@@ -30,20 +34,31 @@ export function createAccessTokens(options: { secret: string; lifetimeMinutes: n
         .sign(key);
     },
     async verify(token) {
-      try {
-        const { payload } = await jwtVerify(token, key, {
-          algorithms: ['HS256'],
-          issuer: ISSUER,
-          audience: AUDIENCE,
-          requiredClaims: ['exp', 'iat', 'jti', 'uuid'],
-        });
-        const { uuid, jti, iat, exp, typ } = payload;
-        if (typ !== 'access' || typeof uuid !== 'string' || jti === undefined) return null;
-        if (iat === undefined || exp === undefined || `${uuid}${jti}`.includes('\0')) return null;
-        return { uuid, jti, iat, exp };
-      } catch {
-        return null;
-      }
+      const known = verified.get(token);
+      if (known) return known.exp > Date.now() / 1000 ? known : null;
+      const claims = await verify(token);
+      if (claims === null) return null;
+      verified.set(token, claims);
+      const [oldest] = verified.keys();
+      if (verified.size > MOST_VERIFIED && oldest !== undefined) verified.delete(oldest);
+      return claims;
     },
   };
+
+  async function verify(token: string): Promise<TokenClaims | null> {
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: ['HS256'],
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        requiredClaims: ['exp', 'iat', 'jti', 'uuid'],
+      });
+      const { uuid, jti, iat, exp, typ } = payload;
+      if (typ !== 'access' || typeof uuid !== 'string' || jti === undefined) return null;
+      if (iat === undefined || exp === undefined || `${uuid}${jti}`.includes('\0')) return null;
+      return { uuid, jti, iat, exp };
+    } catch {
+      return null;
+    }
+  }
 }
