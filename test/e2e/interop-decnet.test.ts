@@ -145,6 +145,17 @@ describe('the agent of DECNET 1.0.0', function () {
     });
   });
 
+  it('shows no drift where there is none, and is not asked to keep a decky stopped', async () => {
+    // Two heartbeats.
+    await pause(4_000);
+    const { drift } = (await master.ask('GET', '/api/v1/drift')).body as { drift: unknown[] };
+    assert.deepEqual(drift, []);
+    const request = { decky_name: 'b' };
+    await assert.rejects(world.deployments.operate({ username: 'admin', kind: 'stop', request, options: {} }), {
+      code: 'HostCannot',
+    });
+  });
+
   it('takes one down, and then it is gone from the fleet', async () => {
     const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     const [row] = await world.ended([lifecycle_id]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { ScheduleNotFoundError } from '@temporalio/client';
 import Docker from 'dockerode';
 import type { EngineLook } from '../../activities/convergence.ts';
 import { createLocalEngine } from '../../adapters/local-engine.ts';
@@ -7,6 +8,11 @@ import { createLogger } from '../../adapters/logger.ts';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
+import {
+  ensureConvergence,
+  lookScheduleId,
+  reconcileScheduleId,
+} from '../../adapters/temporal/convergence-schedules.ts';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { type EngineProxy, engineProxy } from '../support/engine-proxy.ts';
 import { testServers } from '../support/stack.ts';
@@ -185,6 +191,22 @@ describe('convergence on the master’s own engine', function () {
       (select id from deployments where username = 'reconcile')`;
     await world.database.sql`alter table decky_lifecycle enable trigger guard_lifecycle`;
     assert.equal(await byClock(), '1 succeeded, 0 failed');
+  });
+
+  it('has Schedules as often as is wanted, and none that mends where nobody wants it', async () => {
+    const { client } = world.temporal;
+    const keep = (lookMs: number, reconcileMs: number | null): Promise<void> =>
+      ensureConvergence(client, { taskQueue: world.id, searchAttributes: true, lookMs, reconcileMs });
+    const every = async (id: string) =>
+      (await client.schedule.getHandle(id).describe()).spec.intervals?.[0]?.every ?? null;
+    const both = () => Promise.all([every(lookScheduleId(world.id)), every(reconcileScheduleId(world.id))]);
+    await keep(3_600_000, 7_200_000);
+    assert.deepEqual(await both(), [3_600_000, 7_200_000]);
+    await keep(3_600_000, 10_800_000);
+    assert.deepEqual(await both(), [3_600_000, 10_800_000]);
+    await keep(3_600_000, null);
+    await assert.rejects(both(), ScheduleNotFoundError);
+    await client.schedule.getHandle(lookScheduleId(world.id)).delete();
   });
 
   it('tells of each drift when it begins and when it ends', async () => {
