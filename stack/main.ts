@@ -1,7 +1,7 @@
 /** The program behind `npm start`. */
 import { CommandLine } from './command-line.ts';
 import { homeDirectory, StackHome } from './home.ts';
-import { parseOptions, type StartOptions, USAGE } from './options.ts';
+import { parseOptions, refusedEnvironment, type StartOptions, USAGE } from './options.ts';
 import { notes, type ScreenFacts, urls } from './screen.ts';
 import { joinRunning } from './second-start.ts';
 import { Stack, type Started } from './stack.ts';
@@ -96,6 +96,11 @@ export async function main(args: readonly string[]): Promise<void> {
   }
   if (parsed.kind === 'wrong') {
     console.error(`${parsed.sentence}\n\n${USAGE}`);
+    process.exit(2);
+  }
+  const refused = refusedEnvironment(process.env);
+  if (refused !== null) {
+    console.error(refused);
     process.exit(2);
   }
   const { options } = parsed;

@@ -35,6 +35,13 @@ export type ParsedOptions =
   | { readonly kind: 'help' }
   | { readonly kind: 'wrong'; readonly sentence: string };
 
+/** A sentence for what the environment asks of a stack and it can't do; leaving it out silently would be plain HTTP in place of TLS. */
+export function refusedEnvironment(environment: NodeJS.ProcessEnv): string | null {
+  const { DECKHAND_TLS_CERT: cert, DECKHAND_TLS_KEY: key } = environment;
+  if (!cert && !key) return null;
+  return '`npm start` asks its own API over plain HTTP on loopback. Unset DECKHAND_TLS_CERT and DECKHAND_TLS_KEY, or run the API as a program of its own, where they count (docs/security.md).';
+}
+
 const wrong = (sentence: string): ParsedOptions => ({ kind: 'wrong', sentence });
 
 export function parseOptions(args: readonly string[]): ParsedOptions {

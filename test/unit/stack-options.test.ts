@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { DEFAULT_FLEET, parseOptions } from '../../stack/options.ts';
+import { DEFAULT_FLEET, parseOptions, refusedEnvironment } from '../../stack/options.ts';
 
 const start = (...args: string[]) => {
   const parsed = parseOptions(args);
@@ -41,5 +41,11 @@ describe('options of npm start', () => {
     assert.match(sentence('--once', '--fleet', 'none'), /nothing to do/);
     assert.match(sentence('--fleeet', 'x'), /--fleeet/);
     assert.match(sentence('stray'), /stray/);
+  });
+
+  it('refuses a certificate for the API rather than leaving TLS out', () => {
+    assert.equal(refusedEnvironment({ DECKHAND_TLS_CERT: '' }), null);
+    for (const name of ['DECKHAND_TLS_CERT', 'DECKHAND_TLS_KEY'])
+      assert.match(refusedEnvironment({ [name]: 'x.pem' }) ?? '', /Unset DECKHAND_TLS_CERT/);
   });
 });
