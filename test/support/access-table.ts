@@ -41,7 +41,6 @@ export const OPERATOR_ROUTES: Readonly<Record<string, keyof typeof OPERATOR_RULE
   'POST /api/v1/deckies/:decky_name/mutate': 'admin',
   'PUT /api/v1/deckies/:decky_name/mutate-interval': 'admin',
   'DELETE /api/v1/deckies': 'admin',
-  'DELETE /api/v1/deckies': 'admin',
   'DELETE /api/v1/deckies/:decky_name': 'admin',
   'POST /api/v1/deckies/:decky_name/start': 'admin',
   'POST /api/v1/deckies/:decky_name/stop': 'admin',
