@@ -31,16 +31,16 @@ export const EVENT_EXAMPLE = {
 };
 
 /** Made once for all readers of an event. */
-const texts = new WeakMap<StreamedEvent, string>();
+const encoded = new WeakMap<StreamedEvent, Buffer>();
 
-function textOf(event: StreamedEvent): string {
-  const known = texts.get(event);
+function bytesOf(event: StreamedEvent): Buffer {
+  const known = encoded.get(event);
   if (known !== undefined) return known;
   const { deckyName, deploymentId, hostUuid } = event.origin;
   const data = { ...event.envelope, decky_name: deckyName, deployment_id: deploymentId, host_uuid: hostUuid };
-  const text = `id: ${event.sequence}\nevent: ${event.envelope.type}\ndata: ${JSON.stringify(data)}\n\n`;
-  texts.set(event, text);
-  return text;
+  const bytes = Buffer.from(`id: ${event.sequence}\nevent: ${event.envelope.type}\ndata: ${JSON.stringify(data)}\n\n`);
+  encoded.set(event, bytes);
+  return bytes;
 }
 
 const note = (event: 'gap' | 'end', detail: string): string =>
@@ -56,7 +56,6 @@ export interface ReaderHooks {
 }
 
 export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderHooks): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
   const check = setInterval(async () => {
     if (!(await allowed().catch(() => true))) reader.end('Your token no longer counts. Log in and connect again.');
   }, CHECK_MS);
@@ -78,9 +77,10 @@ export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderH
     {
       async pull(controller) {
         const events = opening === '' ? await reader.take(HEARTBEAT_MS) : [];
-        const text = events === null ? note('end', reader.ended ?? '') : opening + events.map(textOf).join('');
+        const silent = opening === '' && events?.length === 0;
+        const text = events === null ? note('end', reader.ended ?? '') : silent ? ': still here\n\n' : opening;
         opening = '';
-        controller.enqueue(encoder.encode(text === '' ? ': still here\n\n' : text));
+        controller.enqueue(Buffer.concat([Buffer.from(text), ...(events ?? []).map(bytesOf)]));
         if (events !== null) return;
         controller.close();
         over();

@@ -5,12 +5,16 @@ import type { StreamedEvent } from './event-log.ts';
 export const READER_LIMIT = 1_000;
 /** Of its backlog, so many are fetched ahead of it. */
 const AHEAD = 200;
+/** What comes within this time of an event goes out with it: where many read, each write is what costs. */
+const GATHER_MS = 50;
 
 export class EventReader {
   readonly #wants: (event: StreamedEvent) => boolean;
   readonly #left: () => void;
   #queue: StreamedEvent[] = [];
   #wake: (() => void) | null = null;
+  /** Events that have to wait before whoever takes is woken. */
+  #enough = 1;
   #taken: (() => void) | null = null;
   /** Why no more will come; null while it reads. */
   ended: string | null = null;
@@ -56,7 +60,10 @@ export class EventReader {
 
   /** All that waits; null at the end. Resolves with nothing after `ms`, so that a sign of life can be sent. */
   async take(ms: number): Promise<readonly StreamedEvent[] | null> {
-    if (this.#queue.length === 0 && this.ended === null) await this.#somethingWithin(ms);
+    if (this.#queue.length === 0 && this.ended === null) {
+      await this.#somethingWithin(ms, 1);
+      if (this.#queue.length > 0 && this.ended === null) await this.#somethingWithin(GATHER_MS, AHEAD);
+    }
     const events = this.#queue;
     if (events.length === 0 && this.ended !== null) return null;
     this.#queue = [];
@@ -84,10 +91,11 @@ export class EventReader {
 
   #put(event: StreamedEvent): void {
     this.#queue.push(event);
-    this.#wake?.();
+    if (this.#queue.length >= this.#enough) this.#wake?.();
   }
 
-  async #somethingWithin(ms: number): Promise<void> {
+  async #somethingWithin(ms: number, enough: number): Promise<void> {
+    this.#enough = enough;
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;

@@ -32,6 +32,7 @@ export interface Accepted {
 export interface Deckhand extends Contestant {
   readonly agents: SimulatedAgents;
   readonly apiPid: number;
+  readonly operator: Operator;
   /** Returns when the request was accepted. */
   deploy(size: Size): Promise<Accepted>;
   openRows(): Promise<number>;
@@ -48,6 +49,7 @@ export async function startDeckhand(scene: Scene, hosts: number, mode: Mode = 'r
     processes: [api, worker, { name: 'agents', pid: agents.pid }],
     agents,
     apiPid: api.pid,
+    operator,
     deploy,
     openRows: async () => {
       const [row] = await sql<{ open: number }[]>`
@@ -69,7 +71,7 @@ export async function startDeckhand(scene: Scene, hosts: number, mode: Mode = 'r
   };
 }
 
-interface Operator {
+export interface Operator {
   /** With the prefix of the API. */
   readonly url: string;
   readonly bearer: string;

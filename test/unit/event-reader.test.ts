@@ -32,6 +32,16 @@ describe('a reader of events', () => {
     );
   });
 
+  it('gets together what comes close together', async () => {
+    const { reader } = reading();
+    const taking = reader.take(10_000);
+    reader.offer(event(1));
+    // Microtasks only: no timer can end in between.
+    for (let turn = 0; turn < 20; turn += 1) await null;
+    reader.offer(event(2));
+    assert.equal((await taking)?.length, 2);
+  });
+
   it('is cut off when too much waits, and still gets what waited', async () => {
     const { reader, left } = reading();
     for (let sequence = 1; sequence <= READER_LIMIT + 5; sequence += 1) reader.offer(event(sequence));

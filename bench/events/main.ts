@@ -1,0 +1,107 @@
+/** `npm run bench:events`: a deploy of 50 × 20 over simulated agents, without and with 200 readers of `/events`, in turn. */
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { median } from '../measure.ts';
+import type { Size } from '../swarm/contestant.ts';
+import { type Deckhand, startDeckhand } from '../swarm/deckhand.ts';
+import { killAll } from '../swarm/program.ts';
+import { type Scene, setScene, until } from '../swarm/scene.ts';
+import { between, usesOf } from '../swarm/usage.ts';
+import { problemsOf, Reader } from './readers.ts';
+
+const SIZE: Size = { hosts: 50, deckies: 20 };
+const WARM_UP: Size = { hosts: 10, deckies: 5 };
+/** A row is announced as running, and as succeeded. */
+const EVENTS_OF_A_ROW = 2;
+const AT_MOST = 1.1;
+const ARRIVAL_MS = 30_000;
+
+interface Run {
+  readonly readers: number;
+  readonly endedMs: number;
+  readonly apiCpuSeconds: number;
+  readonly problems: readonly string[];
+}
+
+const say = (text: string): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+async function play(deckhand: Deckhand, count: number): Promise<Run> {
+  const readers = await Promise.all(Array.from({ length: count }, () => Reader.open(deckhand.operator)));
+  const expected = SIZE.hosts * SIZE.deckies * EVENTS_OF_A_ROW;
+  const api = [{ name: 'api', pid: deckhand.apiPid }];
+  const before = usesOf(api);
+  const { endedMs } = await deckhand.run(SIZE);
+  await until(async () => readers.every(({ sequences }) => sequences.length >= expected), ARRIVAL_MS);
+  const apiCpuSeconds = between(before, usesOf(api)).api?.cpuSeconds ?? Number.NaN;
+  const problems = problemsOf(readers, expected);
+  for (const reader of readers) reader.close();
+  await deckhand.reset();
+  say(`${count} readers: ${(endedMs / 1_000).toFixed(2)} s, API ${apiCpuSeconds.toFixed(2)} s of CPU`);
+  return { readers: count, endedMs, apiCpuSeconds, problems };
+}
+
+async function playAll(scene: Scene, rounds: number, readers: number): Promise<Run[]> {
+  const deckhand = await startDeckhand(scene, SIZE.hosts);
+  const runs: Run[] = [];
+  try {
+    await deckhand.run(WARM_UP);
+    await deckhand.reset();
+    // The order turns, so that neither has the warmer machine.
+    for (let round = 0; round < rounds; round += 1)
+      for (const count of round % 2 === 0 ? [0, readers] : [readers, 0]) runs.push(await play(deckhand, count));
+    return runs;
+  } catch (error) {
+    say(deckhand.lastWords());
+    throw error;
+  } finally {
+    await deckhand.stop();
+  }
+}
+
+function report(runs: readonly Run[], readers: number): number {
+  const table = new Table({
+    head: ['readers', 'last row, s (median)', 'min–max', 'API, s of CPU', 'runs'],
+    style: { head: [], border: [] },
+  });
+  const mediansOf = [0, readers].map((count) => {
+    const own = runs.filter((run) => run.readers === count);
+    const seconds = own.map((run) => run.endedMs / 1_000);
+    const middle = median(seconds);
+    const cpu = median(own.map((run) => run.apiCpuSeconds));
+    const range = `${Math.min(...seconds).toFixed(2)}–${Math.max(...seconds).toFixed(2)}`;
+    table.push([count, middle.toFixed(2), range, cpu.toFixed(2), own.length]);
+    return middle;
+  });
+  const ratio = (mediansOf[1] ?? Number.NaN) / (mediansOf[0] ?? Number.NaN);
+  const problems = runs.flatMap((run) => run.problems);
+  say(table.toString());
+  say(`With readers ÷ without: ${ratio.toFixed(2)} (at most ${AT_MOST}).`);
+  for (const problem of problems.slice(0, 20)) say(problem);
+  say(problems.length === 0 ? 'Each reader got each event once and in order.' : `${problems.length} problems`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+/** Returns the exit code: 1 where an event was missed or repeated, or something broke; a target that is missed is only told. */
+export async function main(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      rounds: { type: 'string', default: '4' },
+      readers: { type: 'string', default: '200' },
+      profile: { type: 'string' },
+    },
+  });
+  const readers = Number(values.readers);
+  const scene = await setScene(SIZE.hosts, values.profile ?? null, say);
+  try {
+    return report(await playAll(scene, Number(values.rounds), readers), readers);
+  } catch (error) {
+    console.error(`The bench broke: ${(error as Error).stack}`);
+    return 1;
+  } finally {
+    killAll();
+    await scene.stop();
+  }
+}
