@@ -14,6 +14,7 @@ export interface StreamedEvent {
 export interface EventLog {
   /** The stream's first and last sequence; a stream without events has a first one that is not there yet. */
   bounds(): Promise<{ first: number; last: number }>;
+  size(): Promise<{ events: number; bytes: number }>;
   /** All that comes after `after`, for as long as the connection lives and `signal` is not aborted. */
   follow(after: number, signal: AbortSignal): AsyncGenerator<StreamedEvent>;
   /** What is stored after `after` and up to `until`, oldest first. */
@@ -68,6 +69,11 @@ export function createEventLog(url: string, name: string): EventLog {
       const manager = await (await connected()).jetstreamManager();
       const { state } = await manager.streams.info(EVENT_STREAM);
       return { first: state.first_seq, last: state.last_seq };
+    },
+    async size() {
+      const manager = await (await connected()).jetstreamManager();
+      const { state } = await manager.streams.info(EVENT_STREAM);
+      return { events: state.messages, bytes: state.bytes };
     },
     async *follow(after, signal) {
       const nc = await connected();

@@ -65,3 +65,8 @@ export async function signalTurn(client: Client, ticket: { workflowId: string; h
     if (!(error instanceof WorkflowNotFoundError)) throw error;
   }
 }
+
+/** Closed workflows that the namespace keeps, ours and others'. */
+export async function countClosed(client: Client): Promise<number> {
+  return (await client.workflow.count("ExecutionStatus != 'Running'")).count;
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { createApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
+import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
 import { serveMetrics, serveMetricsIfAsked } from '../../adapters/metrics/listener.ts';
 import { createRegistry } from '../../adapters/metrics/registry.ts';
 import { readFigures } from '../../adapters/postgres/figures.ts';
@@ -70,6 +71,16 @@ describe('the API’s metrics', () => {
     assert.ok((sample(text, 'deckhand_table_size_bytes', { table: 'decky_lifecycle' }) ?? 0) > 0);
     assert.equal(sample(text, 'deckhand_first_host_certificate_end_timestamp_seconds'), null);
     assert.doesNotMatch(text, /secretive/);
+  });
+
+  it('leave out the sizes of what does not answer, and tell those of the others', async () => {
+    const registry = createRegistry();
+    const stream = async () => ({ events: 7, bytes: 700 });
+    addKeptMetrics(registry, { stream, closedWorkflows: () => Promise.reject(new Error('away')) });
+    const text = await registry.metrics();
+    assert.equal(sample(text, 'deckhand_stream_events'), 7);
+    assert.equal(sample(text, 'deckhand_stream_size_bytes'), 700);
+    assert.equal(sample(text, 'deckhand_closed_workflows'), null);
   });
 
   it('are served while the database is away, without its figures', async () => {
@@ -150,6 +161,8 @@ describe('the API program’s metrics', () => {
       const route = { listener: 'swarm', method: 'POST', route: '/swarm/heartbeat' };
       assert.equal(sample(text, 'deckhand_http_requests_total', { ...route, status: '404' }), 1);
       assert.equal(sample(text, 'deckhand_database_up'), 1);
+      for (const kept of ['stream_events', 'stream_size_bytes', 'closed_workflows'])
+        assert.notEqual(sample(text, `deckhand_${kept}`), null, kept);
       assert.match(text, /^process_resident_memory_bytes /m);
     } finally {
       await master.kill('SIGTERM');

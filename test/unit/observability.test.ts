@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { createAgentMetrics } from '../../adapters/metrics/agent-metrics.ts';
 import { createApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
+import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
 import { createWorkerMetrics } from '../../adapters/metrics/worker-metrics.ts';
 import { readQuery } from '../support/promql.ts';
 
@@ -32,7 +33,9 @@ interface Metric {
 
 function registries(): Registry[] {
   const api = createApiMetrics({ process: true });
-  addDatabaseMetrics(api.registry, () => Promise.reject(new Error('no database in this room')));
+  const absent = (): Promise<never> => Promise.reject(new Error('no server in this room'));
+  addDatabaseMetrics(api.registry, absent);
+  addKeptMetrics(api.registry, { stream: absent, closedWorkflows: absent });
   const agent = createAgentMetrics();
   agent.watch(() => ({ unacknowledged: 0, orders: 0, deckies: 0 }));
   return [api.registry, createWorkerMetrics().registry, agent.registry];
