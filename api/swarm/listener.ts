@@ -9,11 +9,8 @@ import { listen, stopServer } from '../../adapters/http-listening.ts';
 import type { Logger } from '../../adapters/logger.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../environment.ts';
-import { DRAIN_MS, MAX_CONNECTIONS, type RunningServer } from '../server.ts';
+import { DRAIN_MS, MAX_CONNECTIONS, type RunningServer, SERVER_LIMITS } from '../server.ts';
 
-const HANDSHAKE_MS = 10_000;
-const HEADERS_MS = 10_000;
-const REQUEST_MS = 30_000;
 /** Agents report every 30 s, on the connection that they have. */
 const KEEP_ALIVE_MS = 90_000;
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
@@ -26,6 +23,8 @@ export interface ListenerOptions {
   readonly authority: Authority;
   readonly logger: Logger;
   readonly maxConnections?: number;
+  /** Of time, as the operators' listener has them; how long a connection may be idle is the agents'. */
+  readonly limits?: Partial<Record<'headersMs' | 'requestMs' | 'handshakeMs' | 'checkMs', number>>;
   /** How often the certificate is looked at; default daily. */
   readonly renewalCheckMs?: number;
 }
@@ -49,6 +48,7 @@ function refuseStrangers(socket: TLSSocket): void {
 
 /** Resolves once it listens; rejects when the address is taken or not ours. */
 export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions): Promise<RunningServer> {
+  const limits = { ...SERVER_LIMITS, ...options.limits };
   const server = createAdaptorServer({
     fetch: app.fetch,
     createServer,
@@ -56,10 +56,10 @@ export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions)
       ...(await secureContext(options)),
       requestCert: true,
       rejectUnauthorized: false,
-      handshakeTimeout: HANDSHAKE_MS,
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      connectionsCheckingInterval: 2_000,
+      handshakeTimeout: limits.handshakeMs,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.checkMs,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
   }) as Server;

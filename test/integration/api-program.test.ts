@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 
@@ -179,5 +180,44 @@ describe('API: the program', function () {
     const program = await run({ DATABASE_URL: database.url, ...more });
     assert.equal(await program.ended(), 2);
     assert.match(program.output(), /DECKHAND_LIMITER_ENABLED: may be false on loopback only/);
+  });
+
+  it('speaks TLS with a certificate, to a command that trusts its authority; names the files that make none', async () => {
+    const home = testDirectory('api-program-tls');
+    const authority = await openAuthority(join(home, 'authority'));
+    const { certPem, keyPem } = await authority.issue({ name: 'api', sans: ['127.0.0.1'] });
+    const [cert, key, ca] = [join(home, 'api.crt'), join(home, 'api.key'), join(home, 'ca.crt')];
+    writeFileSync(cert, certPem);
+    writeFileSync(key, keyPem, { mode: 0o600 });
+    writeFileSync(ca, authority.caPem);
+    const password = 'a password for tests';
+    const variables = {
+      DATABASE_URL: database.url,
+      DECKHAND_HOME: home,
+      DECKHAND_ADMIN_PASSWORD: password,
+      DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
+      DECKHAND_TLS_CERT: cert,
+      DECKHAND_TLS_KEY: key,
+    };
+    const program = await run(variables);
+    const command = async (...trust: string[]) => {
+      const api = program.url.replace('http:', 'https:');
+      const child = spawn(process.execPath, ['cli/deckhand.mjs', '--api', api, ...trust, 'deckies', '--json'], {
+        env: { PATH: process.env.PATH, DECKHAND_USER: 'admin', DECKHAND_PASSWORD: password },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let said = '';
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += String(chunk)));
+      const [code] = await once(child, 'close');
+      return { code, said };
+    };
+    // It listens before it is ready.
+    await until('an answer to the command', async () => (await command('--ca', ca)).code === 0);
+    const stranger = await command();
+    assert.notEqual(stranger.code, 0);
+    assert.match(stranger.said, /does not answer/);
+    const wrong = await run({ ...variables, DECKHAND_TLS_KEY: ca });
+    assert.equal(await wrong.ended(), 1);
+    assert.match(wrong.output(), /DECKHAND_TLS_KEY \(.*\) make no certificate/);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { cp, rm } from 'node:fs/promises';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
@@ -155,6 +156,45 @@ describe('the listener of the swarm controller', () => {
     const { identity } = await swarm.enroll('agent-2');
     const raw = `{"host_uuid":"x","status":{"a":"${'x'.repeat(4 * 1024 * 1024)}"}}`;
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, raw })).status, 413);
+  });
+
+  it('cuts who is slow with the handshake, with headers and with a body, and who comes beyond the limit', async () => {
+    const listener = await startListener(swarm.app, {
+      host: '127.0.0.1',
+      port: 0,
+      names: ['127.0.0.1'],
+      authority: swarm.authority,
+      logger: pino({ level: 'silent' }),
+      maxConnections: 2,
+      limits: { handshakeMs: 300, headersMs: 300, requestMs: 300, checkMs: 100 },
+    });
+    const { identity } = await swarm.enroll('agent-slow');
+    const address = { host: '127.0.0.1', port: listener.port };
+    const secure = (): TLSSocket => connect({ ...address, ca: swarm.authority.caPem, ...shows(identity) });
+    const cut = async (socket: Socket, text: string): Promise<string> => {
+      let received = '';
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+      const dripping = setInterval(() => socket.write('a'), 50);
+      if (text !== '') socket.write(text);
+      await once(socket, 'close');
+      clearInterval(dripping);
+      return received;
+    };
+    try {
+      const mute = connectPlain(address);
+      await once(mute, 'connect');
+      await once(mute, 'close');
+      assert.match(await cut(secure(), 'GET /health HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
+      const post = 'POST /swarm/heartbeat HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{';
+      assert.match(await cut(secure(), post), /^HTTP\/1\.1 408 /);
+      const held = [connectPlain(address), connectPlain(address)];
+      await Promise.all(held.map((socket) => once(socket, 'connect')));
+      await assert.rejects(once(secure(), 'secureConnect'));
+      for (const socket of held) socket.destroy();
+    } finally {
+      await listener.stop();
+    }
   });
 
   it('takes up a renewed certificate, and goes on refusing strangers', async () => {
