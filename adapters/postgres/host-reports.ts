@@ -117,6 +117,16 @@ export function createHostReports(sql: Sql): HostReports {
 }
 
 /**
+ * An agent of DECNET goes on reporting a decky that was taken down by name, as one that does not run (gap B17). It is none
+ * where a teardown of ours succeeded there and the fleet does not have it.
+ */
+const GHOST = (sql: Sql, uuid: string, fenced: boolean) => sql`(
+  not ${fenced}::boolean and r.shard_state = 'degraded'
+  and not exists (select from fleet_deckies f where f.host_uuid = ${uuid} and f.name = r.decky_name)
+  and exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
+    and l.operation = 'teardown' and l.status = 'succeeded'))`;
+
+/**
  * Shards become what is reported. So do the fleet's deckies of this host (state, and the address: gap B12) that no row is
  * open for: what is open is its workflow's to write. While one is open, or a decky is being changed by somebody else, the
  * hash is not kept, so that the next report is taken in again.
@@ -139,7 +149,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     reported as (
       insert into decky_shards as s (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error, last_seen)
       select ${uuid}, decky_name, services, decky_config, decky_ip, shard_state, null, now()
-      from report where exists (select from swarm_hosts where uuid = ${uuid}) order by decky_name
+      from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)} order by decky_name
       on conflict (host_uuid, decky_name) do update set services = excluded.services, decky_config = excluded.decky_config,
         decky_ip = excluded.decky_ip, state = excluded.state, last_error = null, last_seen = now(), updated_at = now()
       where (s.services, s.decky_config, s.decky_ip, s.state, s.last_error)

@@ -78,6 +78,30 @@ describe('teardowns over the API', function () {
     assert.equal((await api('DELETE', '/deckies?host_lost_after=soon')).status, 422);
   });
 
+  it('by name leave no shard behind, though DECNET’s agent goes on reporting the decky (gap B17)', async () => {
+    const host = await swarm.enroll('h1');
+    await swarm.deploy(['a', 'b']);
+    await swarm.api.settle();
+    const deckies = (await api('GET', '/deckies')).json;
+    const up = { running: true, services: { ssh: 'running' } };
+    await swarm.heartbeat(host, { status: { deployed: true, deckies, runtime: { a: up, b: up } } });
+    const shards = async () =>
+      (await api('GET', '/swarm/deckies')).json.map((shard: { decky_name: string; state: string }) => [
+        shard.decky_name,
+        shard.state,
+      ]);
+    assert.deepEqual(await shards(), [
+      ['a', 'running'],
+      ['b', 'running'],
+    ]);
+    await api('DELETE', '/deckies/a');
+    await swarm.api.settle();
+    assert.deepEqual(await shards(), [['b', 'running']]);
+    const down = { running: false, services: { ssh: 'absent' } };
+    await swarm.heartbeat(host, { status: { deployed: true, deckies, runtime: { a: down, b: up } } });
+    assert.deepEqual(await shards(), [['b', 'running']]);
+  });
+
   it('are refused while another operation on one of the deckies is open', async () => {
     const { host } = await swarm.enroll('h1', { fenced: true });
     await swarm.deploy(['a']);
