@@ -3,10 +3,10 @@ import { z } from '@hono/zod-openapi';
 import { DRIFT } from '../fleet/drift.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 
-/** PostgreSQL's text holds no NUL. */
-const withoutNul = (text: string): boolean => !text.includes('\0');
+/** PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair. */
+const storable = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text);
 
-export const Username = z.string().min(1).max(64).refine(withoutNul).openapi({ example: 'vera' });
+export const Username = z.string().min(1).max(64).refine(storable).openapi({ example: 'vera' });
 
 /** A password as typed at login. */
 export const Password = z.string().max(72).openapi({ format: 'password' });

@@ -21,12 +21,23 @@ const OF_ANSWERS = ['uuid', 'username', 'role', 'host_uuid', 'mode', 'lifecycle_
 /** Longer values are left out: an entry is a line, not a copy. */
 const LONGEST = 2_000;
 
+/** NUL and halves of surrogate pairs, which PostgreSQL's JSON does not hold. */
+const UNSTORABLE = /[\0\p{Surrogate}]/gu;
+
+const isFlat = (value: unknown): boolean => typeof value !== 'object' || value === null;
+
+/** A value or a list of values, storable; undefined for anything deeper. */
+function storable(field: unknown): unknown {
+  if (typeof field === 'string') return field.replaceAll(UNSTORABLE, '\uFFFD');
+  if (Array.isArray(field)) return field.every(isFlat) ? field.map(storable) : undefined;
+  return isFlat(field) ? field : undefined;
+}
+
 function pick(value: unknown, names: readonly string[]): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
   const found = names.flatMap((name) => {
-    const field: unknown = Reflect.get(value, name);
-    const isPlain = typeof field !== 'object' || field === null || Array.isArray(field);
-    return field !== undefined && isPlain && JSON.stringify(field).length <= LONGEST ? [[name, field] as const] : [];
+    const field = storable(Reflect.get(value, name));
+    return field !== undefined && JSON.stringify(field).length <= LONGEST ? [[name, field] as const] : [];
   });
   return Object.fromEntries(found);
 }

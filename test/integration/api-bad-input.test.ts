@@ -145,6 +145,33 @@ describe('API: bad input', () => {
   for (const [what, call, status, detail, code] of cases)
     it(`refuses ${what}`, () => refused(call, status, detail, code));
 
+  it('answers texts that PostgreSQL can’t hold with a 4xx, wherever they stand, and audits them', async () => {
+    const texts = ['\0', 'a\u0000b', '\uD800', [{ v: { '\0': null } }], ['\0'], ['\uDFFF']];
+    const bodies: readonly (readonly [string, string, string])[] = [
+      ['POST', '/deckies/deploy', 'ini_content'],
+      ['POST', '/deckies/deploy', 'min_healthy_time'],
+      ['POST', '/deckies/a/mutate', 'services'],
+      ['PUT', '/deckies/a/mutate-interval', 'mutate_interval'],
+      ['POST', '/reconcile', 'host'],
+      ['POST', '/reconcile', 'deckies'],
+      ['PUT', '/config/reconcile-interval', 'reconcile_interval'],
+      ['PUT', '/config/global-mutation-interval', 'global_mutation_interval'],
+      ['POST', '/config/users', 'username'],
+    ];
+    const seen: string[] = [];
+    for (const [method, path, field] of bodies)
+      for (const text of texts) {
+        const users = { username: 'nul', password: 'viewer-password-1', role: 'viewer' };
+        const body = { ...(path === '/config/users' ? users : {}), [field]: text };
+        const answer = await api.call(method, `/api/v1${path}`, { token, body });
+        if (answer.status < 400 || answer.status > 499) seen.push(`${method} ${path} ${field}: ${answer.status}`);
+      }
+    assert.deepEqual(seen, []);
+    const audit = await api.call('GET', '/api/v1/audit?limit=200', { token });
+    const requests = audit.json.entries.map(({ request }: { request: object }) => JSON.stringify(request));
+    assert.ok(requests.includes(JSON.stringify({ host: 'a\uFFFDb' })), requests.join('\n'));
+  });
+
   it('refuses a body that is not announced as JSON, before it looks at the token', async () => {
     for (const headers of [{ 'content-type': 'text/plain' }, { 'content-type': 'multipart/form-data; boundary=x' }]) {
       const answer = await api.call('POST', DEPLOY, { raw: '{}', headers });
