@@ -7,6 +7,8 @@ import type { AgentIdentity } from './identity.ts';
 
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
+/** How often the two are looked at; Node's default would let a slow client stay for half a minute more. */
+const CHECK_MS = 2_000;
 const HANDSHAKE_MS = 10_000;
 /** One master asks, on a few connections. */
 const MAX_CONNECTIONS = 64;
@@ -43,6 +45,7 @@ export async function startServer(
       handshakeTimeout: HANDSHAKE_MS,
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECK_MS,
       keepAliveTimeout: 60_000,
     },
   }) as Server;

@@ -30,6 +30,7 @@ export interface MetricsListener {
 }
 
 const HEADERS_MS = 5_000;
+const CHECK_MS = 2_000;
 const MAX_CONNECTIONS = 32;
 
 /** `more` is text of other metrics that goes along, such as the Temporal SDK's own; without it the rest is served. */
@@ -38,9 +39,12 @@ export async function serveMetrics(
   address: MetricsAddress,
   more: () => Promise<string> = async () => '',
 ): Promise<MetricsListener> {
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS }, (request, response) => {
-    void answer(request, response).catch(() => response.destroy());
-  });
+  const server = createServer(
+    { headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS },
+    (request, response) => {
+      void answer(request, response).catch(() => response.destroy());
+    },
+  );
   server.maxConnections = MAX_CONNECTIONS;
   async function answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
     if (url?.split('?')[0] !== '/metrics') return void response.writeHead(404).end();
