@@ -4,6 +4,7 @@ import { type ClientRequest, type IncomingMessage, request as plainRequest } fro
 import { request as tlsRequest } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { type Checker, createChecker, descriptionOf } from '../support/document.ts';
 import type { MasterProgram } from '../support/master-program.ts';
 import type { World } from '../support/world.ts';
 import { allow } from './allowances.ts';
@@ -36,7 +37,7 @@ function headersOf({ tokens }: Player, step: Step, payload: string | undefined):
 }
 
 /** One request, as the step says. */
-export function ask(player: Player, step: Step): Promise<Answer> {
+export async function ask(player: Player, step: Step): Promise<Answer> {
   const { master, names, identities, world } = player;
   const body = names.resolve({ body: bodyOf(step) }).body;
   const payload = step.raw ?? (body === undefined ? undefined : JSON.stringify(body));
@@ -48,7 +49,11 @@ export function ask(player: Player, step: Step): Promise<Answer> {
   };
   if (step.path.startsWith('/api/')) {
     const { hostname: host, port } = new URL(master.apiUrl);
-    return exchange((answered) => plainRequest({ ...options, host, port }, answered), payload);
+    return described(
+      player,
+      options,
+      await exchange((answered) => plainRequest({ ...options, host, port }, answered), payload),
+    );
   }
   const fromElsewhere = step.note?.startsWith('request from ') === true;
   const tls = {
@@ -60,6 +65,27 @@ export function ask(player: Player, step: Step): Promise<Answer> {
     ...(step.certificate === undefined ? {} : identities.get(step.certificate)),
   };
   return exchange((answered) => tlsRequest(tls, answered), payload);
+}
+
+const checkers = new WeakMap<MasterProgram, Promise<Checker>>();
+
+async function checkerOf(master: MasterProgram): Promise<Checker> {
+  const answer = await fetch(`${master.apiUrl}/openapi.json`);
+  return createChecker(descriptionOf((await answer.json()) as object));
+}
+
+/** The answer, which has to stand in the master's own document. */
+async function described(
+  { master }: Player,
+  { method, path }: { method: string; path: string },
+  answer: Answer,
+): Promise<Answer> {
+  const checker = checkers.get(master) ?? checkerOf(master);
+  checkers.set(master, checker);
+  const contentType = String(answer.headers['content-type'] ?? '');
+  const problem = (await checker).problem(method, path, { status: answer.status, contentType, text: answer.text });
+  if (problem !== null) throw new Error(problem);
+  return answer;
 }
 
 function exchange(

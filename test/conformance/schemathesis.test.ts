@@ -8,7 +8,7 @@ import { schemathesis } from '../schemathesis/venv.ts';
 const requests = Number(process.env.DECKHAND_TEST_SCHEMATHESIS ?? 0);
 const long = requests > 0;
 /** Generated for each operation and account; 0 is the short run of `npm test`. */
-const PER_OPERATION = long ? Math.ceil(requests / 60) : 2;
+const PER_OPERATION = long ? Math.ceil(requests / 90) : 2;
 const SEED = long ? Math.floor(Math.random() * 1e6) : 4242;
 const OUTPUT_LINES = 120;
 /** Less of an admin's answers other than 401, and the run asked the door only. */
