@@ -1,6 +1,7 @@
 /** One run of Schemathesis as one account, bounded in requests and in time. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { testDirectory } from '../support/stack.ts';
 import type { Front } from './front.ts';
 import type { Account, Scene } from './scene.ts';
 
@@ -96,7 +97,9 @@ function spawned(
   seconds: number,
 ): Promise<{ exit: number | null; output: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    // It leaves a folder of its own where it runs.
+    const cwd = testDirectory('schemathesis');
+    const child = spawn(command, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks: Buffer[] = [];
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     const limit = setTimeout(() => child.kill('SIGKILL'), seconds * 1000);
