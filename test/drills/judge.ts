@@ -90,3 +90,24 @@ const same = (left: readonly string[], right: readonly string[]): boolean =>
 
 const shown = (ids: readonly string[]): string =>
   ids.length === 0 ? 'nothing' : ids.map((id) => id.slice(id.indexOf(':') + 1)).join(' → ');
+
+/** A row of a rotation by the clock. */
+export interface SeenRotation {
+  readonly status: string;
+  /** It was under way while another row of its decky was. */
+  readonly overlaps: boolean;
+}
+
+/** Each action of a Schedule is an ended row or a recorded skip; `atLeast` actions, or the drill showed nothing. */
+export function judgeRotation(
+  { actions, rows, skips }: { actions: number; rows: readonly SeenRotation[]; skips: number },
+  atLeast: number,
+): string[] {
+  const open = rows.filter(({ status }) => status !== 'succeeded' && status !== 'failed').length;
+  return [
+    ...(actions === rows.length + skips ? [] : [`${actions} actions are not ${rows.length} rows and ${skips} skips`]),
+    ...(open === 0 ? [] : [`${open} rows have not ended`]),
+    ...(rows.some(({ overlaps }) => overlaps) ? ['two operations on one decky overlap'] : []),
+    ...(actions >= atLeast ? [] : [`only ${actions} actions, of at least ${atLeast}`]),
+  ];
+}

@@ -8,18 +8,13 @@ import { rotationScheduleId } from '../../adapters/temporal/rotation-schedules.t
 import { seededRandom } from '../../fleet/random.ts';
 import { type DrillFleet, deploy, fleetOf, takeDown, untilEnded } from './deploy.ts';
 import type { DrillStack } from './drill-stack.ts';
+import { judgeRotation, type SeenRotation } from './judge.ts';
 
 const DECKIES = 3;
 const VICTIMS = ['worker', 'api', 'worker', 'api'] as const;
 /** The worker looks every 20 s what Schedules there should be. */
 const SCHEDULES_MS = 60_000;
 const ENDED_MS = 120_000;
-
-interface SeenRotation {
-  readonly decky_name: string;
-  readonly status: string;
-  readonly overlaps: boolean;
-}
 
 /** Problems, in sentences; empty: it passed. */
 export async function rotationDrill(stack: DrillStack, minutes: number, seed: string): Promise<string[]> {
@@ -38,7 +33,7 @@ export async function rotationDrill(stack: DrillStack, minutes: number, seed: st
   await until('the last rotations', ENDED_MS, async () => (await Promise.all(handles.map(isIdle))).every(Boolean));
   await untilEnded(stack, names);
   const actions = (await Promise.all(handles.map((one) => one.describe()))).map(({ info }) => info.numActionsTaken);
-  const problems = await judge(stack, names, actions, minutes);
+  const problems = await look(stack, names, actions, minutes);
   await connection.close();
   await takeDown(stack, names);
   return problems;
@@ -59,7 +54,7 @@ async function strikeInTurn(stack: DrillStack, lengthMs: number, seed: string): 
   }
 }
 
-async function judge(
+async function look(
   stack: DrillStack,
   names: readonly string[],
   actions: readonly number[],
@@ -71,18 +66,12 @@ async function judge(
     from decky_lifecycle l join deployments d on d.id = l.deployment_id
     where l.operation = 'mutate' and l.decky_name = any(${[...names]}) and d.request->>'trigger' = 'scheduled'`;
   const skips = await stack.sql`select 1 from rotation_skips where decky_name = any(${[...names]})`;
-  const taken = actions.reduce((sum, count) => sum + count, 0);
+  const sight = { actions: actions.reduce((sum, count) => sum + count, 0), rows, skips: skips.length };
   const failed = rows.filter((row) => row.status !== 'succeeded');
   console.log(
-    `rotation: ${taken} actions, ${rows.length} rows (${failed.length} not succeeded), ${skips.length} skips`,
+    `rotation: ${sight.actions} actions, ${rows.length} rows (${failed.length} not succeeded), ${skips.length} skips`,
   );
-  return [
-    ...(taken === rows.length + skips.length
-      ? []
-      : [`${taken} actions are not ${rows.length} rows and ${skips.length} skips`]),
-    ...(rows.some((row) => row.overlaps) ? ['two operations on one decky overlap'] : []),
-    ...(taken >= (names.length * minutes) / 2 ? [] : [`only ${taken} actions in ${minutes} minutes`]),
-  ];
+  return judgeRotation(sight, (names.length * minutes) / 2);
 }
 
 async function until(what: string, limitMs: number, holds: () => Promise<boolean>): Promise<void> {

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { fleetOf } from '../drills/deploy.ts';
-import { judgeContainers, judgeRows, judgeSeen, judgeStored, type SeenEvent, type SeenRow } from '../drills/judge.ts';
+import {
+  judgeContainers,
+  judgeRotation,
+  judgeRows,
+  judgeSeen,
+  judgeStored,
+  type SeenEvent,
+  type SeenRow,
+} from '../drills/judge.ts';
 import { busEndingOf, KINDS, momentOf, parseKinds } from '../drills/kinds.ts';
 import { parseDrillOptions } from '../drills/options.ts';
 
@@ -42,6 +50,16 @@ describe('the judge of the drills', () => {
     assert.equal(judgeSeen(A, [SUCCEEDED, RUNNING], false).length, 1);
     assert.equal(judgeSeen(A, [RUNNING], true).length, 1);
     assert.deepEqual(judgeSeen(A, [RUNNING], false), []);
+  });
+
+  it('wants an ended row or a recorded skip for each action of a Schedule, and none that overlaps another', () => {
+    const ended = { status: 'succeeded', overlaps: false };
+    const seen = { actions: 3, rows: [ended, { ...ended, status: 'failed' }], skips: 1 };
+    assert.deepEqual(judgeRotation(seen, 3), []);
+    assert.equal(judgeRotation({ ...seen, skips: 0 }, 3).length, 1);
+    assert.equal(judgeRotation({ ...seen, rows: [ended, { ...ended, status: 'running' }] }, 3).length, 1);
+    assert.equal(judgeRotation({ ...seen, rows: [ended, { ...ended, overlaps: true }] }, 3).length, 1);
+    assert.equal(judgeRotation(seen, 4).length, 1);
   });
 
   it('wants exactly the wanted containers, each once and running', () => {
