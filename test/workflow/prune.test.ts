@@ -27,7 +27,7 @@ describe('the daily prune', () => {
     await sql`update deployments set ended_at = ended_at - interval '91 days'`;
     const removed = await run();
     assert.equal(removed.deployments, 1);
-    assert.equal((await world.rows(accepted.lifecycle_ids)).length, 0);
+    assert.equal((await sql`select from decky_lifecycle`).length, 0);
     assert.equal((await sql`select from fleet_deckies`).length, 1);
   });
 
