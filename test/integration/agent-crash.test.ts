@@ -138,7 +138,9 @@ describe('the agent when something dies', () => {
     assert.deepEqual(Object.keys(await host.containers()).sort(), [stays.name, `${stays.name}-http`]);
   });
 
-  it('goes on when the engine was away in the middle of the work', async () => {
+  it('goes on when the engine was away in the middle of the work', async function () {
+    // Two waits of 30 s and a start: beside other work on the machine that was more than a minute once.
+    this.timeout(150_000);
     const proxy = await engineProxy(host.dockerHost);
     try {
       await host.end('SIGTERM');
@@ -148,7 +150,7 @@ describe('the agent when something dies', () => {
       await proxy.away();
       await until(async () => JSON.stringify((await host.status()).deckhand?.deckies).includes('does not answer'));
       await proxy.back();
-      await until(() => ended(host.master.deltas()).length === 2);
+      await until(() => ended(host.master.deltas()).length === 2, 60_000);
       assert.deepEqual(
         ended(host.master.deltas()).map(({ status, error }) => [status, error]),
         [
