@@ -3,6 +3,7 @@ import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-reques
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
+import { stillOpen } from './busy.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { mendable } from './drift.ts';
@@ -55,11 +56,7 @@ async function switchable(tx: Queryable, name: string, stopped: boolean): Promis
     from fleet_deckies f left join swarm_hosts h on h.uuid = f.host_uuid
       left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running') where f.name = ${name}`;
   if (!member) throw new DeckhandError('NotFound', `Decky ${name} not found`);
-  if (member.open)
-    throw new DeckhandError(
-      'DeckyBusy',
-      `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
-    );
+  if (member.open) throw stillOpen(name, member.operation, member.open);
   if (member.owed) throw owedStill(name);
   if (!member.established)
     throw new DeckhandError(

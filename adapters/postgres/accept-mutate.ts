@@ -8,6 +8,7 @@ import type { MutateRequest } from '../../fleet/mutate-request.ts';
 import type { NamedDecky } from '../../fleet/names.ts';
 import { portWarnings } from '../../fleet/port-warnings.ts';
 import { seededRandom } from '../../fleet/random.ts';
+import { stillOpen } from './busy.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { owedStill } from './owed-teardowns.ts';
@@ -61,11 +62,7 @@ async function mutable(tx: Queryable, name: string): Promise<Member> {
     const [some] = await tx`select 1 from fleet_deckies limit 1`;
     throw new DeckhandError('NotFound', some ? `Decky ${name} not found` : 'No active deployment');
   }
-  if (member.open)
-    throw new DeckhandError(
-      'DeckyBusy',
-      `decky '${name}' has an open ${member.operation} (lifecycle id ${member.open}); wait until it has ended`,
-    );
+  if (member.open) throw stillOpen(name, member.operation, member.open);
   if (member.owed) throw owedStill(name);
   if (!member.established)
     throw new DeckhandError('InvalidDecky', `decky '${name}' never came up, so there is nothing to mutate; deploy it.`);

@@ -3,6 +3,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
 import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
+import { stillOpen } from './busy.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { insertRows } from './insert-rows.ts';
@@ -24,11 +25,7 @@ export async function acceptTeardown(tx: Queryable, request: StoredRequest): Pro
   await tx`update deployments set state = 'accepted', decided_at = now() where id = ${request.id}`;
 }
 
-const busy = ({ name, operation, open }: Member): DeckhandError =>
-  new DeckhandError(
-    'DeckyBusy',
-    `decky '${name}' has an open ${operation} (lifecycle id ${open}); wait until it has ended`,
-  );
+const busy = ({ name, operation, open }: Member): DeckhandError => stillOpen(name, operation, open);
 
 async function acceptOne(tx: Queryable, request: StoredRequest, name: string): Promise<void> {
   const [member] = await tx<Member[]>`

@@ -75,6 +75,15 @@ export async function storeRequest(sql: Sql, request: NewRequest): Promise<{ id:
   }
 }
 
+/** For requests that the clock makes, whose activity may be tried again: safe to repeat. */
+export async function storeClockRequest(sql: Sql, request: Omit<NewRequest, 'network' | 'idempotency'>): Promise<void> {
+  try {
+    await storeRequest(sql, { ...request, network: null, idempotency: null });
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+  }
+}
+
 async function earlierRequest(
   sql: Queryable,
   username: string,

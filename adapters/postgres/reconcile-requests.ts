@@ -4,8 +4,8 @@ import { intervalMs } from '../../fleet/interval.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Sql } from './connect.ts';
-import { isUniqueViolation, reachable } from './connect.ts';
-import { storeRequest } from './deployments.ts';
+import { reachable } from './connect.ts';
+import { storeClockRequest } from './deployments.ts';
 import { createConvergenceStore } from './drift.ts';
 import { createSettings } from './settings.ts';
 
@@ -21,21 +21,15 @@ export function createReconcileStore(sql: Sql) {
       }),
     /** Safe to repeat. */
     request: ({ operationId, deckies }: { operationId: string; deckies: readonly string[] }): Promise<void> =>
-      reachable(async () => {
-        try {
-          await storeRequest(sql, {
-            id: operationId,
-            kind: 'reconcile',
-            workflowId: deployWorkflowId(operationId),
-            username: RECONCILE_USER,
-            request: { deckies, host: null },
-            options: ROLLOUT_DEFAULTS,
-            network: null,
-            idempotency: null,
-          });
-        } catch (error) {
-          if (!isUniqueViolation(error)) throw error;
-        }
-      }),
+      reachable(() =>
+        storeClockRequest(sql, {
+          id: operationId,
+          kind: 'reconcile',
+          workflowId: deployWorkflowId(operationId),
+          username: RECONCILE_USER,
+          request: { deckies, host: null },
+          options: ROLLOUT_DEFAULTS,
+        }),
+      ),
   };
 }

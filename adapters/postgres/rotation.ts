@@ -4,8 +4,8 @@ import { INTERVAL_PATTERN, intervalMinutes } from '../../fleet/interval.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
 import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable, Sql } from './connect.ts';
-import { isUniqueViolation, reachable } from './connect.ts';
-import { storeRequest } from './deployments.ts';
+import { reachable } from './connect.ts';
+import { storeClockRequest } from './deployments.ts';
 import { createSettings } from './settings.ts';
 
 export interface Rotations {
@@ -108,18 +108,12 @@ async function storeRotation(
   const [last] = await sql<{ options: RolloutOptions }[]>`
     select d.options from decky_lifecycle l join deployments d on d.id = l.deployment_id
     where l.decky_name = ${deckyName} order by l.started_at desc limit 1`;
-  try {
-    await storeRequest(sql, {
-      id: operationId,
-      kind: 'mutate',
-      workflowId: mutateWorkflowId(operationId),
-      username: ROTATION_USER,
-      request: { decky_name: deckyName, services: null, trigger: 'scheduled' },
-      options: last?.options ?? ROLLOUT_DEFAULTS,
-      network: null,
-      idempotency: null,
-    });
-  } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
-  }
+  await storeClockRequest(sql, {
+    id: operationId,
+    kind: 'mutate',
+    workflowId: mutateWorkflowId(operationId),
+    username: ROTATION_USER,
+    request: { decky_name: deckyName, services: null, trigger: 'scheduled' },
+    options: last?.options ?? ROLLOUT_DEFAULTS,
+  });
 }
