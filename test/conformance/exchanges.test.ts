@@ -3,7 +3,7 @@ import { SignJWT } from 'jose';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { freePort } from '../support/free-port.ts';
 import { type MasterProgram, startMaster } from '../support/master-program.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, endWorkflows, type World } from '../support/world.ts';
 import { allow, allowanceLines } from './allowances.ts';
 import { type Player, play } from './player.ts';
 import { type Answer, Names, readRecording, type Step, stepNames } from './recording.ts';
@@ -31,13 +31,7 @@ async function close({ world, master }: { world: World; master: MasterProgram })
   const failed = await world.database.sql<{ decky_name: string; error: string }[]>`
     select decky_name, error from decky_lifecycle where status = 'failed' and not error like 'CalledProcessError%'`;
   for (const { decky_name, error } of failed) console.log(`  the deploy of ${decky_name} failed: ${error}`);
-  const open = await world.database.sql<{ workflow_id: string }[]>`
-    select workflow_id from deployments where ended_at is null union select workflow_id from decky_lifecycle where completed_at is null`;
-  for (const { workflow_id: id } of open)
-    await world.temporal.client.workflow
-      .getHandle(id)
-      .terminate('the conformance run is over')
-      .catch(() => undefined);
+  await endWorkflows(world);
   await world.close();
 }
 

@@ -1,6 +1,6 @@
 /** A master with a simulated engine, three accounts, and things that exist for the requests to name. */
 import { type MasterProgram, startMaster } from '../support/master-program.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, endWorkflows, type World } from '../support/world.ts';
 
 const PASSWORD = 'correct-horse-battery';
 const FIRST = 'a-first-password';
@@ -63,13 +63,7 @@ async function createAccount(master: MasterProgram, username: string, role: stri
 /** Workflows of the last requests end with the world. */
 async function close(world: World, master: MasterProgram): Promise<void> {
   await master.kill('SIGTERM');
-  const open = await world.database.sql<{ workflow_id: string }[]>`
-    select workflow_id from deployments where ended_at is null union select workflow_id from decky_lifecycle where completed_at is null`;
-  for (const { workflow_id: id } of open)
-    await world.temporal.client.workflow
-      .getHandle(id)
-      .terminate('the run of Schemathesis is over')
-      .catch(() => undefined);
+  await endWorkflows(world);
   await world.close();
 }
 

@@ -15,68 +15,34 @@ export const TEST_NETWORK: NetworkContext = {
   bridge_pool: '10.77.0.0/24',
 };
 
-export async function storeDeploy(sql: Sql, ini: string, replace = false): Promise<string> {
+type Stored = Pick<Parameters<typeof storeRequest>[1], 'kind' | 'request'>;
+
+async function store(
+  sql: Sql,
+  workflowIdOf: (id: string) => string,
+  request: Stored,
+  network: NetworkContext | null = null,
+): Promise<string> {
   const id = randomUUID();
-  await storeRequest(sql, {
-    id,
-    kind: 'deploy',
-    workflowId: deployWorkflowId(id),
-    username: 'admin',
-    request: { ini_content: ini, replace_fleet: replace },
-    options: ROLLOUT_DEFAULTS,
-    network: TEST_NETWORK,
-    idempotency: null,
-  });
+  const by = { username: 'admin', options: ROLLOUT_DEFAULTS, idempotency: null };
+  await storeRequest(sql, { id, workflowId: workflowIdOf(id), ...by, ...request, network });
   return id;
 }
 
-export async function storeTeardown(sql: Sql, deckyName: string): Promise<string> {
-  const id = randomUUID();
-  await storeRequest(sql, {
-    id,
-    kind: 'teardown',
-    workflowId: teardownWorkflowId(id),
-    username: 'admin',
-    request: { decky_name: deckyName },
-    options: ROLLOUT_DEFAULTS,
-    network: null,
-    idempotency: null,
-  });
-  return id;
-}
+export const storeDeploy = (sql: Sql, ini: string, replace = false): Promise<string> =>
+  store(sql, deployWorkflowId, { kind: 'deploy', request: { ini_content: ini, replace_fleet: replace } }, TEST_NETWORK);
+
+export const storeTeardown = (sql: Sql, deckyName: string): Promise<string> =>
+  store(sql, teardownWorkflowId, { kind: 'teardown', request: { decky_name: deckyName } });
 
 /** Null: the whole fleet; `owed`: what the host owes. */
-export async function storeTeardownOf(sql: Sql, hostUuid: string | null, owed = false): Promise<string> {
-  const id = randomUUID();
-  await storeRequest(sql, {
-    id,
-    kind: 'teardown',
-    workflowId: deployWorkflowId(id),
-    username: 'admin',
-    request: { host_uuid: hostUuid, owed },
-    options: ROLLOUT_DEFAULTS,
-    network: null,
-    idempotency: null,
-  });
-  return id;
-}
+export const storeTeardownOf = (sql: Sql, hostUuid: string | null, owed = false): Promise<string> =>
+  store(sql, deployWorkflowId, { kind: 'teardown', request: { host_uuid: hostUuid, owed } });
 
-export async function storeMutate(
+export const storeMutate = (
   sql: Sql,
   deckyName: string,
   services: readonly string[] | null = null,
   trigger: MutationTrigger = 'operator',
-): Promise<string> {
-  const id = randomUUID();
-  await storeRequest(sql, {
-    id,
-    kind: 'mutate',
-    workflowId: mutateWorkflowId(id),
-    username: 'admin',
-    request: { decky_name: deckyName, services, trigger },
-    options: ROLLOUT_DEFAULTS,
-    network: null,
-    idempotency: null,
-  });
-  return id;
-}
+): Promise<string> =>
+  store(sql, mutateWorkflowId, { kind: 'mutate', request: { decky_name: deckyName, services, trigger } });

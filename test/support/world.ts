@@ -31,6 +31,17 @@ import { testDirectory, testServers } from './stack.ts';
 let nextPool = Math.floor(Math.random() * 200);
 const takePool = (): string => `10.231.${nextPool++ % 250}.0/24`;
 
+/** Terminates what is still under way, so that nothing works on when the world is gone. */
+export async function endWorkflows({ database, temporal }: World): Promise<void> {
+  const open = await database.sql<{ workflow_id: string }[]>`
+    select workflow_id from deployments where ended_at is null union select workflow_id from decky_lifecycle where completed_at is null`;
+  for (const { workflow_id: id } of open)
+    await temporal.client.workflow
+      .getHandle(id)
+      .terminate('the test is over')
+      .catch(() => undefined);
+}
+
 export interface World {
   readonly id: string;
   readonly database: TestDatabase;

@@ -1,12 +1,5 @@
-/** A virtual environment with DECNET 1.0.0 from the package index, made once and kept in the cache. */
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-
-const run = promisify(execFile);
+/** DECNET 1.0.0 from the package index. */
+import { pythonEnvironment } from '../python-environment.ts';
 
 /** Versions that are known to work together with it. */
 const PACKAGES = [
@@ -26,27 +19,13 @@ export type Environment = { readonly python: string } | { readonly missing: stri
 
 /** The environment's Python, or why there is none: then the test is skipped, and the bench leaves DECNET out, saying so. */
 export async function decnetEnvironment(): Promise<Environment> {
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'deckhand');
-  const folder = join(cache, 'decnet-1.0.0');
-  const python = join(folder, 'bin', 'python');
-  const works = (): Promise<boolean> =>
-    run(python, ['-c', 'import decnet.agent.app'], { env: { ...process.env, DECNET_MODE: 'agent' }, cwd: cache }).then(
-      () => true,
-      () => false,
-    );
-  if (existsSync(python) && (await works())) return { python };
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(cache, { recursive: true });
-  try {
-    await run('python3', ['-m', 'venv', folder]);
-    await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...PACKAGES], {
-      timeout: 240_000,
-    });
-  } catch (error) {
-    const broken = `${folder}.broken`;
-    await rm(broken, { recursive: true, force: true });
-    await rename(folder, broken).catch(() => undefined);
-    return { missing: `DECNET 1.0.0 can’t be installed: ${String(error).split('\n')[0]}.` };
-  }
-  return (await works()) ? { python } : { missing: 'DECNET 1.0.0 was installed and can’t be imported.' };
+  const made = await pythonEnvironment({
+    name: 'DECNET 1.0.0',
+    folder: 'decnet-1.0.0',
+    packages: PACKAGES,
+    program: 'python',
+    check: ['-c', 'import decnet.agent.app'],
+    env: { DECNET_MODE: 'agent' },
+  });
+  return 'missing' in made ? made : { python: made.program };
 }
