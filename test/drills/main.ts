@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmountBelow } from '../../stack/dockerd.ts';
-import { type Totals, totalsLine } from '../support/stack-totals.ts';
+import { type Counts, totalsLine } from '../support/stack-totals.ts';
 import { DrillStack } from './drill-stack.ts';
 import { type DrillOptions, parseDrillOptions } from './options.ts';
 import { rotationDrill } from './rotation.ts';
@@ -69,7 +69,7 @@ function removeHome(home: string, keepLogs: boolean): void {
   rmSync(home, { recursive: true, force: true });
 }
 
-function summarise({ options, results, rotation }: Drill, broken: readonly string[]): Totals {
+function summarise({ options, results, rotation }: Drill, broken: readonly string[]): Counts {
   const failed = results.filter(({ problems }) => problems.length > 0);
   const skipped = options.rounds * options.kinds.length - results.length;
   console.log('');

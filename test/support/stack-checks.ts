@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ROOT } from '../../stack/root.ts';
-import { addTotals, NOTHING, type Totals } from './stack-totals.ts';
+import { addTotals, NOTHING, oneFailure, type Totals } from './stack-totals.ts';
 
 /** Scripts of package.json. */
 const CHECKS = ['check:types', 'check:lint', 'check:imports'];
@@ -36,7 +36,7 @@ export async function runChecks(): Promise<Totals> {
       console.log(`  ${code === 0 ? '✔' : '✘'} ${script}`);
       if (code === 0) return { ...NOTHING, passed: 1 };
       console.error(output.length > OUTPUT_LIMIT ? `${output.slice(0, OUTPUT_LIMIT)}\n…` : output);
-      return { ...NOTHING, failed: 1 };
+      return oneFailure(script, output.slice(0, OUTPUT_LIMIT));
     }),
   );
   return addTotals(results);

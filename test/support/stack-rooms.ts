@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { ROOT } from '../../stack/root.ts';
-import { addTotals, NOTHING, type Totals } from './stack-totals.ts';
+import { addTotals, NOTHING, oneFailure, type Totals } from './stack-totals.ts';
 
 export interface Room {
   readonly name: string;
@@ -169,5 +169,5 @@ async function totalsOf(room: Room, child: ChildProcess, totalsFile: string): Pr
   const totals = existsSync(totalsFile) ? (JSON.parse(readFileSync(totalsFile, 'utf8')) as Totals) : NOTHING;
   const broken = why ?? (code !== 0 && totals.failed === 0 ? `ended with ${code} before its tests did` : null);
   if (broken) console.error(`${room.name}: ${broken}`);
-  return broken ? addTotals([totals, { ...NOTHING, failed: 1 }]) : totals;
+  return broken ? addTotals([totals, oneFailure(room.name, broken)]) : totals;
 }

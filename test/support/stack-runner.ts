@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { runChecks } from './stack-checks.ts';
 import { killRunning, ROOMS, type Room, runRoom, testFiles } from './stack-rooms.ts';
 import { startTestServers, type TestServers } from './stack-servers.ts';
-import { addTotals, NOTHING, type Totals, totalsLine } from './stack-totals.ts';
+import { addTotals, failureLines, NOTHING, oneFailure, type Totals, totalsLine } from './stack-totals.ts';
 
 interface Request {
   readonly serve: boolean;
@@ -75,10 +75,11 @@ async function run(request: Request): Promise<number> {
     });
   } catch (error) {
     console.error(`The run broke: ${(error as Error).message}`);
-    totals = { ...NOTHING, failed: 1 };
+    totals = oneFailure('the run', (error as Error).message);
   }
   await (servers as TestServers | null)?.stop();
   rmSync(scratch, { recursive: true, force: true });
+  if (totals.reasons.length > 0) console.log(`\n── what failed\n\n${failureLines(totals)}`);
   console.log(`\n${totalsLine(totals)}`);
   if (interrupted) return 130;
   return totals.failed > 0 ? 1 : 0;

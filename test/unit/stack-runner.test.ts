@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { parseRequest } from '../support/stack-runner.ts';
-import { addTotals, totalsLine } from '../support/stack-totals.ts';
+import { addTotals, failureLines, NOTHING, oneFailure, totalsLine } from '../support/stack-totals.ts';
 
 const rooms = (...args: string[]) => parseRequest(args).rooms.map(({ room }) => room.name);
 
@@ -37,10 +37,19 @@ describe('node test/run.mjs', () => {
 
   it('sums, and names skipped tests only where there are some', () => {
     const sum = addTotals([
-      { passed: 2, failed: 0, skipped: 0 },
-      { passed: 1, failed: 1, skipped: 0 },
+      { ...NOTHING, passed: 2 },
+      { ...oneFailure('a deploy ends', 'Error: it did not'), passed: 1 },
     ]);
     assert.equal(totalsLine(sum), '3 passed, 1 failed');
     assert.equal(totalsLine({ ...sum, skipped: 2 }), '3 passed, 1 failed, 2 skipped');
+  });
+
+  it('tells all failures of all rooms at its end', () => {
+    const sum = addTotals([
+      oneFailure('unit a', 'Error: one\n    at b'),
+      NOTHING,
+      oneFailure('e2e b', 'took too long'),
+    ]);
+    assert.equal(failureLines(sum), 'failed: unit a\n  Error: one\n      at b\n\nfailed: e2e b\n  took too long\n');
   });
 });
