@@ -11,6 +11,7 @@ import { type Snapshot, watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
 
 export interface DrainOptions {
+  readonly move?: boolean;
   readonly undo?: boolean;
   readonly timeout?: number;
   readonly yes?: boolean;
@@ -23,7 +24,7 @@ export interface RemoveOptions {
 }
 
 /** A host that is gone is given up after 90 s, and its rows end 30 s later at most: this sees their end. */
-const DEFAULT_BOUND_MS = 150_000;
+export const DEFAULT_BOUND_MS = 150_000;
 
 interface Emptied {
   readonly down: readonly string[];
@@ -75,15 +76,15 @@ export async function removeHost(context: Context, name: string, options: Remove
   return emptied.left.length === 0 ? EXIT.succeeded : EXIT.someFailed;
 }
 
-async function deckiesOn(context: Context, host: HostView): Promise<string[]> {
+export async function deckiesOn(context: Context, host: HostView): Promise<string[]> {
   const { deckies: all } = await context.master.fleet();
   return all.filter((decky) => decky.host_uuid === host.uuid).map((decky) => decky.name);
 }
 
-const listed = (names: readonly string[]): string =>
+export const listed = (names: readonly string[]): string =>
   `${deckies(names.length)}${names.length > 0 ? ` (${names.map(harmless).join(', ')})` : ''}`;
 
-async function agree(context: Context, question: string, agreed: boolean): Promise<void> {
+export async function agree(context: Context, question: string, agreed: boolean): Promise<void> {
   if (agreed || (await context.io.confirm(question))) return;
   throw new CliError(EXIT.refused, 'Nothing was changed: it was not agreed to.', {
     advice: 'Without a terminal, say --yes.',
