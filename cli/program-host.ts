@@ -2,7 +2,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkHosts, enroll, listHosts, renewHost, showHost } from './commands/host.ts';
 import { drainHost, removeHost } from './commands/host-leave.ts';
-import { moveAway } from './commands/host-move.ts';
 import { durationMs } from './commands/options.ts';
 import type { Context } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
@@ -89,13 +88,12 @@ function addLeaving(host: Command, act: Act): void {
     .option('--undo', 'let it have new deckies again')
     .option(...BOUND, durationMs('--timeout'))
     .option('--yes', 'do not ask')
-    .action((name: string, options, command: Command) =>
-      act(command, (context) => (options.move ? moveAway : drainHost)(context, name, options)),
-    );
+    .action((name: string, options, command: Command) => act(command, (context) => drainHost(context, name, options)));
   host
     .command('remove')
-    .description('Take its deckies down, then forget the host and revoke its certificate.')
+    .description('Take its deckies down, or move them, then forget the host and revoke its certificate.')
     .argument('<name>', 'host')
+    .option('--move', 'its deckies go to other hosts')
     .option('--self-destruct', 'the agent removes its containers and stops for good')
     .option(...BOUND, durationMs('--timeout'))
     .option('--yes', 'do not ask')

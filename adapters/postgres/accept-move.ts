@@ -1,9 +1,10 @@
-/** Acceptance of a move: each decky of a host is placed on another one, and owed by the one that it leaves. */
+/** Acceptance of a move: the host drains, each of its deckies is placed on another one, and owed by the one that it leaves. */
 import { DeckhandError } from '../../fleet/errors.ts';
 import { DECKY_STATE, OPERATION } from '../../fleet/lifecycle.ts';
 import type { MoveRequest } from '../../fleet/move-request.ts';
 import { placeDeckies } from '../../fleet/placement.ts';
 import type { FleetMember } from '../../fleet/plan-deploy.ts';
+import { stillOpen } from './busy.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { readSnapshot, upsertDesired } from './fleet.ts';
@@ -21,11 +22,7 @@ export async function acceptMove(tx: Queryable, request: StoredRequest): Promise
   const { members, hosts = [] } = await readSnapshot(tx);
   const leaving = members.filter((member) => member.host_uuid === from && !member.owedBy);
   const busy = leaving.find(({ open }) => open !== null);
-  if (busy?.open)
-    throw new DeckhandError(
-      'DeckyBusy',
-      `decky '${nameOf(busy)}' has an open ${busy.open.operation} (lifecycle id ${busy.open.lifecycle_id}); wait until it has ended`,
-    );
+  if (busy?.open) throw stillOpen(nameOf(busy), busy.open.operation, busy.open.lifecycle_id);
   if (leaving.length === 0) throw new DeckhandError('NotFound', 'The host has no decky to move.');
   const places = placeDeckies(
     leaving.map(nameOf),
@@ -50,7 +47,7 @@ export async function acceptMove(tx: Queryable, request: StoredRequest): Promise
   await upsertDesired(tx, moved);
   await tx`update fleet_deckies set state = ${DECKY_STATE.pending} where name = any(${leaving.map(nameOf)})`;
   // Its next report is taken in wholly, which begins what it owes.
-  await tx`update swarm_hosts set report_hash = null where uuid = ${from}`;
+  await tx`update swarm_hosts set draining = true, report_hash = null where uuid = ${from}`;
   await insertRows(tx, request, rows);
   await openTicket(tx, { hostUuid: from, operationId: request.id, workflowId: request.workflowId });
   await tx`update deployments set state = 'accepted', mode = 'swarm', decided_at = now() where id = ${request.id}`;

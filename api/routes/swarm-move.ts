@@ -13,9 +13,9 @@ const move = (deps: RouteDependencies) =>
     method: 'post',
     path: `${PREFIX}/swarm/hosts/{uuid}/move`,
     tags: ['swarm'],
-    summary: 'Move the deckies of a host to others',
+    summary: 'Drain a host and move its deckies to others',
     description:
-      'This host takes each down, then it comes up on another, with a row of operation `deploy`. Where this one can’t be reached they come up all the same, and go here when it is back: `owes` says how many are left.',
+      'No new deckies for this host. It takes each down, then it comes up on another, with a row of operation `deploy`. Where this one can’t be reached they come up all the same, and go here when it is back: `owes` says how many are left.',
     request: { params: z.object({ uuid: HostUuid }) },
     responses: {
       202: {

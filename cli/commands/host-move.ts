@@ -1,43 +1,43 @@
-/** `deckhand host drain --move`: the host takes its deckies down, and they come up on others. */
-import { type Context, printJson } from '../context.ts';
-import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
+/** Moves what a host has: it takes each decky down, then that comes up on another host. */
+import type { Context } from '../context.ts';
+import type { HostView } from '../hosts.ts';
 import { pause } from '../pause.ts';
-import { deckies } from '../text.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
-import { agree, DEFAULT_BOUND_MS, type DrainOptions, deckiesOn, listed } from './host-leave.ts';
+import type { Emptied } from './host-deckies.ts';
 
 const LOOK_MS = 2_000;
 
-/** Exit code 2 when one did not come up, 5 when the wait ended before the host had taken all of them down. */
-export async function moveAway(context: Context, name: string, options: DrainOptions): Promise<ExitCode> {
+/** The host drains from the moment of acceptance; where that is refused, nothing has changed. */
+export async function moveAll(
+  context: Context,
+  host: HostView,
+  names: readonly string[],
+  boundMs: number,
+): Promise<Emptied> {
   const { io, json, hosts, master } = context;
-  if (options.undo) throw new CliError(EXIT.couldNotAsk, '--move and --undo say opposite things.');
-  const host = await hosts.named(name);
-  const names = await deckiesOn(context, host);
-  await agree(context, `Drain ${host.name}: move ${listed(names)}?`, names.length === 0 || options.yes === true);
-  await hosts.change(host.uuid, { draining: true });
-  const deadline = Date.now() + (options.timeout ?? DEFAULT_BOUND_MS);
-  const moved = names.length === 0 ? null : await hosts.move(host.uuid);
-  const watched =
-    moved &&
-    (await watchRows(followReader(master, moved.deploymentId, []), viewFor(io, json), {
-      timeoutMs: Math.max(0, deadline - Date.now()),
-      interrupted: io.interrupted,
+  if (names.length === 0) return { gone: [], left: [], owes: 0 };
+  const deadline = Date.now() + boundMs;
+  const { deploymentId, ids } = await hosts.move(host.uuid);
+  const reader = deploymentId === null ? followReader(master, null, ids) : followReader(master, deploymentId, []);
+  const { end, snapshot } = await watchRows(reader, viewFor(io, json), {
+    timeoutMs: Math.max(0, deadline - Date.now()),
+    interrupted: io.interrupted,
+  });
+  if (end === 'interrupted') io.interrupted.throwIfAborted();
+  const left = snapshot.rows
+    .filter((row) => row.status !== 'succeeded')
+    .map((row) => ({
+      name: row.decky_name,
+      reason:
+        row.status === 'failed'
+          ? `it did not come up elsewhere: ${row.error ?? 'no reason was given'}`
+          : 'its move goes on, but the wait ended first',
     }));
-  if (watched?.end === 'interrupted') io.interrupted.throwIfAborted();
-  const rows = watched?.snapshot?.rows ?? [];
-  const failed = rows.filter((row) => row.status === 'failed').length;
+  const gone = snapshot.rows.filter((row) => row.status === 'succeeded').map((row) => row.decky_name);
   const owes = await untilNothingIsOwed(context, host.uuid, deadline);
-  const up = rows.filter((row) => row.status === 'succeeded').length;
-  if (json) printJson(io, { host: host.name, draining: true, moved: up, failed, owes });
-  else
-    io.out(
-      `${host.name} is draining: ${deckies(up)} moved, ${failed} failed; ${owes === 0 ? 'nothing of them runs there any more' : `it still has ${deckies(owes)} to take down, when it can be reached`}.`,
-    );
-  if (failed > 0) return EXIT.someFailed;
-  return owes === 0 && up === names.length ? EXIT.succeeded : EXIT.stillRunning;
+  return { gone, left, owes };
 }
 
 async function untilNothingIsOwed({ hosts, io }: Context, uuid: string, deadline: number): Promise<number> {

@@ -30,7 +30,8 @@ describe('moving what a host has', function () {
         await world.database.sql<{ name: string; host: string }[]>`select name, host_uuid as host from fleet_deckies`
       ).map(({ name, host }) => [name, host]),
     );
-  const owes = async () => (await createHostStore(world.database.sql).get(h1.hostUuid))?.owes;
+  const h1Now = () => createHostStore(world.database.sql).get(h1.hostUuid);
+  const owes = async () => (await h1Now())?.owes;
 
   it('takes each down where it was, and brings it up on another host', async () => {
     const { lifecycle_ids } = await move(h1.hostUuid);
@@ -43,7 +44,7 @@ describe('moving what a host has', function () {
       h2.orders.at(-1)?.config.deckies.map((decky) => decky.name),
       ['a', 'b'],
     );
-    assert.deepEqual([h1.teardowns, await owes()], [['a'], 0]);
+    assert.deepEqual([h1.teardowns, await owes(), (await h1Now())?.draining], [['a'], 0, true]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
@@ -77,6 +78,6 @@ describe('moving what a host has', function () {
     await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     await assert.rejects(move(h1.hostUuid), codeOf('DeckyBusy'));
     assert.deepEqual(await places(), { a: h1.hostUuid, b: h2.hostUuid });
-    assert.equal(await owes(), 0);
+    assert.deepEqual([await owes(), (await h1Now())?.draining], [0, false]);
   });
 });
