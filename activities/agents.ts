@@ -49,6 +49,8 @@ export interface HostSight {
 
 export interface AgentStore {
   hostWork(input: { hostUuid: string; workflowId: string; operationId: string }): Promise<HostWork>;
+  /** The decky is down on the host, which owes that no more. */
+  owesNoMore(hostUuid: string, deckyName: string): Promise<void>;
   record(transitions: readonly Transition[]): Promise<string[]>;
 }
 
@@ -212,6 +214,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
       if (!host) return;
       const fence: Fence = { operation_id: operationId, attempt: 1 };
       await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
+      await store.owesNoMore(hostUuid, deckyName);
     },
     giveHostUp: async ({ hostUuid }) => {
       await hosts.markUnreachable(hostUuid);

@@ -32,6 +32,7 @@ import { addSettingsRoutes } from './routes/settings.ts';
 import { addSwarmRoutes } from './routes/swarm.ts';
 import { addSwarmBundleRoutes } from './routes/swarm-bundles.ts';
 import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
+import { addSwarmMoveRoutes } from './routes/swarm-move.ts';
 import { addSystemRoutes } from './routes/system.ts';
 import { addTeardownRoutes } from './routes/teardown.ts';
 import { addUserRoutes } from './routes/users.ts';
@@ -55,6 +56,7 @@ const ROUTES: readonly AddRoutes[] = [
   addUserRoutes,
   addSystemRoutes,
   addSwarmRoutes,
+  addSwarmMoveRoutes,
   addSwarmEnrollmentRoutes,
   addSwarmBundleRoutes,
   addHealthRoutes,

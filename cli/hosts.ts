@@ -20,6 +20,8 @@ export interface HostView {
   /** When its certificate ends. */
   readonly cert_not_after?: string | null;
   readonly renew_requested?: boolean;
+  /** Deckies that it still has to take down. */
+  readonly owes?: number;
 }
 
 export interface EnrollmentBody {
@@ -49,6 +51,8 @@ export interface Hosts {
   change(uuid: string, change: { readonly draining?: boolean; readonly renew?: true }): Promise<void>;
   /** Takes down what the fleet has there; the ids of its rows, null where the master makes none. */
   teardown(uuid: string): Promise<readonly string[] | null>;
+  /** Its deckies go to other hosts. */
+  move(uuid: string): Promise<{ readonly deploymentId: string | null; readonly ids: readonly string[] }>;
   /** Forgets the host and revokes its certificates; the agent may be told to remove itself first. */
   remove(uuid: string, selfDestruct: boolean): Promise<void>;
 }
@@ -79,6 +83,11 @@ export function hostsOf(client: ApiClient): Hosts {
       const path = `${HOSTS}/${encodeURIComponent(uuid)}/teardown`;
       const answer = await client.request<{ lifecycle_ids?: string[] }>('POST', path, { body: { decky_id: null } });
       return answer.body.lifecycle_ids ?? null;
+    },
+    async move(uuid) {
+      const path = `${HOSTS}/${encodeURIComponent(uuid)}/move`;
+      const { body, headers } = await client.request<{ lifecycle_ids: string[] }>('POST', path);
+      return { deploymentId: headers.get('deckhand-deployment-id'), ids: body.lifecycle_ids };
     },
     async remove(uuid, selfDestruct) {
       const query = { self_destruct: String(selfDestruct) };

@@ -29,6 +29,7 @@ Examples:
   deckhand host show h1                its deckies, its certificate
   deckhand host check                  ask every agent now
   deckhand host drain h1 --yes         no new deckies, those that it has go down
+  deckhand host drain h1 --move --yes  no new deckies, those that it has go to other hosts
   deckhand host remove h1 --yes        drain, then revoke its certificate
   deckhand host renew h1               a new certificate with its next heartbeat`;
 
@@ -81,16 +82,18 @@ function addEnroll(host: Command, act: Act): void {
 function addLeaving(host: Command, act: Act): void {
   host
     .command('drain')
-    .description('No new deckies for the host; those that it has are taken down.')
+    .description('No new deckies for the host; those that it has are taken down, or moved.')
     .argument('<name>', 'host')
+    .option('--move', 'its deckies go to other hosts')
     .option('--undo', 'let it have new deckies again')
     .option(...BOUND, durationMs('--timeout'))
     .option('--yes', 'do not ask')
     .action((name: string, options, command: Command) => act(command, (context) => drainHost(context, name, options)));
   host
     .command('remove')
-    .description('Take its deckies down, then forget the host and revoke its certificate.')
+    .description('Take its deckies down, or move them, then forget the host and revoke its certificate.')
     .argument('<name>', 'host')
+    .option('--move', 'its deckies go to other hosts')
     .option('--self-destruct', 'the agent removes its containers and stops for good')
     .option(...BOUND, durationMs('--timeout'))
     .option('--yes', 'do not ask')

@@ -187,6 +187,11 @@ export const ERRORS = define({
     retryable: false,
     meaning: 'The host still has deckies. Drain it, or remove it with its deckies.',
   },
+  NoHost: {
+    status: 409,
+    retryable: false,
+    meaning: 'No other host takes new deckies. Enrol one, or let one take new deckies again.',
+  },
   HostCannot: {
     status: 409,
     retryable: false,

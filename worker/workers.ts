@@ -24,6 +24,7 @@ import { createOperationStore } from '../adapters/postgres/operation-store.ts';
 import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
 import { createOwedTeardowns } from '../adapters/postgres/owed-requests.ts';
+import { oweNoMore } from '../adapters/postgres/owed-teardowns.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
@@ -124,7 +125,11 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     maxConcurrentActivityTaskExecutions: AGENT_SLOTS,
     activities: {
       ...createAgentActivities({
-        store: { record: store.record, hostWork: (input) => reachable(() => readHostWork(sql, input)) },
+        store: {
+          record: store.record,
+          hostWork: (input) => reachable(() => readHostWork(sql, input)),
+          owesNoMore: (hostUuid, deckyName) => reachable(() => oweNoMore(sql, hostUuid, deckyName)),
+        },
         hosts: createHostStore(sql),
         client: agentClient,
         cutSecrets: parts.local.cutSecrets,

@@ -11,12 +11,13 @@ import {
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
-import { LIMITS } from '../fleet/limits.ts';
+import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, onEngine, openRows, publishTransitions, recordTransitions } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
+import { leaveHost } from './leave-host.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
@@ -40,6 +41,11 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   const local = acceptance.parts.filter((part) => !isOfHost(part));
   const shards = acceptance.parts.filter(isOfHost);
   const waits = new Waits();
+  if (acceptance.leaving) {
+    const { hostLostAfterMs } = acceptance.rollout ?? ROLLOUT_DEFAULTS;
+    const names = shards.flatMap((shard) => shard.names);
+    await leaveHost({ ...acceptance.leaving, operationId: input.operationId, hostLostAfterMs, names }, lane, waits);
+  }
   const counts = addCounts(
     await Promise.all([
       ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),

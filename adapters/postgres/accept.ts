@@ -8,6 +8,7 @@ import { OPERATION } from '../../fleet/lifecycle.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
 import { acceptPower, acceptReconcile } from './accept-converge.ts';
+import { acceptMove } from './accept-move.ts';
 import { acceptMutate } from './accept-mutate.ts';
 import { acceptTeardown } from './accept-teardown.ts';
 import type { Queryable, Sql } from './connect.ts';
@@ -56,6 +57,7 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
   await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
   else if (request.kind === 'mutate') await acceptMutate(tx, request);
+  else if (request.kind === 'move') await acceptMove(tx, request);
   else if (request.kind === 'reconcile') await acceptReconcile(tx, request);
   else if (request.kind === 'stop' || request.kind === 'start') await acceptPower(tx, request, request.kind === 'stop');
   else {

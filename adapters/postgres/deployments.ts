@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../fleet/errors.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation, Status } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
+import type { MoveRequest } from '../../fleet/move-request.ts';
 import type { MutateRequest } from '../../fleet/mutate-request.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
@@ -21,7 +22,7 @@ export const REQUEST_STATE = Object.freeze({
 });
 export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
 
-export type OperationKind = 'deploy' | 'teardown' | 'mutate' | 'reconcile' | 'stop' | 'start';
+export type OperationKind = 'deploy' | 'teardown' | 'mutate' | 'reconcile' | 'stop' | 'start' | 'move';
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -34,7 +35,7 @@ export interface StoredRequest {
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
-  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest | SeveralTeardown;
+  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest | SeveralTeardown | MoveRequest;
   readonly options: RolloutOptions;
   readonly network: NetworkContext | null;
   readonly mode: string | null;

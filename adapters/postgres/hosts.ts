@@ -31,6 +31,8 @@ export interface Host {
   readonly clockOffsetMs: number;
   readonly renewRequested: boolean;
   readonly reportHash: string | null;
+  /** Deckies that it still has to take down: it was lost, or they moved to another host. */
+  readonly owes: number;
 }
 
 export interface NewHost {
@@ -92,7 +94,8 @@ const columns = (sql: Queryable) => sql`
   client_cert_fingerprint as fingerprint, next_cert_fingerprint as "nextFingerprint",
   cert_not_after as "certNotAfter", updater_cert_fingerprint as "updaterFingerprint", enrolled_at as "enrolledAt",
   notes, use_ipvlan as "useIpvlan", draining, fenced, agent_version as "agentVersion",
-  clock_offset_ms as "clockOffsetMs", renew_requested as "renewRequested", report_hash as "reportHash"`;
+  clock_offset_ms as "clockOffsetMs", renew_requested as "renewRequested", report_hash as "reportHash",
+  (select count(*)::int from owed_teardowns o where o.host_uuid = swarm_hosts.uuid) as owes`;
 
 function readers(sql: Queryable): Pick<HostStore, 'list' | 'get' | 'byName' | 'byFingerprint' | 'isRevoked'> {
   return {
@@ -142,7 +145,7 @@ function membership(sql: Queryable): Pick<HostStore, 'enroll' | 'remove' | 'chan
               (updater_cert_fingerprint, null)) as certificates (fingerprint, expires_at)
           where fingerprint is not null
           on conflict (fingerprint) do nothing)
-        select ${columns(sql)} from gone`;
+        select ${columns(sql)} from gone as swarm_hosts`;
       return host ?? null;
     },
     async change(uuid, changes) {

@@ -37,6 +37,12 @@ export type Rollout = Pick<
   'maxParallel' | 'minHealthyTimeMs' | 'progressDeadlineMs' | 'hostLostAfterMs'
 >;
 
+export interface Leaving {
+  readonly hostUuid: string;
+  readonly hostName: string;
+  readonly reachable: boolean;
+}
+
 export type OperationAcceptance =
   | {
       readonly accepted: true;
@@ -47,6 +53,8 @@ export type OperationAcceptance =
       readonly networkMoved: boolean;
       readonly progressDeadlineMs: number;
       readonly rollout?: Rollout;
+      /** A move: who the deckies leave, and whether that host can be reached. */
+      readonly leaving?: Leaving;
     }
   | { readonly accepted: false; readonly code: ErrorCode; readonly detail: string };
 
@@ -103,8 +111,10 @@ async function accept(sql: Sql, operationId: string): Promise<OperationAcceptanc
       l.host_uuid as "hostUuid", h.name as "hostName", not ${LANE_IS_TAKEN(sql, sql`coalesce(l.host_uuid, 'local')`)} as turn
     from decky_lifecycle l join deployments d on d.id = l.deployment_id left join swarm_hosts h on h.uuid = l.host_uuid
     where l.deployment_id = ${operationId} and l.status in ('pending', 'running') group by d.id, l.workflow_id, l.host_uuid, h.name order by min(l.position)`;
-  const [request] = await sql<{ options: RolloutOptions; moved: boolean }[]>`
-    select options, network_moved as moved from deployments where id = ${operationId}`;
+  const [request] = await sql<{ options: RolloutOptions; moved: boolean; leaving: Leaving | null }[]>`
+    select options, network_moved as moved, case when h.uuid is null then null else
+      jsonb_build_object('hostUuid', h.uuid, 'hostName', h.name, 'reachable', h.status <> 'unreachable') end as leaving
+    from deployments d left join swarm_hosts h on d.kind = 'move' and h.uuid = d.request->>'host_uuid' where id = ${operationId}`;
   const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = request?.options ?? ROLLOUT_DEFAULTS;
   return {
     accepted: true,
@@ -113,6 +123,7 @@ async function accept(sql: Sql, operationId: string): Promise<OperationAcceptanc
     networkMoved: request?.moved === true,
     progressDeadlineMs,
     rollout: { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs },
+    ...(request?.leaving ? { leaving: request.leaving } : {}),
   };
 }
 

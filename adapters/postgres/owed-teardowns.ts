@@ -75,6 +75,11 @@ export async function oweByPlacement(
   await owe(tx, moved);
 }
 
+/** The host says that it took the decky down. */
+export async function oweNoMore(sql: Queryable, hostUuid: string, deckyName: string): Promise<void> {
+  await sql`delete from owed_teardowns where host_uuid = ${hostUuid} and decky_name = ${deckyName}`;
+}
+
 /** Nothing else is done with a decky that is to go. */
 export const owedStill = (name: string): DeckhandError =>
   new DeckhandError(

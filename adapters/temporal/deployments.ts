@@ -6,6 +6,7 @@ import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-reques
 import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
+import type { MoveRequest } from '../../fleet/move-request.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
@@ -47,8 +48,8 @@ export interface MutateInput {
 export interface OperateInput {
   readonly username: string;
   /** Kinds whose rows are made of what the fleet is, by acceptance. */
-  readonly kind: 'reconcile' | 'stop' | 'start' | 'teardown';
-  readonly request: ReconcileRequest | PowerRequest | SeveralTeardown;
+  readonly kind: 'reconcile' | 'stop' | 'start' | 'teardown' | 'move';
+  readonly request: ReconcileRequest | PowerRequest | SeveralTeardown | MoveRequest;
   readonly options: Partial<RolloutOptions>;
 }
 

@@ -10,6 +10,7 @@ const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
   reconcile: 'deployFleet',
   stop: 'deployFleet',
   start: 'deployFleet',
+  move: 'deployFleet',
 });
 
 /** Several deckies go by a deployment's removals; a teardown of one has a workflow of its own. */

@@ -29,6 +29,9 @@ export const HostView = z
     agent_version: z.string().nullable(),
     cert_not_after: time.nullable(),
     renew_requested: z.boolean(),
+    owes: z
+      .int()
+      .openapi({ description: 'deckies that it still has to take down: it was lost, or they moved elsewhere' }),
   })
   .openapi('Host');
 
@@ -84,6 +87,7 @@ export const HOST_EXAMPLE: z.infer<typeof HostView> = {
   agent_version: '1.0.0',
   cert_not_after: '2029-02-22T08:00:00.000000Z',
   renew_requested: false,
+  owes: 0,
 };
 
 export const SHARD_EXAMPLE: z.infer<typeof ShardView> = {

@@ -205,6 +205,20 @@ describe('npm start -- --agents', () => {
     assert.equal(again.pidOf('agent-2'), null);
   });
 
+  it('drains a host with --move: its deckies run on the other one, and nothing is left where they were', async () => {
+    const running = await start('--agents', '2', '--fleet', fleet).up();
+    await settled(running, isOnItsHost);
+    const args = ['cli/deckhand.mjs', 'host', 'drain', 'agent-1', '--move', '--yes'];
+    const env = { ...process.env, DECKHAND_HOME: home };
+    const drained = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', timeout: 200_000, env });
+    assert.equal(drained.status, 0, drained.stdout + drained.stderr);
+    assert.match(drained.stdout, /agent-1 is draining: 3 deckies moved, 0 left/);
+    assert.ok((await deckies(running)).every(({ host_name, state }) => host_name === 'agent-2' && state === 'running'));
+    const docker = connectDocker(testServers.dockerHost ?? '');
+    const filters = { label: [`deckhand.project=${project}-agent-1`] };
+    assert.deepEqual(await docker.listContainers({ all: true, filters }), []);
+  });
+
   it('joins a host by the very command that `deckhand host enroll` prints, once, and lets it go', async () => {
     const running = await start('--fleet', 'none').up();
     const deckhand = (...args: readonly string[]) =>

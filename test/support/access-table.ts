@@ -55,6 +55,7 @@ export const OPERATOR_ROUTES: Readonly<Record<string, keyof typeof OPERATOR_RULE
   'GET /api/v1/swarm/hosts/:uuid': 'admin',
   'PATCH /api/v1/swarm/hosts/:uuid': 'admin',
   'DELETE /api/v1/swarm/hosts/:uuid': 'admin',
+  'POST /api/v1/swarm/hosts/:uuid/move': 'admin',
   'POST /api/v1/swarm/hosts/:uuid/teardown': 'admin',
   'GET /api/v1/swarm/deckies': 'admin',
   'POST /api/v1/swarm/enrollments': 'admin',

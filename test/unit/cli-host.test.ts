@@ -178,6 +178,52 @@ describe('cli host', () => {
     assert.deepEqual(changes(), []);
   });
 
+  describe('with --move', () => {
+    const moved = (...rows: unknown[]) => found({ ...deployment([]), rows });
+    beforeEach(() => {
+      answers['POST /swarm/hosts/uuid-h1/move'] = {
+        status: 202,
+        body: { lifecycle_ids: ['row-web-01', 'row-web-02'] },
+        headers: { 'deckhand-deployment-id': 'd-1' },
+      };
+      answers['GET /deployments/d-1'] = moved(row('web-01', 'succeeded'), row('web-02', 'succeeded'));
+    });
+
+    it('drain is one request, which drains the host as it is accepted', async () => {
+      assert.equal(await run(['host', 'drain', 'h1', '--move', '--yes'], io), 0);
+      assert.deepEqual(changes(), [['POST /swarm/hosts/uuid-h1/move', '', null]]);
+      assert.match(text(), /h1 is draining: 2 deckies moved, 0 left/);
+    });
+
+    it('drain changes nothing where no other host takes deckies, and with --undo', async () => {
+      const detail = 'No other host takes new deckies.';
+      answers['POST /swarm/hosts/uuid-h1/move'] = { status: 409, body: { detail } };
+      assert.equal(await run(['host', 'drain', 'h1', '--move', '--yes'], io), 1);
+      assert.equal(await run(['host', 'drain', 'h1', '--move', '--undo'], io), 255);
+      assert.ok(changes().every(([what]) => what.endsWith('/move')));
+    });
+
+    it('names what did not come up elsewhere (2), and what the host still has to take down (5)', async () => {
+      answers['GET /swarm/hosts'] = found([host('h1', { owes: 2 })]);
+      const line = ['host', 'drain', 'h1', '--move', '--yes', '--timeout', '300ms'];
+      assert.equal(await run(line, io), 5);
+      assert.match(io.errors.join('\n'), /h1 can’t be reached, and takes 2 deckies down when it is back/);
+      const failed = row('web-02', 'failed', { error: 'NameTaken: another container' });
+      answers['GET /deployments/d-1'] = moved(row('web-01', 'succeeded'), failed);
+      assert.equal(await run(line, io), 2);
+      assert.match(io.errors.join('\n'), /web-02 is not moved: it did not come up elsewhere: NameTaken/);
+    });
+
+    it('remove moves first, then revokes', async () => {
+      assert.equal(await run(['host', 'remove', 'h1', '--move', '--yes', '--json'], io), 0);
+      assert.deepEqual(JSON.parse(text()).moved, ['web-01', 'web-02']);
+      assert.deepEqual(
+        changes().map(([what]) => what),
+        ['POST /swarm/hosts/uuid-h1/move', 'DELETE /swarm/hosts/uuid-h1'],
+      );
+    });
+  });
+
   it('remove takes down first, then revokes; --self-destruct is passed on', async () => {
     assert.equal(await run(['host', 'remove', 'h1', '--yes', '--self-destruct'], io), 0);
     assert.deepEqual(changes().at(-1)?.slice(0, 2), ['DELETE /swarm/hosts/uuid-h1', 'self_destruct=true']);

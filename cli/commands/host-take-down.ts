@@ -1,0 +1,50 @@
+/** Takes down what a host has, within a bound; what could not be reached is named. */
+import { hasEnded } from '../../fleet/lifecycle.ts';
+import type { OperationRow } from '../api-types.ts';
+import type { Context } from '../context.ts';
+import type { HostView } from '../hosts.ts';
+import { type Outcome, openIds, takeDownTogether } from '../take-down.ts';
+import { viewFor } from '../views.ts';
+import { type Snapshot, watchRows } from '../watch.ts';
+import { followReader } from './follow.ts';
+import type { Emptied } from './host-deckies.ts';
+
+export async function takeDownOn(
+  context: Context,
+  host: HostView,
+  names: readonly string[],
+  boundMs: number,
+): Promise<Emptied> {
+  const { io, json, master, hosts } = context;
+  const deadline = Date.now() + boundMs;
+  const outcomes = await takeDownTogether(context, names, () => hosts.teardown(host.uuid), deadline);
+  const ids = openIds(outcomes);
+  const watched =
+    ids.length === 0
+      ? null
+      : await watchRows(followReader(master, null, ids), viewFor(io, json), {
+          timeoutMs: Math.max(0, deadline - Date.now()),
+          interrupted: io.interrupted,
+        });
+  if (watched?.end === 'interrupted') io.interrupted.throwIfAborted();
+  return sortOut(outcomes, watched?.snapshot ?? null);
+}
+
+function sortOut(outcomes: readonly Outcome[], snapshot: Snapshot | null): Emptied {
+  const rows = new Map((snapshot?.rows ?? []).map((row) => [row.id, row]));
+  const judged = outcomes.map((outcome) => ({ name: outcome.name, reason: whyNotDown(outcome, rows) }));
+  return {
+    gone: judged.filter(({ reason }) => reason === null).map(({ name }) => name),
+    left: judged.flatMap(({ name, reason }) => (reason === null ? [] : [{ name, reason }])),
+    owes: 0,
+  };
+}
+
+function whyNotDown(outcome: Outcome, rows: ReadonlyMap<string, OperationRow>): string | null {
+  if (outcome.kind === 'down') return null;
+  if (outcome.kind === 'refused') return outcome.sentence;
+  const open = outcome.lifecycleIds.map((id) => rows.get(id));
+  const failed = open.find((row) => row?.status === 'failed');
+  if (failed) return failed.error ?? 'no reason was given';
+  return open.every((row) => row && hasEnded(row.status)) ? null : 'its teardown goes on, but the wait ended first';
+}

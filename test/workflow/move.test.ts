@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { createHostStore } from '../../adapters/postgres/hosts.ts';
+import { isDeckhandError } from '../../fleet/errors.ts';
+import { until } from '../support/agent-host.ts';
+import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+describe('moving what a host has', function () {
+  this.timeout(60_000);
+  let world: World;
+  let h1: ScriptedAgent;
+  let h2: ScriptedAgent;
+  beforeEach(async () => {
+    world = await createWorld();
+    h1 = await scriptedAgent(world, 'h1');
+    h2 = await scriptedAgent(world, 'h2');
+    for (const agent of [h1, h2]) agent.onDeploy = () => agent.report('succeeded');
+    const { lifecycle_ids } = await world.deploy('[a]\nservices=ssh\n[b]\nservices=http\n');
+    await world.ended(lifecycle_ids);
+  });
+  afterEach(async () => {
+    await Promise.all([h1.close(), h2.close()]);
+    await world.close();
+  });
+  const move = (hostUuid: string, options = {}) =>
+    world.deployments.operate({ username: 'admin', kind: 'move', request: { host_uuid: hostUuid }, options });
+  const places = async () =>
+    Object.fromEntries(
+      (
+        await world.database.sql<{ name: string; host: string }[]>`select name, host_uuid as host from fleet_deckies`
+      ).map(({ name, host }) => [name, host]),
+    );
+  const h1Now = () => createHostStore(world.database.sql).get(h1.hostUuid);
+  const owes = async () => (await h1Now())?.owes;
+
+  it('takes each down where it was, and brings it up on another host', async () => {
+    const { lifecycle_ids } = await move(h1.hostUuid);
+    const rows = await world.ended(lifecycle_ids);
+    assert.deepEqual(
+      rows.map((row) => [row.decky_name, row.host_uuid, row.status]),
+      [['a', h2.hostUuid, 'succeeded']],
+    );
+    assert.deepEqual(
+      h2.orders.at(-1)?.config.deckies.map((decky) => decky.name),
+      ['a', 'b'],
+    );
+    assert.deepEqual([h1.teardowns, await owes(), (await h1Now())?.draining], [['a'], 0, true]);
+    assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
+  });
+
+  it('brings them up all the same where the host can’t be reached, which owes the teardown until it is back', async () => {
+    await h1.silence();
+    const { lifecycle_ids } = await move(h1.hostUuid, { hostLostAfterMs: 2_000 });
+    const rows = await world.ended(lifecycle_ids);
+    assert.deepEqual(
+      rows.map((row) => [row.host_uuid, row.status]),
+      [[h2.hostUuid, 'succeeded']],
+    );
+    assert.equal(await owes(), 1);
+    await h1.listen();
+    await createHostStore(world.database.sql).markReachable(h1.hostUuid);
+    await world.temporal.client.workflow.execute('sweep', {
+      workflowId: `sweep/${world.id}`,
+      taskQueue: world.id,
+      args: [],
+    });
+    await until(async () => (await owes()) === 0);
+    assert.deepEqual([h1.teardowns, await owes()], [[null], 0]);
+    assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
+  });
+
+  it('is refused where no other host takes deckies, and where one is busy; nothing changes', async () => {
+    await createHostStore(world.database.sql).setDraining(h2.hostUuid, true);
+    const codeOf = (code: string) => (error: unknown) => isDeckhandError(error) && error.code === code;
+    await assert.rejects(move(h1.hostUuid), codeOf('NoHost'));
+    await createHostStore(world.database.sql).setDraining(h2.hostUuid, false);
+    await h1.silence();
+    await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    await assert.rejects(move(h1.hostUuid), codeOf('DeckyBusy'));
+    assert.deepEqual(await places(), { a: h1.hostUuid, b: h2.hostUuid });
+    assert.deepEqual([await owes(), (await h1Now())?.draining], [0, false]);
+  });
+});
