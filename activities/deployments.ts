@@ -58,7 +58,11 @@ export function createDeploymentActivities(
     withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
     finishDeployment: ({ operationId }) => store.finish(operationId),
     openRows: ({ workflowId }) => store.openRows(workflowId),
-    recordTransitions: async ({ transitions }) => (await store.record(transitions)).length,
+    recordTransitions: async ({ transitions }) => {
+      const moved = await store.record(transitions);
+      if (moved.length > 0) pump();
+      return moved.length;
+    },
     awaitTurn: async ({ hostUuid, operationId }) => {
       const current = await store.currentTicket(hostUuid);
       if (current && current.operationId !== operationId)

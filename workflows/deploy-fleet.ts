@@ -10,6 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
+import { isSince, revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
@@ -57,8 +58,9 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
   const sentence = `${counts.succeeded} succeeded, ${counts.failed} failed`;
   setCurrentDetails(sentence);
-  // The worker sends what shards record at once; a bus that did not answer then gets one more try here, and the sweep's.
-  if (shards.length > 0) await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
+  // The worker sends what is recorded at once; a bus that did not answer then gets one more try here, and the sweep's.
+  if (shards.length > 0 || isSince(1, input))
+    await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
   await condition(allHandlersFinished);
   return { outcome, sentence, ...counts };
 }
@@ -131,7 +133,14 @@ async function runPart(
     return await executeChild<typeof deployLocal>('deployLocal', {
       workflowId: part.workflowId,
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
-      args: [{ operationId: input.operationId, parallel, progressDeadlineMs: acceptance.progressDeadlineMs }],
+      args: [
+        {
+          operationId: input.operationId,
+          parallel,
+          progressDeadlineMs: acceptance.progressDeadlineMs,
+          ...revisionOf(input),
+        },
+      ],
       staticSummary: `${part.names.length} local deckies`,
       ...(input.searchAttributes ? { typedSearchAttributes: deckyAttributes(part.names, OPERATION.deploy) } : {}),
     });

@@ -10,6 +10,7 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
+import { isSince, revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
@@ -43,7 +44,8 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
-  if (part?.hostUuid) await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
+  if (part?.hostUuid || isSince(1, input))
+    await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
   await condition(allHandlersFinished);
   return { outcome, sentence: outcome === 'succeeded' ? 'mutated' : 'not mutated', ...counts };
 }
@@ -56,7 +58,7 @@ const onHost = ({ operationId }: OperationInput, { rollout }: Accepted, part: Ho
   deployShard(shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null));
 
 async function here(
-  { operationId }: OperationInput,
+  input: OperationInput,
   { progressDeadlineMs }: Accepted,
   part: LocalPart,
   lane: Lane,
@@ -68,7 +70,12 @@ async function here(
       );
       await lane.enter(LOCAL_HOST);
     }
-    return await deployLocal({ operationId, parallel: 1, progressDeadlineMs });
+    return await deployLocal({
+      operationId: input.operationId,
+      parallel: 1,
+      progressDeadlineMs,
+      ...revisionOf(input),
+    });
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
     return await CancellationScope.nonCancellable(() => endCancelled(part));

@@ -3,6 +3,7 @@
  * Each rotation is a mutation like one by hand, with a request and a row; what can't be accepted is recorded as a skip.
  */
 import { continueAsNew, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
+import { REVISION } from '../fleet/history-revision.ts';
 import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
 import type { OperationSummary } from './messages.ts';
@@ -42,7 +43,7 @@ async function rotate(deckyName: string, { searchAttributes }: RotationInput): P
   try {
     summary = await executeChild<typeof mutateDecky>('mutateDecky', {
       workflowId: mutateWorkflowId(operationId),
-      args: [{ operationId, searchAttributes, resume: true }],
+      args: [{ operationId, searchAttributes, resume: true, revision: REVISION }],
       // A row that was begun is ended, whatever becomes of its rotation.
       parentClosePolicy: 'ABANDON',
       staticSummary: `rotation of ${deckyName}`,

@@ -9,6 +9,7 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
+import { isSince } from '../fleet/history-revision.ts';
 import { LOCAL_HOST } from '../fleet/lifecycle.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, openRows, recordTransitions } from './activities.ts';
@@ -37,7 +38,7 @@ export async function teardownDecky(input: OperationInput): Promise<OperationSum
   const host = part?.hostUuid ?? LOCAL_HOST;
   const where = part?.hostUuid ? `host \`${part.hostName ?? part.hostUuid}\`` : 'the Docker Engine';
   const board = new Board();
-  const recorder = new TransitionRecorder();
+  const recorder = new TransitionRecorder({ pumped: isSince(1, input) });
   try {
     if (!(part?.turn ?? acceptance.turn)) {
       board.waitFor(`its turn on ${where}: an operation that was accepted before still works there`);

@@ -15,6 +15,12 @@ export class TransitionRecorder {
   private writing = false;
   private publishing = false;
   private unpublished = false;
+  private readonly pumped: boolean;
+
+  /** `pumped`: the worker sends what is recorded; absent in histories from before (fleet/history-revision.ts). */
+  constructor({ pumped }: { readonly pumped: boolean }) {
+    this.pumped = pumped;
+  }
 
   /** Queues a transition; order is kept. Rows are written also when the workflow was cancelled. */
   push(transition: Transition): void {
@@ -29,7 +35,10 @@ export class TransitionRecorder {
 
   /** Waits for the bus, but only so long: a broken bus never delays a decky, and the sweep sends what is left. */
   async published(): Promise<void> {
-    await CancellationScope.nonCancellable(() => condition(() => !this.publishing, BUS_PATIENCE));
+    await CancellationScope.nonCancellable(async () => {
+      if (this.unpublished && !this.publishing) void this.publish();
+      await condition(() => !this.publishing, BUS_PATIENCE);
+    });
   }
 
   private async write(): Promise<void> {
@@ -38,14 +47,14 @@ export class TransitionRecorder {
     while (this.queue.length > 0) {
       await recordTransitions({ transitions: this.queue.splice(0, BATCH) });
       this.unpublished = true;
-      if (!this.publishing) void this.publish();
+      if (!this.pumped && !this.publishing) void this.publish();
     }
     this.writing = false;
   }
 
   /** What is pushed in the same activation goes into one batch: conditions are looked at again when all else has run. */
   private async endOfActivation(): Promise<void> {
-    if (!patched(GATHER)) return;
+    if (!this.pumped && !patched(GATHER)) return;
     let looks = 0;
     await condition(() => looks++ > 0);
   }

@@ -1,9 +1,11 @@
 /** How the API has a request accepted: stored first, then Update-with-Start, and PostgreSQL is the judge of what became of it. */
+
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
+import { REVISION } from '../../fleet/history-revision.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { MoveRequest } from '../../fleet/move-request.ts';
@@ -94,7 +96,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       taskQueue: options.taskQueue,
-      args: [{ operationId: stored.id, searchAttributes: await searchAttributes() }],
+      args: [{ operationId: stored.id, searchAttributes: await searchAttributes(), revision: REVISION }],
       staticSummary: summary,
       staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,
       memo: { username: stored.username, ...(requestId === null ? {} : { request_id: requestId }) },

@@ -1,5 +1,7 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
+
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
+import { REVISION } from '../../fleet/history-revision.ts';
 import type { OperationKind } from '../postgres/deployments.ts';
 
 /** The workflow type of each kind of operation. */
@@ -50,7 +52,14 @@ export async function restartOperation(
     await client.workflow.start(workflowTypeOf(operation), {
       workflowId: operation.workflowId,
       taskQueue: options.taskQueue,
-      args: [{ operationId: operation.operationId, searchAttributes: options.searchAttributes, resume: true }],
+      args: [
+        {
+          operationId: operation.operationId,
+          searchAttributes: options.searchAttributes,
+          resume: true,
+          revision: REVISION,
+        },
+      ],
       staticSummary: options.summary ?? 'started again by the sweep: Temporal did not know it',
     });
   } catch (error) {

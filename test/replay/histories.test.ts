@@ -22,6 +22,8 @@ const SCENARIOS = [
   'mutate-all-well',
   'mutate-fails',
   'mutate-on-host',
+  'revision-1',
+  'move',
 ];
 
 describe('replay of recorded histories', () => {

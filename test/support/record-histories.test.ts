@@ -55,6 +55,47 @@ describe('recording histories', () => {
     await save('teardown', { 'teardown-decky': teardownWorkflowId(lifecycle_id) });
   });
 
+  it('revision 1: deploy, mutation and teardown, sent by the worker', async () => {
+    await world.startWorker();
+    const accepted = await world.deploy('[a]\nservices=redis\n[b]\nservices=http,ssh\n');
+    await closed(accepted.deployment_id);
+    await save('revision-1', both(accepted.deployment_id));
+    const { deployment_id: mutation } = await world.deployments.mutate({
+      username: 'admin',
+      decky_name: 'a',
+      services: ['ssh'],
+      idempotency: null,
+      options: {},
+    });
+    await world.temporal.client.workflow.getHandle(mutateWorkflowId(mutation)).result();
+    const { lifecycle_id: teardown } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    await world.temporal.client.workflow.getHandle(teardownWorkflowId(teardown)).result();
+    await save('revision-1', {
+      'mutate-decky': mutateWorkflowId(mutation),
+      'teardown-decky': teardownWorkflowId(teardown),
+    });
+  });
+
+  it('a host’s deckies move', async () => {
+    await world.startWorker();
+    const agents = await Promise.all([scriptedAgent(world, 'h1'), scriptedAgent(world, 'h2')]);
+    for (const agent of agents) agent.onDeploy = () => agent.report('succeeded');
+    await closed((await world.deploy('[a]\nservices=ssh\n[b]\nservices=http\n')).deployment_id);
+    const [from, to] = agents.map(({ hostUuid }) => hostUuid);
+    const moved = await world.deployments.operate({
+      username: 'admin',
+      kind: 'move',
+      request: { host_uuid: from ?? '' },
+      options: {},
+    });
+    await closed(moved.deployment_id);
+    await save('move', {
+      'deploy-fleet': deployWorkflowId(moved.deployment_id),
+      'deploy-shard': shardWorkflowId(moved.deployment_id, to ?? ''),
+    });
+    await Promise.all(agents.map((agent) => agent.close()));
+  });
+
   it('one fails', async () => {
     await world.startWorker();
     const accepted = await world.deploy(
