@@ -4,8 +4,9 @@
  *
  * 1: what is recorded is sent by the worker's pump, not by an activity after each batch, and what came up in one activation is
  *    one batch without a marker that says so.
+ * 2: shards are started some at a time.
  */
-export const REVISION = 1;
+export const REVISION = 2;
 
 /** `revision` is absent in what was started before there were any. */
 export const isSince = (revision: number, { revision: own = 0 }: { readonly revision?: number }): boolean =>

@@ -1,8 +1,10 @@
 /** The part of a deployment that belongs to other hosts: a child workflow each, at most `max_parallel` at work at once. */
-import { CancellationScope, executeChild, isCancellation } from '@temporalio/workflow';
+import type { ChildWorkflowHandle } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, startChild } from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
 import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import { errorText } from '../fleet/errors.ts';
+import { isSince } from '../fleet/history-revision.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { openRows, settleShard } from './activities.ts';
@@ -14,6 +16,13 @@ import { shardAttributes } from './search-attributes.ts';
 import { lostTransitions } from './settle-lost.ts';
 import { type HostPart, shardInput } from './shard.ts';
 import type { Waits } from './waits.ts';
+import { Window } from './window.ts';
+
+/**
+ * Children that are being started at the same time. Temporal starts each by a task that wants the parent's lock; two hundred at
+ * once stand in each other's way, and those that gave up wait a second and more while nothing is done.
+ */
+const STARTS = 8;
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 
@@ -32,6 +41,7 @@ export async function runShards(
   const bounded = width < parts.length;
   if (bounded) places.open(width);
   const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
+  const starts = new Window(isSince(2, input) ? STARTS : parts.length);
   let left = parts.length;
   const granting = bounded
     ? places.grant(
@@ -50,7 +60,8 @@ export async function runShards(
           part.workflowId,
           `\`${part.workflowId}\`: ${part.names.length} deckies on host ${part.hostName ?? hostUuid}`,
         );
-        return await runShard(input, rollout, part, place);
+        const shard = await starts.run(() => startShard(input, rollout, part, place));
+        return await shard.result();
       } catch (failure) {
         return await CancellationScope.nonCancellable(() => endRows(part, input.operationId, failure));
       } finally {
@@ -64,14 +75,14 @@ export async function runShards(
   return addCounts(summaries);
 }
 
-const runShard = (
+const startShard = (
   { operationId, searchAttributes }: OperationInput,
   rollout: Rollout,
   part: HostPart,
   place: boolean | null,
-): Promise<Counts> => {
+): Promise<ChildWorkflowHandle<typeof deployShard>> => {
   const input = shardInput(operationId, part, rollout, place);
-  return executeChild<typeof deployShard>('deployShard', {
+  return startChild<typeof deployShard>('deployShard', {
     workflowId: part.workflowId,
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',
     args: [input],

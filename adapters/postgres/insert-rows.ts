@@ -6,7 +6,7 @@ import { LIMITS } from '../../fleet/limits.ts';
 import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
-import { openTicket } from './tickets.ts';
+import { openTickets } from './tickets.ts';
 
 export interface NewRow {
   readonly name: string;
@@ -16,8 +16,7 @@ export interface NewRow {
 }
 
 /**
- * Removals have to stand first, so that an address or a name is free before the creation that needs it. Lanes are locked in
- * the order of the hosts' ids.
+ * Removals have to stand first, so that an address or a name is free before the creation that needs it.
  */
 export async function insertRows(tx: Queryable, request: StoredRequest, work: readonly NewRow[]): Promise<void> {
   const workflows = new Map<string, string>();
@@ -39,6 +38,8 @@ export async function insertRows(tx: Queryable, request: StoredRequest, work: re
   }));
   await tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
     select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`;
-  for (const [hostUuid, workflowId] of [...workflows].sort(([a], [b]) => (a < b ? -1 : 1)))
-    await openTicket(tx, { hostUuid, operationId: request.id, workflowId });
+  await openTickets(
+    tx,
+    [...workflows].map(([hostUuid, workflowId]) => ({ hostUuid, operationId: request.id, workflowId })),
+  );
 }

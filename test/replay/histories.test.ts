@@ -23,6 +23,7 @@ const SCENARIOS = [
   'mutate-fails',
   'mutate-on-host',
   'revision-1',
+  'revision-2',
   'move',
 ];
 

@@ -76,6 +76,16 @@ describe('recording histories', () => {
     });
   });
 
+  it('revision 2: more hosts than are begun at the same time', async () => {
+    await world.startWorker();
+    const agents = await Promise.all(Array.from({ length: 10 }, (_, index) => scriptedAgent(world, `h${index}`)));
+    for (const agent of agents) agent.onDeploy = () => agent.report('succeeded');
+    const accepted = await world.deploy('[a]\namount=10\nservices=ssh\n', { options: { maxParallel: 10 } });
+    await closed(accepted.deployment_id);
+    await save('revision-2', { 'deploy-fleet': deployWorkflowId(accepted.deployment_id) });
+    await Promise.all(agents.map((agent) => agent.close()));
+  });
+
   it('a host’s deckies move', async () => {
     await world.startWorker();
     const agents = await Promise.all([scriptedAgent(world, 'h1'), scriptedAgent(world, 'h2')]);

@@ -185,6 +185,22 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
   });
 
+  it('shards of many hosts are begun eight at a time, and each is begun though others are silent', async () => {
+    const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => agent(`h${index}`)));
+    const accepted = await world.deploy(ini(...ten.map((_, index) => `d${index}`)), { options: { maxParallel: 10 } });
+    await until('all have their orders', () => ten.every(({ orders }) => orders.length === 1));
+    for (const one of ten) await one.report('succeeded');
+    await world.ended(accepted.lifecycle_ids);
+    const { events } = await world.temporal.client.workflow
+      .getHandle(`deploy/${accepted.deployment_id}`)
+      .fetchHistory();
+    const begun = (events ?? []).flatMap((event) => {
+      const by = event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowTaskCompletedEventId;
+      return by ? [String(by)] : [];
+    });
+    assert.deepEqual([begun.length, begun.filter((by) => by === begun[0]).length], [10, 8]);
+  });
+
   it('a shard that was terminated ends its rows as WorkflowLost, with what the host says, and its lane goes on', async () => {
     const h1 = await agent('h1');
     const accepted = await world.deploy(ini('a'));
