@@ -1,4 +1,5 @@
 /** The worker: configuration → adapters → activities → run. Drains on SIGTERM. */
+import './heap.ts';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
