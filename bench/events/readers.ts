@@ -3,9 +3,10 @@ import { type ClientRequest, request } from 'node:http';
 import type { Operator } from '../swarm/deckhand.ts';
 
 export class Reader {
-  /** Sequences of the stream, as they came. */
-  readonly sequences: number[] = [];
+  readonly #sequences: number[] = [];
   readonly #request: ClientRequest;
+  /** As it came: it is read when somebody asks, after the run, since readers elsewhere would not use these processors. */
+  #unread: Buffer[] = [];
   #rest = '';
   /** Why it ended; null while it reads. */
   failure: string | null = null;
@@ -14,10 +15,9 @@ export class Reader {
     this.#request = request(`${url}/events`, { agent: false, headers: { authorization: `Bearer ${bearer}` } });
     this.#request.once('response', (response) => {
       if (response.statusCode !== 200) this.failure = `the answer was ${response.statusCode}`;
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
+      response.on('data', (chunk: Buffer) => {
         ready();
-        this.#take(text);
+        this.#unread.push(chunk);
       });
       response.once('end', () => {
         this.failure ??= 'the stream ended';
@@ -44,13 +44,17 @@ export class Reader {
     this.#request.destroy();
   }
 
-  #take(text: string): void {
-    const whole = this.#rest + text;
+  /** Sequences of the stream, as they came. */
+  get sequences(): readonly number[] {
+    // Ids are ASCII, and a character that a chunk cut in two is nobody's business here.
+    const whole = this.#rest + Buffer.concat(this.#unread).toString('latin1');
+    this.#unread = [];
     const end = whole.lastIndexOf('\n\n') + 2;
-    this.#rest = whole.slice(end);
+    this.#rest = end < 2 ? whole : whole.slice(end);
     // What has no data is where the stream begins.
-    for (const [, sequence] of whole.slice(0, end).matchAll(/^id: (\d+)\nevent: /gm))
-      this.sequences.push(Number(sequence));
+    for (const [, sequence] of whole.slice(0, end < 2 ? 0 : end).matchAll(/^id: (\d+)\nevent: /gm))
+      this.#sequences.push(Number(sequence));
+    return this.#sequences;
   }
 }
 

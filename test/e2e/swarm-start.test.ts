@@ -195,6 +195,8 @@ describe('npm start -- --agents', () => {
     assert.equal(identify(pid), null);
     await until(() => running.pidOf('agent-2') === null);
     assert.equal(running.pidOf('agent-2'), null);
+    // Said at the same moment, but it comes through a pipe.
+    await until(() => /agent-2 +ended by itself/.test(running.output));
     assert.match(running.output, /agent-2 +ended by itself/);
     await stop();
     const again = await start('--fleet', 'none').up();
