@@ -5,16 +5,15 @@ import { median } from '../measure.ts';
 import type { Size } from '../swarm/contestant.ts';
 import { type Deckhand, startDeckhand } from '../swarm/deckhand.ts';
 import { killAll } from '../swarm/program.ts';
-import { type Scene, setScene, until } from '../swarm/scene.ts';
+import { type Scene, setScene } from '../swarm/scene.ts';
 import { between, usesOf } from '../swarm/usage.ts';
-import { problemsOf, Reader } from './readers.ts';
+import { ReaderProcess } from './reader-process.ts';
 
 const SIZE: Size = { hosts: 50, deckies: 20 };
 const WARM_UP: Size = { hosts: 10, deckies: 5 };
 /** A row is announced as running, and as succeeded. */
 const EVENTS_OF_A_ROW = 2;
 const AT_MOST = 1.1;
-const ARRIVAL_MS = 30_000;
 
 interface Run {
   readonly readers: number;
@@ -27,16 +26,14 @@ const say = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
-async function play(deckhand: Deckhand, count: number): Promise<Run> {
-  const readers = await Promise.all(Array.from({ length: count }, () => Reader.open(deckhand.operator)));
+async function play(deckhand: Deckhand, readers: ReaderProcess, count: number): Promise<Run> {
+  await readers.open(deckhand.operator, count);
   const expected = SIZE.hosts * SIZE.deckies * EVENTS_OF_A_ROW;
   const api = [{ name: 'api', pid: deckhand.apiPid }];
   const before = usesOf(api);
   const { endedMs } = await deckhand.run(SIZE);
-  await until(async () => readers.every(({ sequences }) => sequences.length >= expected), ARRIVAL_MS);
+  const problems = await readers.judge(expected);
   const apiCpuSeconds = between(before, usesOf(api)).api?.cpuSeconds ?? Number.NaN;
-  const problems = problemsOf(readers, expected);
-  for (const reader of readers) reader.close();
   await deckhand.reset();
   say(`${count} readers: ${(endedMs / 1_000).toFixed(2)} s, API ${apiCpuSeconds.toFixed(2)} s of CPU`);
   return { readers: count, endedMs, apiCpuSeconds, problems };
@@ -44,18 +41,21 @@ async function play(deckhand: Deckhand, count: number): Promise<Run> {
 
 async function playAll(scene: Scene, rounds: number, readers: number): Promise<Run[]> {
   const deckhand = await startDeckhand(scene, SIZE.hosts);
+  const readerProcess = new ReaderProcess();
   const runs: Run[] = [];
   try {
     await deckhand.run(WARM_UP);
     await deckhand.reset();
     // The order turns, so that neither has the warmer machine.
     for (let round = 0; round < rounds; round += 1)
-      for (const count of round % 2 === 0 ? [0, readers] : [readers, 0]) runs.push(await play(deckhand, count));
+      for (const count of round % 2 === 0 ? [0, readers] : [readers, 0])
+        runs.push(await play(deckhand, readerProcess, count));
     return runs;
   } catch (error) {
     say(deckhand.lastWords());
     throw error;
   } finally {
+    readerProcess.stop();
     await deckhand.stop();
   }
 }

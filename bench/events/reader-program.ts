@@ -1,0 +1,43 @@
+/**
+ * The readers' own process, of the lowest priority: readers are on other machines, and what they cost is not the deploy's. They
+ * have to get every event all the same, or are cut off and told.
+ */
+import { setPriority } from 'node:os';
+import type { Operator } from '../swarm/deckhand.ts';
+import { until } from '../swarm/scene.ts';
+import { problemsOf, Reader } from './readers.ts';
+
+export interface OpenReaders {
+  readonly operator: Operator;
+  readonly count: number;
+}
+export interface JudgeReaders {
+  /** Events that each has to get. */
+  readonly expected: number;
+}
+export interface Judged {
+  readonly problems: readonly string[];
+}
+
+const LOWEST = 19;
+const ARRIVAL_MS = 30_000;
+const LOOK_MS = 100;
+
+setPriority(LOWEST);
+let readers: readonly Reader[] = [];
+
+async function answer(message: OpenReaders | JudgeReaders): Promise<Judged> {
+  if ('count' in message) {
+    readers = await Promise.all(Array.from({ length: message.count }, () => Reader.open(message.operator)));
+    return { problems: [] };
+  }
+  const { expected } = message;
+  await until(async () => readers.every(({ sequences }) => sequences.length >= expected), ARRIVAL_MS, LOOK_MS);
+  const problems = problemsOf(readers, expected);
+  for (const reader of readers) reader.close();
+  return { problems };
+}
+
+process.on('message', (message: OpenReaders | JudgeReaders) => {
+  void answer(message).then((judged) => process.send?.(judged));
+});
