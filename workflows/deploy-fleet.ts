@@ -14,7 +14,7 @@ import { isSince, revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { finishDeployment, onEngine, openRows, publishTransitions, recordTransitions } from './activities.ts';
+import { finishDeployment, onEngine, openRows, recordTransitions } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
@@ -24,6 +24,7 @@ import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
 import { runShards } from './run-shards.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
+import { sendRest } from './send-rest.ts';
 import { settleLost } from './settle-lost.ts';
 import { isOfHost } from './shard.ts';
 import { Waits } from './waits.ts';
@@ -58,9 +59,7 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
   const sentence = `${counts.succeeded} succeeded, ${counts.failed} failed`;
   setCurrentDetails(sentence);
-  // The worker sends what is recorded at once; a bus that did not answer then gets one more try here, and the sweep's.
-  if (shards.length > 0 || isSince(1, input))
-    await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
+  if (shards.length > 0 || isSince(1, input)) await sendRest();
   await condition(allHandlersFinished);
   return { outcome, sentence, ...counts };
 }

@@ -14,13 +14,14 @@ import { isSince, revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { finishDeployment, openRows, publishTransitions, recordTransitions } from './activities.ts';
+import { finishDeployment, openRows, recordTransitions } from './activities.ts';
 import { deployLocal } from './deploy-local.ts';
 import { deployShard } from './deploy-shard.ts';
 import { type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { deckyAttributes, LIFECYCLE_OUTCOME, shardAttributes } from './search-attributes.ts';
+import { sendRest } from './send-rest.ts';
 import { type HostPart, isOfHost, shardInput } from './shard.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
@@ -44,8 +45,7 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
-  if (part?.hostUuid || isSince(1, input))
-    await CancellationScope.nonCancellable(() => publishTransitions().catch(() => undefined));
+  if (part?.hostUuid || isSince(1, input)) await sendRest();
   await condition(allHandlersFinished);
   return { outcome, sentence: outcome === 'succeeded' ? 'mutated' : 'not mutated', ...counts };
 }

@@ -1,5 +1,4 @@
 /** How the API has a request accepted: stored first, then Update-with-Start, and PostgreSQL is the judge of what became of it. */
-
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';

@@ -1,5 +1,4 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
-
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import { REVISION } from '../../fleet/history-revision.ts';
 import type { OperationKind } from '../postgres/deployments.ts';

@@ -49,10 +49,11 @@ export class Reader {
     // Ids are ASCII, and a character that a chunk cut in two is nobody's business here.
     const whole = this.#rest + Buffer.concat(this.#unread).toString('latin1');
     this.#unread = [];
-    const end = whole.lastIndexOf('\n\n') + 2;
-    this.#rest = end < 2 ? whole : whole.slice(end);
+    const last = whole.lastIndexOf('\n\n');
+    const end = last < 0 ? 0 : last + 2;
+    this.#rest = whole.slice(end);
     // What has no data is where the stream begins.
-    for (const [, sequence] of whole.slice(0, end < 2 ? 0 : end).matchAll(/^id: (\d+)\nevent: /gm))
+    for (const [, sequence] of whole.slice(0, end).matchAll(/^id: (\d+)\nevent: /gm))
       this.#sequences.push(Number(sequence));
     return this.#sequences;
   }
