@@ -12,7 +12,8 @@ import type { Semaphore } from './semaphore.ts';
 const REMOVAL_TRIES = 4;
 const REMOVAL_PAUSE_MS = 400;
 /** A stale container of ours may hold the name; it is replaced, but not for ever. */
-const CREATE_TRIES = 3;
+const CREATE_TRIES = 5;
+const CREATE_PAUSE_MS = 400;
 /** How long a program has to end by itself before it is killed. */
 const STOP_SECONDS = 5;
 
@@ -29,7 +30,8 @@ export class Containers {
 
   /**
    * Returns the id. A container of ours that holds the name (left by a killed attempt) is replaced; another's is left alone
-   * and NameTaken says whose it is.
+   * and NameTaken says whose it is. EngineBusy where nobody can be seen to hold it: the engine reserves the name of a
+   * container before it can be inspected, so a creation that was cut off a moment ago holds its name unseen.
    */
   async create(name: string, body: Docker.ContainerCreateOptions, signal?: AbortSignal): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
@@ -41,8 +43,9 @@ export class Containers {
         });
       } catch (error) {
         if (!(error instanceof DeckhandError) || error.code !== 'NameTaken') throw error;
-        await this.#makeWay(name, error, signal);
-        if (attempt >= CREATE_TRIES) throw error;
+        const holderWas = await this.#makeWay(name, error, signal);
+        if (attempt >= CREATE_TRIES) throw new DeckhandError('EngineBusy', error.message, { cause: error.cause });
+        if (holderWas === 'unseen') await pauseFor(CREATE_PAUSE_MS * attempt, signal);
       }
     }
   }
@@ -83,7 +86,7 @@ export class Containers {
     }
   }
 
-  async #makeWay(name: string, taken: DeckhandError, signal: AbortSignal | undefined): Promise<void> {
+  async #makeWay(name: string, taken: DeckhandError, signal: AbortSignal | undefined): Promise<'removed' | 'unseen'> {
     const holder = await callEngine(
       { doing: `look at container ${name}`, signal, timeoutMs: READ_TIMEOUT_MS },
       async (abortSignal) => {
@@ -95,10 +98,12 @@ export class Containers {
         }
       },
     );
-    if (!holder) return;
+    if (!holder) return 'unseen';
     const labels = holder.Config.Labels ?? {};
-    if (labels[LABEL.instance] === this.#scope.instance && labels[LABEL.project] === this.#scope.project)
-      return this.remove(holder.Id, name, signal);
+    if (labels[LABEL.instance] === this.#scope.instance && labels[LABEL.project] === this.#scope.project) {
+      await this.remove(holder.Id, name, signal);
+      return 'removed';
+    }
     throw new DeckhandError(
       'NameTaken',
       `container name ${name} belongs to ${ownerInWords(labels)}; it was not touched. ` +

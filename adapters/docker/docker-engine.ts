@@ -16,15 +16,17 @@ import {
   type Health,
   networkNameOf,
   type OperationOptions,
+  type Purged,
   type UpResult,
 } from './engine.ts';
 import { executePlan, type Tools } from './execute.ts';
 import { judgeHealth, withEvidence } from './health.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
-import { LABEL, withOwnLabels } from './labels.ts';
+import { withOwnLabels } from './labels.ts';
 import { NetworkKeeper } from './network.ts';
 import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
+import { purge } from './purge.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
@@ -150,30 +152,8 @@ class DockerEngine implements ComposeEngine {
     return this.#composeFile;
   }
 
-  async purge(options: OperationOptions = {}): Promise<{ readonly containers: number; readonly networks: number }> {
-    const { signal } = options;
-    const filters = { label: [`${LABEL.instance}=${this.#scope.instance}`] };
-    const read = { signal, timeoutMs: READ_TIMEOUT_MS };
-    const containers = await callEngine({ doing: 'listing of containers', ...read }, (abortSignal) =>
-      this.#docker.listContainers({ all: true, filters, abortSignal }),
-    );
-    options.onProgress?.(`removing ${containers.length} containers`);
-    await allSettled(
-      containers.map((info) => this.#tools.containers.remove(info.Id, info.Names[0] ?? info.Id, signal)),
-    );
-    const networks = await callEngine({ doing: 'listing of networks', ...read }, (abortSignal) =>
-      this.#docker.listNetworks({ filters, abortSignal }),
-    );
-    options.onProgress?.(`removing ${networks.length} networks`);
-    this.#tools.network.forget();
-    await allSettled(
-      networks.map((info) =>
-        callEngine({ doing: `removal of network ${info.Name}`, ...read }, (abortSignal) =>
-          this.#docker.getNetwork(info.Id).remove({ abortSignal }),
-        ),
-      ),
-    );
-    return { containers: containers.length, networks: networks.length };
+  purge(options: OperationOptions = {}): Promise<Purged> {
+    return purge({ docker: this.#docker, instance: this.#scope.instance, tools: this.#tools, options });
   }
 
   /** The spec with our labels on every service, as they stand in the written file. */

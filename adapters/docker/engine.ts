@@ -59,6 +59,12 @@ export interface DeckyObservation {
   }[];
 }
 
+/** How many were removed. */
+export interface Purged {
+  readonly containers: number;
+  readonly networks: number;
+}
+
 export interface ComposeEngine {
   readonly simulated: boolean;
   /** Throws EngineUnreachable when the engine does not answer. */
@@ -84,5 +90,5 @@ export interface ComposeEngine {
   /** Writes the resolved document, atomically, for an operator to take over with `docker compose`; returns its path. */
   writeDocument(document: ComposeDocument): Promise<string>;
   /** Removes every container and network of the instance, of any project. */
-  purge(options?: OperationOptions): Promise<{ readonly containers: number; readonly networks: number }>;
+  purge(options?: OperationOptions): Promise<Purged>;
 }

@@ -16,6 +16,7 @@ import type {
   Health,
   OperationOptions,
   PlannedStep,
+  Purged,
   UpResult,
 } from '../docker/engine.ts';
 import { serviceOf } from '../docker/plan.ts';
@@ -148,7 +149,7 @@ class SimulatedEngine implements ComposeEngine {
     return this.#composeFile;
   }
 
-  async purge(): Promise<{ readonly containers: number; readonly networks: number }> {
+  async purge(): Promise<Purged> {
     const state = await this.#store.read();
     const containers = Object.values(state.deckies).reduce((sum, decky) => sum + decky.containers.length, 0);
     const networks = state.network ? 1 : 0;

@@ -103,4 +103,20 @@ describe('taking deckies down', () => {
       [],
     );
   });
+
+  it('a name that a creation which was cut off holds unseen is waited for', async () => {
+    const specs = Array.from({ length: 12 }, (_, index) => stage.spec(`held${index}`, index + 1, {}));
+    const labels = { 'deckhand.instance': stage.scope.instance, 'deckhand.project': stage.scope.project };
+    // Of an earlier attempt that nobody waits for any more: the engine has its name before it can be inspected.
+    const earlier = specs.map(({ decky }) =>
+      docker.client.createContainer({ name: decky, Image: stage.image, Labels: labels }),
+    );
+    const ups = specs.map((spec) => stage.engine.up(spec, stage.network));
+    await Promise.allSettled(earlier);
+    await Promise.all(ups);
+    assert.deepEqual(
+      (await stage.engine.observe(specs)).flatMap(({ differences }) => differences),
+      [],
+    );
+  });
 });
