@@ -43,6 +43,19 @@ function bytesOf(event: StreamedEvent): Buffer {
   return bytes;
 }
 
+/** Readers of one filter take the same events at the same moment: what was put together for one serves the next. */
+let lastBatch: { readonly events: readonly StreamedEvent[]; readonly bytes: Buffer } = {
+  events: [],
+  bytes: Buffer.alloc(0),
+};
+
+function bytesOfAll(events: readonly StreamedEvent[]): Buffer {
+  const { events: last } = lastBatch;
+  const same = last.length === events.length && last.every((event, index) => event === events[index]);
+  if (!same) lastBatch = { events, bytes: Buffer.concat(events.map(bytesOf)) };
+  return lastBatch.bytes;
+}
+
 const note = (event: 'gap' | 'end', detail: string): string =>
   `event: ${event}\ndata: ${JSON.stringify({ detail })}\n\n`;
 
@@ -80,7 +93,7 @@ export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderH
         const silent = opening === '' && events?.length === 0;
         const text = events === null ? note('end', reader.ended ?? '') : silent ? ': still here\n\n' : opening;
         opening = '';
-        controller.enqueue(Buffer.concat([Buffer.from(text), ...(events ?? []).map(bytesOf)]));
+        controller.enqueue(text === '' ? bytesOfAll(events ?? []) : Buffer.from(text));
         if (events !== null) return;
         controller.close();
         over();

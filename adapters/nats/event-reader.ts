@@ -6,7 +6,7 @@ export const READER_LIMIT = 1_000;
 /** Of its backlog, so many are fetched ahead of it. */
 const AHEAD = 200;
 /** What comes within this time of an event goes out with it: where many read, each write is what costs. */
-const GATHER_MS = 50;
+const GATHER_MS = 100;
 
 export class EventReader {
   readonly #wants: (event: StreamedEvent) => boolean;

@@ -14,6 +14,10 @@ const reading = (wants: (one: StreamedEvent) => boolean = () => true) => {
   const reader = new EventReader(wants, 0, () => left.push(1));
   return { reader, left };
 };
+const wantsOnly =
+  (name: string) =>
+  ({ origin }: StreamedEvent): boolean =>
+    origin.deckyName === name;
 const hooks = { allowed: async () => true, left: () => undefined, cut: () => undefined };
 
 describe('a reader of events', () => {
@@ -83,5 +87,20 @@ describe('a reader of events', () => {
       await new Response(eventChunks(reader, hooks)).text(),
       /event: gap\ndata: .*Events 4 to 9 are no longer/,
     );
+  });
+
+  it('shares the text of a batch with those who have the same events only', async () => {
+    const some = [event(1, 'a'), event(2, 'b'), event(3, 'a'), event(4, 'b')];
+    const wants = [() => true, () => true, ...['a', 'b', 'a'].map((name) => wantsOnly(name))];
+    const texts = wants.map(async (filter) => {
+      const { reader } = reading(filter);
+      for (const one of some) reader.offer(one);
+      reader.end('over');
+      return [...(await new Response(eventChunks(reader, hooks)).text()).matchAll(/id: (\d)\nevent/g)].map(
+        ([, id]) => id,
+      );
+    });
+    const all = ['1', '2', '3', '4'];
+    assert.deepEqual(await Promise.all(texts), [all, all, ['1', '3'], ['2', '4'], ['1', '3']]);
   });
 });
