@@ -59,10 +59,12 @@ export interface DeckyObservation {
   }[];
 }
 
-/** How many were removed. */
 export interface Purged {
+  /** How many were removed. */
   readonly containers: number;
   readonly networks: number;
+  /** A sentence for each network that the engine keeps though nothing hangs on it (stuck-network.ts). */
+  readonly stuck: readonly string[];
 }
 
 export interface ComposeEngine {

@@ -9,6 +9,7 @@ import { engineStatus } from './errors.ts';
 import { LABEL } from './labels.ts';
 import { type CurrentNetwork, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
 import { SingleFlight } from './single-flight.ts';
+import { containersOn, stuckNetwork } from './stuck-network.ts';
 
 /** How long a look at the network is good for: long enough for a fleet to share it, short enough to notice a change. */
 const FRESH_MS = 10_000;
@@ -109,7 +110,11 @@ export class NetworkKeeper {
         `network ${this.name} has to be made anew (${reason}), but ${names} still hang on it; take them down first`,
       );
     }
-    await this.#remove(id, signal);
+    try {
+      await this.#remove(id, signal);
+    } catch (error) {
+      throw (await stuckNetwork(this.#docker, { id, name: this.name }, error, signal)) ?? error;
+    }
   }
 
   #inspect(signal: AbortSignal | undefined): Promise<CurrentNetwork | null> {
@@ -124,13 +129,8 @@ export class NetworkKeeper {
     });
   }
 
-  /** Names of all containers on the network, whoever made them, running or not. */
   #attached(id: string, signal: AbortSignal | undefined): Promise<string[]> {
-    const doing = `listing of containers on network ${this.name}`;
-    return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
-      const infos = await this.#docker.listContainers({ all: true, filters: { network: [id] }, abortSignal });
-      return infos.map((info) => (info.Names[0] ?? info.Id).replace(/^\//, ''));
-    });
+    return containersOn(this.#docker, { id, name: this.name }, signal);
   }
 
   #remove(id: string, signal: AbortSignal | undefined): Promise<unknown> {

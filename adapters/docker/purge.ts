@@ -6,6 +6,7 @@ import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { OperationOptions, Purged } from './engine.ts';
 import type { Tools } from './execute.ts';
 import { LABEL } from './labels.ts';
+import { stuckNetwork } from './stuck-network.ts';
 
 const PURGE_TRIES = 4;
 const PURGE_PAUSE_MS = 400;
@@ -17,19 +18,37 @@ interface Purge {
   readonly options: OperationOptions;
 }
 
+/** A network that could not be removed. */
+interface Kept {
+  readonly id: string;
+  readonly name: string;
+  readonly failure: unknown;
+}
+
 export async function purge(given: Purge): Promise<Purged> {
   let containers = 0;
+  let networks = 0;
   for (let attempt = 1; ; attempt += 1) {
     containers += await purgeContainers(given);
-    try {
-      return { containers, networks: await purgeNetworks(given) };
-    } catch (error) {
-      // A creation that was cut off may end after the listing, and its container hangs on the network.
-      const passes = isDeckhandError(error) && error.code === 'EngineBusy';
-      if (!passes || attempt >= PURGE_TRIES) throw error;
+    const { removed, kept } = await purgeNetworks(given);
+    networks += removed;
+    // A creation that was cut off may end after the listing, and its container hangs on the network.
+    const mayPass = kept.every(({ failure }) => isDeckhandError(failure) && failure.code === 'EngineBusy');
+    if (kept.length > 0 && mayPass && attempt < PURGE_TRIES)
       await pauseFor(PURGE_PAUSE_MS * attempt, given.options.signal);
-    }
+    else return { containers, networks, stuck: await sentencesOf(kept, given) };
   }
+}
+
+/** Throws the failure of a network that is not stuck. */
+function sentencesOf(kept: readonly Kept[], { docker, options }: Purge): Promise<string[]> {
+  return Promise.all(
+    kept.map(async ({ id, name, failure }) => {
+      const stuck = await stuckNetwork(docker, { id, name }, failure, options.signal);
+      if (!stuck) throw failure;
+      return stuck.message;
+    }),
+  );
 }
 
 async function purgeContainers({ docker, instance, tools, options }: Purge): Promise<number> {
@@ -43,7 +62,7 @@ async function purgeContainers({ docker, instance, tools, options }: Purge): Pro
   return infos.length;
 }
 
-async function purgeNetworks({ docker, instance, tools, options }: Purge): Promise<number> {
+async function purgeNetworks({ docker, instance, tools, options }: Purge): Promise<{ removed: number; kept: Kept[] }> {
   const { signal, onProgress } = options;
   const read = { signal, timeoutMs: READ_TIMEOUT_MS };
   const infos = await callEngine({ doing: 'listing of networks', ...read }, (abortSignal) =>
@@ -51,14 +70,19 @@ async function purgeNetworks({ docker, instance, tools, options }: Purge): Promi
   );
   onProgress?.(`removing ${infos.length} networks`);
   tools.network.forget();
-  await allSettled(
-    infos.map((info) =>
-      callEngine({ doing: `removal of network ${info.Name}`, ...read }, (abortSignal) =>
-        docker.getNetwork(info.Id).remove({ abortSignal }),
-      ),
-    ),
-  );
-  return infos.length;
+  const kept: Kept[] = [];
+  const removal = async ({ Id: id, Name: name }: Docker.NetworkInspectInfo): Promise<void> => {
+    try {
+      await callEngine({ doing: `removal of network ${name}`, ...read }, (abortSignal) =>
+        docker.getNetwork(id).remove({ abortSignal }),
+      );
+    } catch (failure) {
+      signal?.throwIfAborted();
+      kept.push({ id, name, failure });
+    }
+  };
+  await allSettled(infos.map(removal));
+  return { removed: infos.length - kept.length, kept };
 }
 
 const ofInstance = (instance: string): { label: string[] } => ({ label: [`${LABEL.instance}=${instance}`] });

@@ -156,7 +156,7 @@ class SimulatedEngine implements ComposeEngine {
     state.deckies = {};
     state.network = false;
     await this.#store.save();
-    return { containers, networks };
+    return { containers, networks, stuck: [] };
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Purged } from '../../adapters/docker/engine.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackHome } from '../../stack/home.ts';
 import { findSurvivors } from '../../stack/survivors.ts';
@@ -13,19 +14,14 @@ export interface PurgeOptions {
   readonly state?: boolean;
 }
 
-interface Removed {
-  readonly containers: number;
-  readonly networks: number;
-}
-
-const NOTHING: Removed = { containers: 0, networks: 0 };
+const NOTHING: Purged = { containers: 0, networks: 0, stuck: [] };
 
 /** Names of what still runs for this state directory. */
 const running = (home: string): string[] =>
   existsSync(join(home, 'instance')) ? findSurvivors(new StackHome(home)).map(({ name }) => name) : [];
 
 /** A private engine that does not run has no containers that run; its data goes with the state. */
-async function purgeEngine({ engine, dockerHost }: OwnEngine, state: boolean): Promise<Removed | null> {
+async function purgeEngine({ engine, dockerHost }: OwnEngine, state: boolean): Promise<Purged | null> {
   try {
     await engine.ping();
   } catch (cause) {
@@ -85,6 +81,7 @@ export async function purge(context: Context, options: PurgeOptions): Promise<Ex
         ? `Removed ${counted(removed.containers, 'container')} and ${counted(removed.networks, 'network')} of instance ${instance}.`
         : `The engine at ${facts.engine} does not answer; nothing was removed there.`,
     );
+    for (const sentence of removed?.stuck ?? []) io.err(sentence);
     if (state) io.out(`Removed ${home}.`);
   }
   return EXIT.succeeded;

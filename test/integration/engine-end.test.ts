@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { engineThatKeepsNetworks } from '../support/refusing-engine.ts';
 
 describe('taking deckies down', () => {
   let docker: TestDocker;
@@ -76,12 +77,30 @@ describe('taking deckies down', () => {
       await stage.engine.up(mine, stage.network);
       await other.up(shifted, shift);
       await neighbours.engine.up(theirs, neighbours.network);
-      assert.deepEqual(await stage.engine.purge(), { containers: 4, networks: 2 });
+      assert.deepEqual(await stage.engine.purge(), { containers: 4, networks: 2, stuck: [] });
       assert.equal(await exists(mine.decky), false);
       assert.equal(await exists(shifted.decky), false);
       assert.deepEqual((await neighbours.engine.observe([theirs]))[0]?.differences, []);
     } finally {
       await neighbours.clean();
+    }
+  });
+
+  it('a network that Docker keeps though nothing hangs on it is told, and stops nothing else', async function () {
+    this.timeout(60_000);
+    const spec = stage.spec('kept', 1);
+    await stage.engine.up(spec, stage.network);
+    const refusing = await engineThatKeepsNetworks(docker.host);
+    try {
+      const purged = await stage.another({}, refusing.host).purge();
+      assert.equal(purged.containers, 3);
+      assert.equal(purged.networks, 0);
+      assert.match(purged.stuck.join(), new RegExp(`^network ${networkName()} can’t be removed: .*Restart the Docker`));
+      assert.equal(await exists(spec.decky), false);
+      const other = { ...stage.network, gateway: stage.ip(90) };
+      await assert.rejects(stage.another({}, refusing.host).up(spec, other), /no container hangs on it/);
+    } finally {
+      await refusing.close();
     }
   });
 

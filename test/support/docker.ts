@@ -93,7 +93,7 @@ export interface Scene {
   /** A decky with a base and these services, which sleep unless told otherwise. */
   spec(name: string, n: number, services?: Readonly<Record<string, Partial<ComposeService>>>): DeckySpec;
   /** Another engine on the same Docker, by default of the same instance and project. */
-  another(scope?: Partial<EngineScope>): ComposeEngine;
+  another(scope?: Partial<EngineScope>, dockerHost?: string): ComposeEngine;
   /** Name → id of the containers of a decky, as Docker has them. */
   ids(decky: string): Promise<Record<string, string>>;
   clean(): Promise<void>;
@@ -106,8 +106,8 @@ export async function scene(testEngine: TestDocker): Promise<Scene> {
   const images = await loadBuiltinImages();
   const composeDir = await mkdtemp(join(tmpdir(), 'dh-compose-'));
   const logger = createLogger('test');
-  const another = (change: Partial<EngineScope> = {}): ComposeEngine =>
-    createDockerEngine({ dockerHost: testEngine.host, scope: { ...scope, ...change }, images, composeDir, logger });
+  const another = (change: Partial<EngineScope> = {}, dockerHost = testEngine.host): ComposeEngine =>
+    createDockerEngine({ dockerHost, scope: { ...scope, ...change }, images, composeDir, logger });
   const engine = another();
   const ip = (n: number): string => `${subnet}.${n + 10}`;
   return {

@@ -76,7 +76,7 @@ describe('the simulated engine', () => {
     assert.deepEqual(await one.down('a'), ['a', 'a-http']);
     assert.deepEqual(await one.down('a'), []);
     assert.equal(await one.removeNetworkIfUnused(), false);
-    assert.deepEqual(await one.purge(), { containers: 2, networks: 1 });
+    assert.deepEqual(await one.purge(), { containers: 2, networks: 1, stuck: [] });
     assert.deepEqual(await engine().deckies(), []);
   });
 });
