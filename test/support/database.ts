@@ -20,8 +20,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     schema,
     url: testServers.databaseUrl,
     drop: async () => {
-      await sql`drop schema if exists ${sql(schema)} cascade`;
-      await sql.end({ timeout: 1 });
+      try {
+        await sql`drop schema if exists ${sql(schema)} cascade`;
+      } finally {
+        await sql.end({ timeout: 1 });
+      }
     },
   };
 }

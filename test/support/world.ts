@@ -165,10 +165,13 @@ export async function createWorld(
     },
     close: async () => {
       await world.stopWorker();
-      if (!options.dockerHost) await local.engine.purge();
-      await bus.close();
-      await temporal.connection.close();
-      await database.drop();
+      try {
+        if (!options.dockerHost) await local.engine.purge();
+      } finally {
+        // What stays open would keep the whole process alive.
+        await Promise.allSettled([bus.close(), temporal.connection.close()]);
+        await database.drop();
+      }
     },
   };
   if (options.worker !== false) await world.startWorker();
