@@ -16,7 +16,7 @@ import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
 import { readNetwork, readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
-import { insertRows } from './insert-rows.ts';
+import { insertRows, type NewRow } from './insert-rows.ts';
 import { oweByPlacement } from './owed-teardowns.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
@@ -42,8 +42,13 @@ function refusalOf(error: unknown): Refusal | null {
   return isDeckhandError(error) && !error.retryable ? { code: error.code, detail: error.message } : null;
 }
 
+/** Statements that don't need each other's answers are sent together: they run in the order in which they stand. */
 async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOutcome> {
-  const request = await lockRequest(tx, id);
+  // One planner at a time: what it reads is what it changes (gaps B1, B2).
+  const [request] = await Promise.all([
+    lockRequest(tx, id),
+    tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`,
+  ]);
   if (!request) return { accepted: false, code: 'NotFound', detail: `There is no request ${id}.` };
   if (request.state === 'accepted') return { accepted: true };
   if (request.state === 'refused' && request.refusal) return { accepted: false, ...request.refusal };
@@ -53,46 +58,40 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
       code: 'Withdrawn',
       detail: 'The request was withdrawn before a worker took it. Nothing was done.',
     };
-  // One planner at a time: what it reads is what it changes (gaps B1, B2).
-  await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/fleet'))`;
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
   else if (request.kind === 'mutate') await acceptMutate(tx, request);
   else if (request.kind === 'move') await acceptMove(tx, request);
   else if (request.kind === 'reconcile') await acceptReconcile(tx, request);
   else if (request.kind === 'stop' || request.kind === 'start') await acceptPower(tx, request, request.kind === 'stop');
-  else {
-    const snapshot = await readSnapshot(tx);
-    await acceptDeploy(
-      tx,
-      request,
-      planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, id),
-    );
-  }
+  else await acceptDeploy(tx, request);
   return { accepted: true };
 }
 
-async function acceptDeploy(tx: Queryable, request: StoredRequest, plan: DeployPlan): Promise<void> {
-  const moved = isAnother(await readNetwork(tx), plan.network);
-  await writeNetwork(tx, plan.network);
+async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void> {
+  const [snapshot, network] = await Promise.all([readSnapshot(tx), readNetwork(tx)]);
+  const plan = planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, request.id);
+  const moved = isAnother(network, plan.network);
+  // Reads where deckies were, so it comes before they are written.
   await oweByPlacement(
     tx,
     plan.deckies.map(({ config }) => ({ name: config.name, hostUuid: config.host_uuid })),
   );
-  await upsertDesired(tx, plan.deckies);
-  await insertRows(tx, request, [
-    ...plan.removed.map(({ desired, host_uuid }) => ({
-      name: desired.config.name,
-      hostUuid: host_uuid,
-      operation: OPERATION.teardown,
-    })),
-    ...plan.deckies.map(({ config }) => ({
-      name: config.name,
-      hostUuid: config.host_uuid,
-      operation: OPERATION.deploy,
-    })),
+  await Promise.all([
+    writeNetwork(tx, plan.network),
+    upsertDesired(tx, plan.deckies),
+    insertRows(tx, request, rowsOf(plan)),
+    tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`,
   ]);
-  await tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`;
 }
+
+const rowsOf = ({ removed, deckies }: DeployPlan): NewRow[] => [
+  ...removed.map(({ desired, host_uuid }) => ({
+    name: desired.config.name,
+    hostUuid: host_uuid,
+    operation: OPERATION.teardown,
+  })),
+  ...deckies.map(({ config }) => ({ name: config.name, hostUuid: config.host_uuid, operation: OPERATION.deploy })),
+];
 
 const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
   before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);

@@ -58,12 +58,13 @@ const asJson = (sql: Queryable, value: unknown) => sql.json(JSON.parse(JSON.stri
 /** Stores a request. With a key that is in use for the same body the earlier request's id comes back; for another body, IdempotencyKeyReused. */
 export async function storeRequest(sql: Sql, request: NewRequest): Promise<{ id: string; repeated: boolean }> {
   const { idempotency } = request;
+  if (!idempotency) {
+    await insertRequest(sql, request);
+    return { id: request.id, repeated: false };
+  }
   try {
     await sql.begin(async (tx) => {
-      await tx`insert into deployments (id, kind, workflow_id, username, request, options, network) values (
-        ${request.id}, ${request.kind}, ${request.workflowId}, ${request.username},
-        ${asJson(tx, request.request)}, ${asJson(tx, request.options)}, ${asJson(tx, request.network)})`;
-      if (!idempotency) return;
+      await insertRequest(tx, request);
       await tx`delete from idempotency_keys where username = ${request.username} and route = ${idempotency.route} and key = ${idempotency.key}
         and created_at < now() - interval '24 hours'`;
       await tx`insert into idempotency_keys (username, route, key, body_hash, deployment_id)
@@ -71,10 +72,15 @@ export async function storeRequest(sql: Sql, request: NewRequest): Promise<{ id:
     });
     return { id: request.id, repeated: false };
   } catch (error) {
-    if (!idempotency || !isUniqueViolation(error)) throw error;
+    if (!isUniqueViolation(error)) throw error;
     return { id: await earlierRequest(sql, request.username, idempotency), repeated: true };
   }
 }
+
+const insertRequest = (sql: Queryable, request: NewRequest) => sql`
+  insert into deployments (id, kind, workflow_id, username, request, options, network) values (
+    ${request.id}, ${request.kind}, ${request.workflowId}, ${request.username},
+    ${asJson(sql, request.request)}, ${asJson(sql, request.options)}, ${asJson(sql, request.network)})`;
 
 /** For requests that the clock makes, whose activity may be tried again: safe to repeat. */
 export async function storeClockRequest(sql: Sql, request: Omit<NewRequest, 'network' | 'idempotency'>): Promise<void> {

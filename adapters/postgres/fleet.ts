@@ -70,14 +70,21 @@ interface MemberRow {
   owed_by: string | null;
 }
 
+const readMemberRows = (sql: Queryable): Promise<MemberRow[]> => sql<MemberRow[]>`
+  select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation, h.name as owed_by
+  from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
+    left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
+    left join swarm_hosts h on h.uuid = o.host_uuid
+  order by f.name`;
+
 /** What planning needs: members with their open rows, the network and the limit. An empty fleet has no network. */
 export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
-  const rows = await sql<MemberRow[]>`
-    select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation, h.name as owed_by
-    from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
-      left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
-      left join swarm_hosts h on h.uuid = o.host_uuid
-    order by f.name`;
+  const [rows, network, hosts, limit] = await Promise.all([
+    readMemberRows(sql),
+    readNetwork(sql),
+    sql<PlacementHost[]>`select uuid, name, address, status, draining from swarm_hosts order by name`,
+    readDeploymentLimit(sql),
+  ]);
   const members = rows.map(
     (row): FleetMember => ({
       desired: { config: row.decky_config, custom_services: row.custom_services },
@@ -87,9 +94,7 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
       owedBy: row.owed_by,
     }),
   );
-  const network = members.length > 0 ? await readNetwork(sql) : null;
-  const hosts = await sql<PlacementHost[]>`select uuid, name, address, status, draining from swarm_hosts order by name`;
-  return { network, members, limit: await readDeploymentLimit(sql), hosts };
+  return { network: members.length > 0 ? network : null, members, limit, hosts };
 }
 
 /** A decky that an operator stopped stays so as long as it is asked for as it is; another version of it is one to run. */

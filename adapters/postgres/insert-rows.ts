@@ -36,10 +36,10 @@ export async function insertRows(tx: Queryable, request: StoredRequest, work: re
     workflow_id: workflowOf(hostUuid),
     position,
   }));
-  await tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
-    select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`;
-  await openTickets(
-    tx,
-    [...workflows].map(([hostUuid, workflowId]) => ({ hostUuid, operationId: request.id, workflowId })),
-  );
+  const tickets = [...workflows].map(([hostUuid, workflowId]) => ({ hostUuid, operationId: request.id, workflowId }));
+  await Promise.all([
+    tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
+      select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`,
+    openTickets(tx, tickets),
+  ]);
 }

@@ -65,13 +65,14 @@ export async function oweByPlacement(
 ): Promise<void> {
   const wanted = placed.map(({ name, hostUuid }) => ({ name, host: hostUuid ?? LOCAL_HOST }));
   const r = tx`jsonb_to_recordset(${tx.json(wanted)}) as r (name text, host text)`;
-  await tx`with again as (
+  const again = tx`with again as (
       delete from owed_teardowns o using ${r} where o.decky_name = r.name and o.host_uuid = r.host returning o.host_uuid, o.decky_name)
     update fleet_deckies f set state = 'degraded', updated_at = now() from again a where f.host_uuid = a.host_uuid and f.name = a.decky_name`;
-  const moved = await tx<{ name: string; host: string }[]>`
+  const leaving = tx<{ name: string; host: string }[]>`
     select f.name, f.host_uuid as host from fleet_deckies f join ${r} on r.name = f.name and r.host <> f.host_uuid
     where f.host_uuid <> ${LOCAL_HOST} and exists (select from decky_lifecycle l
       where l.decky_name = f.name and l.host_uuid = f.host_uuid and l.dispatched_at is not null)`;
+  const [, moved] = await Promise.all([again, leaving]);
   await owe(tx, moved);
 }
 

@@ -21,14 +21,15 @@ export async function openTicket(tx: Queryable, ticket: Omit<Ticket, 'number'>):
 export async function openTickets(tx: Queryable, tickets: readonly Omit<Ticket, 'number'>[]): Promise<number[]> {
   const wanted = [...tickets].sort((a, b) => (a.hostUuid < b.hostUuid ? -1 : 1));
   const hosts = wanted.map(({ hostUuid }) => hostUuid);
-  await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/lane/' || host)) from unnest(${hosts}::text[]) as host`;
-  // A statement of its own: what it reads is what holds once the locks are ours.
-  const rows = await tx<{ number: string }[]>`
+  const locked = tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/lane/' || host)) from unnest(${hosts}::text[]) as host`;
+  // A statement of its own, sent right behind: what it reads is what holds once the locks are ours.
+  const drawn = tx<{ number: string }[]>`
     insert into host_tickets (host_uuid, number, operation_id, workflow_id)
     select w.host, coalesce((select max(t.number) from host_tickets t where t.host_uuid = w.host), 0) + 1, w.operation, w.workflow
     from unnest(${hosts}::text[], ${wanted.map(({ operationId }) => operationId)}::text[], ${wanted.map(({ workflowId }) => workflowId)}::text[])
       as w (host, operation, workflow)
     returning number`;
+  const [, rows] = await Promise.all([locked, drawn]);
   return rows.map((row) => Number(row.number));
 }
 
