@@ -10,7 +10,7 @@ export interface BenchOptions {
   readonly out: string;
   /** Exit 1 when a target is missed. */
   readonly strict: boolean;
-  /** `NODE_OPTIONS` of the stack's programs get `--cpu-prof` with this directory. */
+  /** Where API and worker write CPU profiles when they end. */
   readonly profile: string | null;
 }
 

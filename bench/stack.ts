@@ -2,12 +2,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../stack/root.ts';
 import { readStackFile, type StackFile } from '../stack/stack-file.ts';
 
 const UP = 'Deckhand is up.';
+const PROFILE = new URL('./profile-at-exit.mjs', import.meta.url).href;
 /** A first start may build Temporal's server, which takes about 4 minutes on two cores. */
 const START_TIMEOUT_MS = 600_000;
 const LAST_LINES = 8;
@@ -31,7 +32,9 @@ export class BenchStack {
       NATS_URL: undefined,
       DECKHAND_API_PORT: undefined,
     };
-    const profiled = profileDirectory ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profileDirectory}` } : {};
+    const profiled = profileDirectory
+      ? { NODE_OPTIONS: `--import ${PROFILE}`, DECKHAND_PROFILE_DIR: resolve(profileDirectory) }
+      : {};
     const ours = { DECKHAND_HOME: this.home, DECKHAND_PROJECT: this.project };
     this.#environment = { ...process.env, ...own, ...profiled, ...ours };
     this.#child = spawn('npm', ['start', '--', '--fleet', 'none'], {
