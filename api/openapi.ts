@@ -37,13 +37,20 @@ interface ErrorResponse {
   content: { 'application/json': { schema: typeof ErrorBody; example: { detail: string } } };
 }
 
-/** The answers other than success; 503 is always among them. */
-export function refusals<S extends ErrorStatus>(...statuses: S[]): Record<S | 503, ErrorResponse> {
+/** Node's own answer, before any of ours sees the request: 200 ids of a lifecycle query may be that long. */
+const HEADERS_TOO_LARGE = {
+  431: { description: 'Address and headers together are larger than 16 KiB. No body; the connection is closed.' },
+} as const;
+
+/** The answers other than success; 431 and 503 are always among them. */
+export function refusals<S extends ErrorStatus>(
+  ...statuses: S[]
+): Record<S | 503, ErrorResponse> & typeof HEADERS_TOO_LARGE {
   const entries = ([...statuses, 503] as const).map((status) => {
     const [description, detail] = MEANINGS[status];
     return [status, { description, content: { 'application/json': { schema: ErrorBody, example: { detail } } } }];
   });
-  return Object.fromEntries(entries);
+  return { ...HEADERS_TOO_LARGE, ...Object.fromEntries(entries) };
 }
 
 export const unsupportedMediaType = {

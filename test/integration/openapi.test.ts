@@ -81,6 +81,12 @@ describe('the OpenAPI document', () => {
       [],
       'a query',
     );
+    // Schemathesis got it for 200 long ids: an address may be larger than Node takes.
+    assert.deepEqual(
+      lacking((one) => (!one.security && !one.parameters?.length) || has(one, 431)),
+      [],
+      'an address and headers without end',
+    );
     const described = operations.flatMap(({ route, responses }) =>
       Object.entries(responses).flatMap(([status, { description: text }]) => (text ? [] : [`${route}, ${status}`])),
     );
