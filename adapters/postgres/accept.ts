@@ -15,7 +15,7 @@ import type { Queryable, Sql } from './connect.ts';
 import { isUniqueViolation } from './connect.ts';
 import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
-import { readNetwork, readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
+import { readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
 import { insertRows, type NewRow } from './insert-rows.ts';
 import { oweByPlacement } from './owed-teardowns.ts';
 
@@ -68,9 +68,9 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
 }
 
 async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void> {
-  const [snapshot, network] = await Promise.all([readSnapshot(tx), readNetwork(tx)]);
+  const snapshot = await readSnapshot(tx);
   const plan = planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, request.id);
-  const moved = isAnother(network, plan.network);
+  const moved = isAnother(snapshot.network, plan.network);
   // Reads where deckies were, so it comes before they are written.
   await oweByPlacement(
     tx,

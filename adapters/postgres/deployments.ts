@@ -58,23 +58,26 @@ const asJson = (sql: Queryable, value: unknown) => sql.json(JSON.parse(JSON.stri
 /** Stores a request. With a key that is in use for the same body the earlier request's id comes back; for another body, IdempotencyKeyReused. */
 export async function storeRequest(sql: Sql, request: NewRequest): Promise<{ id: string; repeated: boolean }> {
   const { idempotency } = request;
-  if (!idempotency) {
-    await insertRequest(sql, request);
-    return { id: request.id, repeated: false };
-  }
   try {
-    await sql.begin(async (tx) => {
-      await insertRequest(tx, request);
-      await tx`delete from idempotency_keys where username = ${request.username} and route = ${idempotency.route} and key = ${idempotency.key}
-        and created_at < now() - interval '24 hours'`;
-      await tx`insert into idempotency_keys (username, route, key, body_hash, deployment_id)
-        values (${request.username}, ${idempotency.route}, ${idempotency.key}, ${idempotency.body_hash}, ${request.id})`;
-    });
+    if (idempotency) await sql.begin((tx) => insertWithKey(tx, request, idempotency));
+    else await insertRequest(sql, request);
     return { id: request.id, repeated: false };
   } catch (error) {
-    if (!isUniqueViolation(error)) throw error;
+    if (!idempotency || !isUniqueViolation(error)) throw error;
     return { id: await earlierRequest(sql, request.username, idempotency), repeated: true };
   }
+}
+
+async function insertWithKey(
+  tx: Queryable,
+  request: NewRequest,
+  { route, key, body_hash }: NonNullable<NewRequest['idempotency']>,
+): Promise<void> {
+  await insertRequest(tx, request);
+  await tx`delete from idempotency_keys where username = ${request.username} and route = ${route} and key = ${key}
+    and created_at < now() - interval '24 hours'`;
+  await tx`insert into idempotency_keys (username, route, key, body_hash, deployment_id)
+    values (${request.username}, ${route}, ${key}, ${body_hash}, ${request.id})`;
 }
 
 const insertRequest = (sql: Queryable, request: NewRequest) => sql`

@@ -77,7 +77,7 @@ const readMemberRows = (sql: Queryable): Promise<MemberRow[]> => sql<MemberRow[]
     left join swarm_hosts h on h.uuid = o.host_uuid
   order by f.name`;
 
-/** What planning needs: members with their open rows, the network and the limit. An empty fleet has no network. */
+/** What planning needs: members with their open rows, the network that was stored last, hosts and the limit. */
 export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
   const [rows, network, hosts, limit] = await Promise.all([
     readMemberRows(sql),
@@ -94,7 +94,7 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
       owedBy: row.owed_by,
     }),
   );
-  return { network: members.length > 0 ? network : null, members, limit, hosts };
+  return { network, members, limit, hosts };
 }
 
 /** A decky that an operator stopped stays so as long as it is asked for as it is; another version of it is one to run. */

@@ -103,20 +103,23 @@ const LANE_IS_TAKEN = (sql: Queryable, host: ReturnType<Sql>) => sql`
   exists (select from host_tickets mine join host_tickets a on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
     where mine.operation_id = d.id and mine.host_uuid = ${host})`;
 
+const partsOf = (sql: Sql, operationId: string) => sql<(OperationPart & { turn: boolean })[]>`
+  select l.workflow_id as "workflowId", array_agg(l.decky_name order by l.position) as names, bool_or(l.operation = 'teardown') as removals,
+    l.host_uuid as "hostUuid", h.name as "hostName", not ${LANE_IS_TAKEN(sql, sql`coalesce(l.host_uuid, 'local')`)} as turn
+  from decky_lifecycle l join deployments d on d.id = l.deployment_id left join swarm_hosts h on h.uuid = l.host_uuid
+  where l.deployment_id = ${operationId} and l.status in ('pending', 'running') group by d.id, l.workflow_id, l.host_uuid, h.name order by min(l.position)`;
+
+const termsOf = (sql: Sql, operationId: string) => sql<
+  { options: RolloutOptions; moved: boolean; leaving: Leaving | null }[]
+>`
+  select options, network_moved as moved, case when h.uuid is null then null else
+    jsonb_build_object('hostUuid', h.uuid, 'hostName', h.name, 'reachable', h.status <> 'unreachable') end as leaving
+  from deployments d left join swarm_hosts h on d.kind = 'move' and h.uuid = d.request->>'host_uuid' where id = ${operationId}`;
+
 async function accept(sql: Sql, operationId: string): Promise<OperationAcceptance> {
   const outcome = await acceptRequest(sql, operationId);
   if (!outcome.accepted) return outcome;
-  const [parts, [request]] = await Promise.all([
-    sql<(OperationPart & { turn: boolean })[]>`
-    select l.workflow_id as "workflowId", array_agg(l.decky_name order by l.position) as names, bool_or(l.operation = 'teardown') as removals,
-      l.host_uuid as "hostUuid", h.name as "hostName", not ${LANE_IS_TAKEN(sql, sql`coalesce(l.host_uuid, 'local')`)} as turn
-    from decky_lifecycle l join deployments d on d.id = l.deployment_id left join swarm_hosts h on h.uuid = l.host_uuid
-    where l.deployment_id = ${operationId} and l.status in ('pending', 'running') group by d.id, l.workflow_id, l.host_uuid, h.name order by min(l.position)`,
-    sql<{ options: RolloutOptions; moved: boolean; leaving: Leaving | null }[]>`
-    select options, network_moved as moved, case when h.uuid is null then null else
-      jsonb_build_object('hostUuid', h.uuid, 'hostName', h.name, 'reachable', h.status <> 'unreachable') end as leaving
-    from deployments d left join swarm_hosts h on d.kind = 'move' and h.uuid = d.request->>'host_uuid' where id = ${operationId}`,
-  ]);
+  const [parts, [request]] = await Promise.all([partsOf(sql, operationId), termsOf(sql, operationId)]);
   const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = request?.options ?? ROLLOUT_DEFAULTS;
   return {
     accepted: true,
