@@ -165,13 +165,14 @@ export async function createWorld(
     },
     close: async () => {
       await world.stopWorker();
-      try {
-        if (!options.dockerHost) await local.engine.purge();
-      } finally {
-        // What stays open would keep the whole process alive.
-        await Promise.allSettled([bus.close(), temporal.connection.close()]);
-        await database.drop();
-      }
+      // One that fails leaves none of the others open, which would keep the whole process alive.
+      const ends = await Promise.allSettled([
+        options.dockerHost ? null : local.engine.purge(),
+        bus.close(),
+        temporal.connection.close(),
+        database.drop(),
+      ]);
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
   };
   if (options.worker !== false) await world.startWorker();

@@ -36,10 +36,12 @@ describe('rotation by the clock', function () {
   };
   /** Temporal names what a Schedule starts by its second, and drops a second one of that name without a word. */
   const trigger = async (handle: ReturnType<typeof schedule>): Promise<void> => {
-    const last = (await handle.describe()).info.recentActions.at(-1);
-    const isLater = (): boolean =>
-      Math.floor(Date.now() / 1_000) > Math.floor((last?.scheduledAt.getTime() ?? 0) / 1_000);
-    while (!isLater()) await pause(50);
+    const last = (await handle.describe()).info.recentActions.at(-1)?.scheduledAt.getTime() ?? 0;
+    await until(
+      'a second of its own',
+      async () => Math.floor(Date.now() / 1_000),
+      (now) => now > Math.floor(last / 1_000),
+    );
     await handle.trigger();
   };
   const rotations = async (name: string) => [
