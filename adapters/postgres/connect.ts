@@ -13,6 +13,14 @@ export interface DatabaseOptions {
   readonly applicationName?: string;
 }
 
+/**
+ * Statements find their rows by an index. PostgreSQL keeps the plan of a prepared statement, and one that it made while the
+ * tables were empty, as between two fleets, reads them whole by the time they are full: sending the events of a fleet of
+ * 10,000 compared 77 million rows so (docs/bench.md). Hence no sequential scan where there is another way. Where there is none,
+ * PostgreSQL up to 17 calls the scan so dear that it would compile the statement (`jit`).
+ */
+const PLANS = { enable_seqscan: 'off', jit: 'off' };
+
 /** Opens a lazy pool; no query is made. Close it with `sql.end()`. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Sql {
   return postgres(url, {
@@ -20,7 +28,11 @@ export function openDatabase(url: string, options: DatabaseOptions = {}): Sql {
     idle_timeout: 60,
     connect_timeout: 5,
     onnotice: () => {},
-    connection: { application_name: options.applicationName ?? 'deckhand', search_path: options.schema ?? 'public' },
+    connection: {
+      application_name: options.applicationName ?? 'deckhand',
+      search_path: options.schema ?? 'public',
+      ...PLANS,
+    },
   });
 }
 
