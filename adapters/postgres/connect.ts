@@ -14,12 +14,11 @@ export interface DatabaseOptions {
 }
 
 /**
- * Statements find their rows by an index. PostgreSQL keeps the plan of a prepared statement, and one that it made while the
- * tables were empty, as between two fleets, reads them whole by the time they are full: sending the events of a fleet of
- * 10,000 compared 77 million rows so (docs/bench.md). Hence no sequential scan where there is another way. Where there is none,
- * PostgreSQL up to 17 calls the scan so dear that it would compile the statement (`jit`).
+ * PostgreSQL keeps the plan of a prepared statement, and one that it made while the tables were small, as between two fleets,
+ * reads them whole for each row by the time they are large: sending the events of a fleet of 10,000 compared 77 million rows so
+ * (docs/bench.md). A plan of its own for each execution goes by the tables' size at that moment.
  */
-const PLANS = { enable_seqscan: 'off', jit: 'off' };
+const PLANS = { plan_cache_mode: 'force_custom_plan' };
 
 /** Opens a lazy pool; no query is made. Close it with `sql.end()`. */
 export function openDatabase(url: string, options: DatabaseOptions = {}): Sql {

@@ -80,8 +80,9 @@ const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{
     const rows = await tx<OutboxRow[]>`
       select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id,
         coalesce(l.host_uuid, payload->>'host_uuid') as host_uuid
-      from outbox o left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
-      where sent_at is null order by o.id limit ${BATCH}`;
+      from (select * from outbox where sent_at is null order by id limit ${BATCH}) o
+        left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
+      order by o.id`;
     const taken: string[] = [];
     let failure: unknown;
     for (const wave of wavesOf(rows)) {

@@ -29,8 +29,8 @@ async function store(
   return id;
 }
 
-export const storeDeploy = (sql: Sql, ini: string, replace = false): Promise<string> =>
-  store(sql, deployWorkflowId, { kind: 'deploy', request: { ini_content: ini, replace_fleet: replace } }, TEST_NETWORK);
+export const storeDeploy = (sql: Sql, ini: string, replace = false, network = TEST_NETWORK): Promise<string> =>
+  store(sql, deployWorkflowId, { kind: 'deploy', request: { ini_content: ini, replace_fleet: replace } }, network);
 
 export const storeTeardown = (sql: Sql, deckyName: string): Promise<string> =>
   store(sql, teardownWorkflowId, { kind: 'teardown', request: { decky_name: deckyName } });
