@@ -80,7 +80,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
     shownBy(
       'ours additions 10',
       'our agent’s deltas are fenced',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-deltas.test.ts',
       'of an agent with fences belong to one operation (A8)',
     );
     shownBy(
@@ -133,13 +133,13 @@ describe('conformance: what ours adds, and where it is stricter', function () {
     shownBy(
       'ours additions 18, bundles',
       'bundles stay on this machine over plain HTTP',
-      'integration/swarm-hosts.test.ts',
+      'integration/swarm-bundles.test.ts',
       'stay on this machine over plain HTTP',
     );
     shownBy(
       'ours additions 19',
       'texts of agents are cut free of secrets',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-deltas.test.ts',
       'carry no secret, and no more than 2000 characters',
     );
     shownBy(
@@ -282,7 +282,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
     shownBy(
       'ours stricter 15',
       'the address that an agent reports is the decky’s',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-reports.test.ts',
       'the address that is reported is the decky’s, once no row is open (B12)',
     );
     row('ours stricter 16', 'a deploy onto another network is 409', () =>

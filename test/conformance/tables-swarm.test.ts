@@ -97,7 +97,7 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 2.1 delta row 3',
       'it belongs to the open row of that decky, operation and host',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-deltas.test.ts',
       'reach the workflow that owns the rows, in one signal and in their order',
     );
     row('wire 2.1 delta row 4', 'without an open row it is ignored', async () => {
@@ -106,7 +106,7 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 2.1 delta row 5',
       'its error is cut to 2,000 characters',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-deltas.test.ts',
       'carry no secret, and no more than 2000 characters',
     );
     row(
@@ -123,7 +123,7 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 2.1 delta row 7',
       'a row that has ended never changes',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-deltas.test.ts',
       'for a row that has ended change nothing',
     );
     shownBy(
@@ -139,7 +139,7 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 2.1 shards',
       'what a report says becomes the shard; an entry that is no DeckyConfig is skipped',
-      'integration/swarm-heartbeat.test.ts',
+      'integration/swarm-reports.test.ts',
       'an entry that is no DeckyConfig is skipped, and does not make its decky vanish',
     );
   });
@@ -200,7 +200,7 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 2.2 row 5, answer',
       'each host gets its own deckies and its own driver',
-      'integration/swarm-hosts.test.ts',
+      'integration/swarm-orders.test.ts',
       'orders of the controller reach each host with its own deckies and its own driver (B15)',
     );
     row('wire 2.2 row 6', 'a teardown of an unknown host is 404', async () => {
@@ -282,13 +282,13 @@ describe('conformance: the tables of the swarm controller', function () {
     shownBy(
       'wire 4.4 once',
       'the bundle can be had once',
-      'integration/swarm-hosts.test.ts',
+      'integration/swarm-bundles.test.ts',
       'are fetched once, and carry a certificate that names the address of who fetched it (gaps, D)',
     );
     shownBy(
       'wire 4.4 rate',
       'ten a minute',
-      'integration/swarm-hosts.test.ts',
+      'integration/swarm-bundles.test.ts',
       'ten a minute are made, and odd names not at all',
     );
   });

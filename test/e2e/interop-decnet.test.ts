@@ -10,6 +10,7 @@ import { decnetEnvironment } from '../support/decnet/venv.ts';
 import { freePort } from '../support/free-port.ts';
 import { type MasterProgram, startMaster } from '../support/master-program.ts';
 import { testDirectory } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const AGENT = fileURLToPath(new URL('../support/decnet/agent.py', import.meta.url));
@@ -27,11 +28,6 @@ interface DeckyView {
   readonly name: string;
   readonly ip: string;
   readonly state: string;
-}
-
-async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(200)) if (await holds()) return;
-  assert.fail(`waited in vain for ${what}`);
 }
 
 describe('the agent of DECNET 1.0.0', function () {

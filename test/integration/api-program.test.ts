@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 
 interface Program {
   readonly child: ChildProcess;
@@ -19,14 +19,6 @@ interface Program {
 }
 
 const listening = /"port":(\d+),"msg":"api listens"/;
-
-async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  for (let turn = 0; turn < 300; turn += 1) {
-    if (await holds()) return;
-    await pause(100);
-  }
-  assert.fail(`waited in vain for ${what}`);
-}
 
 async function start(variables: NodeJS.ProcessEnv): Promise<Program> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'api/main.ts'], {

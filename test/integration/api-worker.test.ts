@@ -3,21 +3,12 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { setTimeout as pause } from 'node:timers/promises';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 
 const PASSWORD = 'correct-horse-battery';
 const INI = '[a]\nservices=ssh\n[b]\nservices=http\n';
-
-async function until<T>(what: string, find: () => Promise<T | null>): Promise<T> {
-  for (let turn = 0; turn < 450; turn += 1) {
-    const found = await find();
-    if (found !== null) return found;
-    await pause(200);
-  }
-  return assert.fail(`waited in vain for ${what}`);
-}
 
 describe('API: with a worker', function () {
   this.timeout(180_000);
@@ -36,10 +27,11 @@ describe('API: with a worker', function () {
     let text = '';
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    return until(`${program} (${text})`, async () => {
+    const port = () => {
       assert.equal(child.exitCode, null, text);
       return ready.exec(text)?.[1] ?? null;
-    });
+    };
+    return until(program, port, 90_000).catch((error: Error) => assert.fail(`${error.message}\n${text}`));
   }
   const startWorker = (): Promise<string> => start('worker/main.ts', /"msg":"(worker ready)"/);
 
@@ -81,7 +73,7 @@ describe('API: with a worker', function () {
       DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
     };
     url = `http://127.0.0.1:${await start('api/main.ts', /"port":(\d+),"msg":"api listens"/)}`;
-    await until('/readyz', async () => ((await fetch(`${url}/readyz`)).ok ? true : null));
+    await until('/readyz', async () => (await fetch(`${url}/readyz`)).ok);
     const { json } = await call('POST', '/auth/login', { username: 'admin', password: PASSWORD });
     token = json.access_token ?? '';
   });

@@ -4,16 +4,12 @@ import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
 const statuses = (rows: readonly LifecycleRow[]): Record<string, string> =>
   Object.fromEntries(rows.map((row) => [row.decky_name, row.status]));
-
-async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 30_000): Promise<void> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(50)) if (await holds()) return;
-  throw new Error(`${what}: not within ${timeoutMs} ms`);
-}
 
 describe('a deploy over hosts', function () {
   this.timeout(120_000);

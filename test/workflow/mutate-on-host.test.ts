@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('mutating a decky on a host', function () {
@@ -34,11 +35,6 @@ describe('mutating a decky on a host', function () {
     });
   const servicesOf = async (name: string) =>
     (await createFleetReader(world.database.sql).deckies()).find((one) => one.name === name)?.services;
-  async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-    for (const end = Date.now() + 20_000; Date.now() < end; await pause(50)) if (await holds()) return;
-    throw new Error(`${what}: not in time`);
-  }
-
   it('is one order for that decky, with the fence, and ends with the report', async () => {
     const orders = agent.orders.length;
     const accepted = await mutate(['http', 'ftp']);

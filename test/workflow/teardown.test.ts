@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
-import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
-
-async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await pause(100)) if (await holds()) return;
-  throw new Error(`${what}: not within ${timeoutMs} ms`);
-}
 
 describe('a teardown of many', function () {
   this.timeout(120_000);
