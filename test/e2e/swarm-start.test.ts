@@ -17,7 +17,8 @@ import { onEngine, processesOf } from '../support/leftovers.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
 
-const FLEET = '[web]\nservices = http\namount = 5\n\n[files]\nservices = ftp\n';
+/** Names that no other test on this engine has. */
+const FLEET = '[spread]\nservices = http\namount = 5\n\n[spread-files]\nservices = ftp\n';
 /** Two heartbeats. */
 const REPORT_MS = 60_000;
 /** The third byte of an agent's addresses is its number. */
@@ -174,16 +175,16 @@ describe('npm start -- --agents', () => {
     const alone = await start('--fleet', fleet).up();
     const before = (await deckies(alone)).map(({ name, ip }) => [name, null, ip]);
     await stop();
-    const more = `${FLEET}\n[late]\nservices = ssh\n`;
+    const more = `${FLEET}\n[spread-late]\nservices = ssh\n`;
     writeFileSync(fleet, more);
     const swarm = await start('--agents', '1', '--fleet', fleet).up();
     const [host] = await hosts(swarm);
     const after = (await deckies(swarm)).map(({ name, host_uuid, ip }) => [name, host_uuid, ip]);
     assert.deepEqual(
-      after.filter(([name]) => name !== 'late'),
+      after.filter(([name]) => name !== 'spread-late'),
       before,
     );
-    assert.equal(after.find(([name]) => name === 'late')?.[1], host?.uuid);
+    assert.equal(after.find(([name]) => name === 'spread-late')?.[1], host?.uuid);
   });
 
   it('lets an agent go that was removed with --self-destruct, and does not enrol it again', async () => {

@@ -11,25 +11,32 @@ export interface Room {
   /** Milliseconds for one test, and for the whole room. */
   readonly testLimitMs: number;
   readonly roomLimitMs: number;
-  /** Files that run beside the others, in a second process, since tests wait more than they work; absent: all in one. */
-  readonly aside?: (file: string) => boolean;
+  /** Files of one lane run one after the other, in a process of their own beside the other lanes', since tests wait more than they work; absent: all in one. */
+  readonly laneOf?: (file: string) => string;
 }
 
 /**
  * End-to-end tests mostly wait. Those that deploy fleets with names like `web-01` stay together, since only one fleet on an engine
- * can have them; those that make names of their own run beside them.
+ * can have them; those that make names of their own, or have an engine of their own, run beside them.
  */
-const OWN_NAMES = ['interop-decnet', 'kill', 'lost-workflows', 'swarm-faults'];
+const E2E_LANES: Readonly<Record<string, string>> = {
+  'interop-decnet': 'faults',
+  kill: 'faults',
+  'lost-workflows': 'faults',
+  'swarm-faults': 'faults',
+  'stack-docker': 'starts',
+  'swarm-start': 'starts',
+};
 /** They spend their time waiting for hosts, and use simulated engines or names of their own. */
 const WAITING = /^(agent|swarm|deploy-shard|sweep|rotation|mutate-on-host)\b/;
-const waits = (file: string): boolean => WAITING.test(basename(file));
+const waits = (file: string): string => (WAITING.test(basename(file)) ? 'waiting' : 'working');
 
 const MINUTE = 60_000;
 /** In the order in which they run: what fails fast comes first. */
 export const ROOMS: readonly Room[] = [
   { name: 'unit', needsServers: false, testLimitMs: 20_000, roomLimitMs: 3 * MINUTE },
-  { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, aside: waits },
-  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, aside: waits },
+  { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: waits },
+  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: waits },
   { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 12 * MINUTE },
   { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE },
   {
@@ -37,7 +44,7 @@ export const ROOMS: readonly Room[] = [
     needsServers: true,
     testLimitMs: 5 * MINUTE,
     roomLimitMs: 30 * MINUTE,
-    aside: (file) => OWN_NAMES.includes(basename(file, '.test.ts')),
+    laneOf: (file) => E2E_LANES[basename(file, '.test.ts')] ?? 'names',
   },
 ];
 
@@ -113,12 +120,9 @@ export async function runRoom(
   scratch: string,
 ): Promise<Totals> {
   console.log(`\n── ${room.name} (${files.length} files)`);
-  const aside = files.filter((file) => room.aside?.(file));
-  const rest = files.filter((file) => !room.aside?.(file));
-  const parts = [rest, aside].filter((part) => part.length > 0);
   const totals = await Promise.all(
-    parts.map((part, index) => {
-      // Two at once would mix their lines: the second one's come when it is done.
+    lanesOf(room, files).map((part, index) => {
+      // Several at once would mix their lines: those of all but the first come when it is done.
       const child = spawnMocha(
         room,
         [...mochaArguments, ...part],
@@ -130,6 +134,12 @@ export async function runRoom(
     }),
   );
   return addTotals(totals);
+}
+
+function lanesOf({ laneOf = () => '' }: Room, files: readonly string[]): string[][] {
+  const lanes = new Map<string, string[]>();
+  for (const file of files) lanes.set(laneOf(file), [...(lanes.get(laneOf(file)) ?? []), file]);
+  return [...lanes.values()];
 }
 
 function spawnMocha(
