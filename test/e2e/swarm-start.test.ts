@@ -1,6 +1,6 @@
 /** `npm start -- --agents N`: agents as processes, enrolled over the real path, real containers on the tests' Docker Engine. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -31,6 +31,15 @@ describe('npm start -- --agents', () => {
   let fleet = '';
   let project = '';
   let stack: StackProcess | null = null;
+  /** The command, while this process goes on: it has to see that the API closes a connection which nobody used meanwhile. */
+  const deckhand = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+    new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
+      const env = { ...process.env, DECKHAND_HOME: home, ...more };
+      const options = { cwd: ROOT, encoding: 'utf8', timeout: 200_000, env } as const;
+      execFile(process.execPath, ['cli/deckhand.mjs', ...args], options, (error, stdout, stderr) =>
+        resolve({ status: error ? error.code : 0, stdout, stderr }),
+      );
+    });
   const start = (...args: string[]): StackProcess => {
     const env = { DECKHAND_PROJECT: project, DOCKER_HOST: testServers.dockerHost ?? undefined };
     stack = new StackProcess({ home, args, env });
@@ -211,9 +220,7 @@ describe('npm start -- --agents', () => {
   it('drains a host with --move: its deckies run on the other one, and nothing is left where they were', async () => {
     const running = await start('--agents', '2', '--fleet', fleet).up();
     await settled(running, isOnItsHost);
-    const args = ['cli/deckhand.mjs', 'host', 'drain', 'agent-1', '--move', '--yes'];
-    const env = { ...process.env, DECKHAND_HOME: home };
-    const drained = spawnSync(process.execPath, args, { cwd: ROOT, encoding: 'utf8', timeout: 200_000, env });
+    const drained = await deckhand(['host', 'drain', 'agent-1', '--move', '--yes']);
     assert.equal(drained.status, 0, drained.stdout + drained.stderr);
     assert.match(drained.stdout, /agent-1 is draining: 3 deckies moved, 0 left/);
     assert.ok((await deckies(running)).every(({ host_name, state }) => host_name === 'agent-2' && state === 'running'));
@@ -224,21 +231,15 @@ describe('npm start -- --agents', () => {
 
   it('joins a host by the very command that `deckhand host enroll` prints, once, and lets it go', async () => {
     const running = await start('--fleet', 'none').up();
-    const deckhand = (...args: readonly string[]) =>
-      spawnSync(process.execPath, ['cli/deckhand.mjs', ...args], {
-        cwd: ROOT,
-        encoding: 'utf8',
-        timeout: 60_000,
-        env: { ...process.env, DECKHAND_HOME: home, DECKHAND_AGENT_DIR: join(home, 'by-hand') },
-      });
+    const run = (...args: readonly string[]) => deckhand(args, { DECKHAND_AGENT_DIR: join(home, 'by-hand') });
     const port = await freePort();
-    const enrolled = deckhand('host', 'enroll', 'h1', '127.0.0.1', '--port', String(port));
+    const enrolled = await run('host', 'enroll', 'h1', '127.0.0.1', '--port', String(port));
     assert.equal(enrolled.status, 0, enrolled.stderr);
     const [npx, command, ...rest] = enrolled.stdout.trim().split(' ');
     assert.deepEqual([npx, command], ['npx', 'deckhand']);
-    const joined = deckhand(...rest);
+    const joined = await run(...rest);
     assert.equal(joined.status, 0, joined.stderr);
-    assert.equal(deckhand(...rest).status, 1, 'a token works once');
+    assert.equal((await run(...rest)).status, 1, 'a token works once');
     const agent = spawn(process.execPath, ['cli/deckhand.mjs', 'agent', 'run'], {
       cwd: ROOT,
       stdio: 'ignore',
@@ -252,8 +253,8 @@ describe('npm start -- --agents', () => {
       },
     });
     try {
-      while (deckhand('host', 'check', 'h1').status !== 0) assert.equal(agent.exitCode, null);
-      const removed = deckhand('host', 'remove', 'h1', '--yes', '--self-destruct');
+      while ((await run('host', 'check', 'h1')).status !== 0) assert.equal(agent.exitCode, null);
+      const removed = await run('host', 'remove', 'h1', '--yes', '--self-destruct');
       assert.equal(removed.status, 0, removed.stderr);
       if (agent.exitCode === null) await once(agent, 'exit');
       assert.equal(agent.exitCode, 0, 'it is the agent’s own process, and ends with it');

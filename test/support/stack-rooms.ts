@@ -13,6 +13,8 @@ export interface Room {
   readonly roomLimitMs: number;
   /** Files of one lane run one after the other, in a process of their own beside the other lanes', since tests wait more than they work; absent: all in one. */
   readonly laneOf?: (file: string) => string;
+  /** Runs beside the room before it, which leaves a processor idle. */
+  readonly beside?: true;
 }
 
 /**
@@ -36,9 +38,9 @@ const MINUTE = 60_000;
 export const ROOMS: readonly Room[] = [
   { name: 'unit', needsServers: false, testLimitMs: 20_000, roomLimitMs: 3 * MINUTE },
   { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: waits },
+  { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 12 * MINUTE, beside: true },
   { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: waits },
-  { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 12 * MINUTE },
-  { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE },
+  { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE, beside: true },
   {
     name: 'e2e',
     needsServers: true,
@@ -111,26 +113,44 @@ function untilEnded(child: ChildProcess, room: Room, totalsFile: string): Promis
   });
 }
 
-/** Counts one failure more when mocha itself failed, hung, or was killed. `scratch`: a directory for totals. */
+/** With `files` of it. */
+export interface RoomRun {
+  readonly room: Room;
+  readonly files: readonly string[];
+}
+
+/** A room with those that run beside it. */
+export function togetherOf(runs: readonly RoomRun[]): RoomRun[][] {
+  const groups: RoomRun[][] = [];
+  for (const run of runs) {
+    const last = groups.at(-1);
+    if (run.room.beside && last) last.push(run);
+    else groups.push([run]);
+  }
+  return groups;
+}
+
+/**
+ * Counts one failure more when mocha itself failed, hung, or was killed. `scratch`: a directory for totals. `held`: its lines come
+ * when it is done.
+ */
 export async function runRoom(
-  room: Room,
-  files: readonly string[],
+  { room, files }: RoomRun,
   mochaArguments: readonly string[],
   env: Readonly<Record<string, string>>,
   scratch: string,
+  held: boolean,
 ): Promise<Totals> {
   console.log(`\n── ${room.name} (${files.length} files)`);
   const totals = await Promise.all(
-    lanesOf(room, files).map((part, index) => {
+    lanesOf(room, files).map((lane, index) => {
+      const totalsFile = join(scratch, `totals-${room.name}-${index}.json`);
       // Several at once would mix their lines: those of all but the first come when it is done.
-      const child = spawnMocha(
+      return totalsOf(
         room,
-        [...mochaArguments, ...part],
-        env,
-        join(scratch, `totals-${index}.json`),
-        index > 0,
+        spawnMocha(room, [...mochaArguments, ...lane], env, totalsFile, held || index > 0),
+        totalsFile,
       );
-      return totalsOf(room, child, join(scratch, `totals-${index}.json`));
     }),
   );
   return addTotals(totals);

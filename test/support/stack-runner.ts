@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChecks } from './stack-checks.ts';
-import { killRunning, ROOMS, type Room, runRoom, testFiles } from './stack-rooms.ts';
+import { killRunning, ROOMS, type Room, type RoomRun, runRoom, testFiles, togetherOf } from './stack-rooms.ts';
 import { startTestServers, type TestServers } from './stack-servers.ts';
 import { addTotals, failureLines, NOTHING, oneFailure, type Totals, totalsLine } from './stack-totals.ts';
 
 interface Request {
   readonly serve: boolean;
   readonly everything: boolean;
-  readonly rooms: readonly { readonly room: Room; readonly files: readonly string[] }[];
+  readonly rooms: readonly RoomRun[];
   readonly mocha: readonly string[];
 }
 
@@ -48,13 +48,15 @@ async function serve(): Promise<void> {
 async function runRooms(request: Request, scratch: string, keep: (servers: TestServers) => void): Promise<Totals> {
   const totals: Totals[] = request.everything ? [await runChecks()] : [];
   let servers: TestServers | null = null;
-  for (const { room, files } of request.rooms) {
-    if (room.needsServers && files.length > 0 && !servers) {
+  for (const together of togetherOf(request.rooms)) {
+    if (!servers && together.some(({ room, files }) => room.needsServers && files.length > 0)) {
       console.log('\n── servers');
       servers = await startTestServers();
       keep(servers);
     }
-    totals.push(await runRoom(room, files, request.mocha, servers?.env ?? {}, scratch));
+    const env = servers?.env ?? {};
+    const runs = together.map((run, index) => runRoom(run, request.mocha, env, scratch, index > 0));
+    totals.push(...(await Promise.all(runs)));
   }
   return addTotals(totals);
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { togetherOf } from '../support/stack-rooms.ts';
 import { parseRequest } from '../support/stack-runner.ts';
 import { addTotals, failureLines, NOTHING, oneFailure, totalsLine } from '../support/stack-totals.ts';
 
@@ -25,6 +26,13 @@ describe('node test/run.mjs', () => {
         ['e2e', ['test/e2e/b.test.ts']],
       ],
     );
+  });
+
+  it('runs a room that leaves a processor idle together with the next, and the first of several alone', () => {
+    const together = (...args: string[]) =>
+      togetherOf(parseRequest(args).rooms).map((runs) => runs.map(({ room }) => room.name).join(' and '));
+    assert.deepEqual(together(), ['unit', 'workflow and conformance', 'integration and replay', 'e2e']);
+    assert.deepEqual(together('conformance', 'e2e'), ['conformance', 'e2e']);
   });
 
   it('hands options on to mocha', () => {
