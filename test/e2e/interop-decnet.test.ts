@@ -13,6 +13,8 @@ import { testDirectory } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
+/** For its heartbeats. */
+const PATIENCE_MS = 60_000;
 const AGENT = fileURLToPath(new URL('../support/decnet/agent.py', import.meta.url));
 
 interface Enrolled {
@@ -84,9 +86,11 @@ describe('the agent of DECNET 1.0.0', function () {
     ((await master.ask('GET', '/api/v1/fleet')).body as { deckies: DeckyView[] }).deckies;
 
   it('is active with its first heartbeat', async () => {
-    await until('its first heartbeat', async () => (await hostStatus()) === 'active').catch((error: unknown) => {
-      throw new Error(`${String(error)}\n${words}\n${master.output().slice(-1_500)}`);
-    });
+    await until('its first heartbeat', async () => (await hostStatus()) === 'active', PATIENCE_MS).catch(
+      (error: unknown) => {
+        throw new Error(`${String(error)}\n${words}\n${master.output().slice(-1_500)}`);
+      },
+    );
   });
 
   it('serves a deploy to the end, and shows its deckies under its own addresses (gap B12)', async () => {
@@ -100,7 +104,11 @@ describe('the agent of DECNET 1.0.0', function () {
         ['b', 'succeeded', null],
       ],
     );
-    await until('its own addresses', async () => (await deckies()).every((decky) => decky.ip.startsWith('10.99.7.')));
+    await until(
+      'its own addresses',
+      async () => (await deckies()).every((decky) => decky.ip.startsWith('10.99.7.')),
+      PATIENCE_MS,
+    );
   });
 
   it('a batch that failed fails the decky that does not run, and not its neighbours', async () => {
@@ -121,14 +129,18 @@ describe('the agent of DECNET 1.0.0', function () {
     const { lifecycle_ids } = await world.deployments.mutate(mutation);
     const [row] = await world.ended(lifecycle_ids);
     assert.deepEqual([row?.operation, row?.status, row?.error], ['mutate', 'succeeded', null]);
-    await until('its services', async () => {
-      const shards = (await master.askSwarm('GET', '/swarm/deckies')).body as {
-        decky_name: string;
-        services: string[];
-      }[];
-      const services = Object.fromEntries(shards.map((shard) => [shard.decky_name, shard.services.join()]));
-      return services.a === 'http,ftp' && services.b === 'smb';
-    });
+    await until(
+      'its services',
+      async () => {
+        const shards = (await master.askSwarm('GET', '/swarm/deckies')).body as {
+          decky_name: string;
+          services: string[];
+        }[];
+        const services = Object.fromEntries(shards.map((shard) => [shard.decky_name, shard.services.join()]));
+        return services.a === 'http,ftp' && services.b === 'smb';
+      },
+      PATIENCE_MS,
+    );
     const [event] = await world.database.sql<
       { payload: unknown }[]
     >`select payload from outbox where type = 'mutation'`;

@@ -32,10 +32,10 @@ describe('npm start -- --agents', () => {
   let project = '';
   let stack: StackProcess | null = null;
   /** The command, while this process goes on: it has to see that the API closes a connection which nobody used meanwhile. */
-  const deckhand = (args: readonly string[], more: NodeJS.ProcessEnv = {}) =>
+  const deckhand = (args: readonly string[], timeout: number, more: NodeJS.ProcessEnv = {}) =>
     new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
       const env = { ...process.env, DECKHAND_HOME: home, ...more };
-      const options = { cwd: ROOT, encoding: 'utf8', timeout: 200_000, env } as const;
+      const options = { cwd: ROOT, encoding: 'utf8', timeout, env } as const;
       execFile(process.execPath, ['cli/deckhand.mjs', ...args], options, (error, stdout, stderr) =>
         resolve({ status: error ? error.code : 0, stdout, stderr }),
       );
@@ -220,7 +220,7 @@ describe('npm start -- --agents', () => {
   it('drains a host with --move: its deckies run on the other one, and nothing is left where they were', async () => {
     const running = await start('--agents', '2', '--fleet', fleet).up();
     await settled(running, isOnItsHost);
-    const drained = await deckhand(['host', 'drain', 'agent-1', '--move', '--yes']);
+    const drained = await deckhand(['host', 'drain', 'agent-1', '--move', '--yes'], 200_000);
     assert.equal(drained.status, 0, drained.stdout + drained.stderr);
     assert.match(drained.stdout, /agent-1 is draining: 3 deckies moved, 0 left/);
     assert.ok((await deckies(running)).every(({ host_name, state }) => host_name === 'agent-2' && state === 'running'));
@@ -231,7 +231,7 @@ describe('npm start -- --agents', () => {
 
   it('joins a host by the very command that `deckhand host enroll` prints, once, and lets it go', async () => {
     const running = await start('--fleet', 'none').up();
-    const run = (...args: readonly string[]) => deckhand(args, { DECKHAND_AGENT_DIR: join(home, 'by-hand') });
+    const run = (...args: readonly string[]) => deckhand(args, 60_000, { DECKHAND_AGENT_DIR: join(home, 'by-hand') });
     const port = await freePort();
     const enrolled = await run('host', 'enroll', 'h1', '127.0.0.1', '--port', String(port));
     assert.equal(enrolled.status, 0, enrolled.stderr);

@@ -8,6 +8,8 @@ import { testDirectory, testServers } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
 const PASSWORD = 'correct-horse-battery';
+/** Programs start while other tests run. */
+const PATIENCE_MS = 90_000;
 const INI = '[a]\nservices=ssh\n[b]\nservices=http\n';
 
 describe('API: with a worker', function () {
@@ -31,7 +33,7 @@ describe('API: with a worker', function () {
       assert.equal(child.exitCode, null, text);
       return ready.exec(text)?.[1] ?? null;
     };
-    return until(program, port, 90_000).catch((error: Error) => assert.fail(`${error.message}\n${text}`));
+    return until(program, port, PATIENCE_MS).catch((error: Error) => assert.fail(`${error.message}\n${text}`));
   }
   const startWorker = (): Promise<string> => start('worker/main.ts', /"msg":"(worker ready)"/);
 
@@ -73,7 +75,7 @@ describe('API: with a worker', function () {
       DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
     };
     url = `http://127.0.0.1:${await start('api/main.ts', /"port":(\d+),"msg":"api listens"/)}`;
-    await until('/readyz', async () => (await fetch(`${url}/readyz`)).ok);
+    await until('/readyz', async () => (await fetch(`${url}/readyz`)).ok, PATIENCE_MS);
     const { json } = await call('POST', '/auth/login', { username: 'admin', password: PASSWORD });
     token = json.access_token ?? '';
   });
@@ -98,11 +100,15 @@ describe('API: with a worker', function () {
   });
 
   it('brings deckies up and takes one down', async () => {
-    const ended = await until('the deployment', async () => {
-      const { json } = await call('GET', '/deployments?limit=1');
-      const [latest] = json.deployments as unknown as { outcome: string | null; counts: object }[];
-      return latest?.outcome ? latest : null;
-    });
+    const ended = await until(
+      'the deployment',
+      async () => {
+        const { json } = await call('GET', '/deployments?limit=1');
+        const [latest] = json.deployments as unknown as { outcome: string | null; counts: object }[];
+        return latest?.outcome ? latest : null;
+      },
+      PATIENCE_MS,
+    );
     assert.deepEqual([ended.outcome, ended.counts], ['succeeded', { pending: 0, running: 0, succeeded: 2, failed: 0 }]);
     const fleet = await call('GET', '/fleet');
     assert.equal(fleet.json.simulated, true);

@@ -121,10 +121,14 @@ describe('hosts', function () {
     const ending = new AbortController();
     const parts = { sql, authority: on.swarm.authority, logger: on.swarm.api.deps.logger, notReady: () => null };
     const watching = watchHosts(parts, ending.signal);
-    const seen = await until('the watch', async () => {
-      const now = await on.swarm.hosts.get(host.uuid);
-      return now?.renewRequested && now;
-    });
+    const seen = await until(
+      'the watch',
+      async () => {
+        const now = await on.swarm.hosts.get(host.uuid);
+        return now?.renewRequested && now;
+      },
+      10_000,
+    );
     assert.equal(seen.status, 'unreachable');
     ending.abort();
     await watching;

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { swarmOperator } from '../support/swarm-operator.ts';
 import { until } from '../support/until.ts';
 
+/** What goes on in the background is soon over. */
+const PATIENCE_MS = 10_000;
+
 const config = (name: string, hostUuid: string) => ({
   name,
   ip: '10.77.0.9',
@@ -45,13 +48,15 @@ describe('orders of the swarm controller', function () {
       [failing.status, failing.json.accepted, failing.json.host_name, failing.json.decky_id],
       [202, true, 'h1', null],
     );
-    const failed = await until('the failure', async () =>
-      (await shards()).find((shard: { state: string }) => shard.state === 'teardown_failed'),
+    const failed = await until(
+      'the failure',
+      async () => (await shards()).find((shard: { state: string }) => shard.state === 'teardown_failed'),
+      PATIENCE_MS,
     );
     assert.match(failed.last_error, /docker is away/);
     agent.answers.delete('/teardown');
     await api('POST', `/swarm/hosts/${uuid}/teardown`, { decky_id: 'a' });
-    await until('the end of the shard', async () => (await shards()).length === 0);
+    await until('the end of the shard', async () => (await shards()).length === 0, PATIENCE_MS);
     assert.deepEqual(
       agent.orders.map((order) => order.body.decky_id),
       [null, 'a'],

@@ -158,7 +158,10 @@ export async function runRoom(
 
 function lanesOf({ laneOf = () => '' }: Room, files: readonly string[]): string[][] {
   const lanes = new Map<string, string[]>();
-  for (const file of files) lanes.set(laneOf(file), [...(lanes.get(laneOf(file)) ?? []), file]);
+  for (const file of files) {
+    const lane = laneOf(file);
+    lanes.set(lane, [...(lanes.get(lane) ?? []), file]);
+  }
   return [...lanes.values()];
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 type Found<T> = Exclude<T, null | undefined | false>;
 
 /** What `look` finds, once it finds something; fails after `limitMs`, saying what was waited for. */
-export async function until<T>(what: string, look: () => T | Promise<T>, limitMs = 60_000): Promise<Found<T>> {
+export async function until<T>(what: string, look: () => T | Promise<T>, limitMs = 30_000): Promise<Found<T>> {
   for (const end = Date.now() + limitMs; ; await pause(50)) {
     const found = await look();
     if (found !== null && found !== undefined && found !== false) return found as Found<T>;

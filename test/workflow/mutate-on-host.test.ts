@@ -6,6 +6,8 @@ import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts'
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
+const PATIENCE_MS = 20_000;
+
 describe('mutating a decky on a host', function () {
   this.timeout(120_000);
   let world: World;
@@ -35,6 +37,7 @@ describe('mutating a decky on a host', function () {
     });
   const servicesOf = async (name: string) =>
     (await createFleetReader(world.database.sql).deckies()).find((one) => one.name === name)?.services;
+
   it('is one order for that decky, with the fence, and ends with the report', async () => {
     const orders = agent.orders.length;
     const accepted = await mutate(['http', 'ftp']);
@@ -47,11 +50,15 @@ describe('mutating a decky on a host', function () {
     assert.deepEqual([operation_id, attempt], [accepted.deployment_id, 1]);
     assert.deepEqual([await servicesOf('a'), await servicesOf('b')], [['http', 'ftp'], ['ssh']]);
     const query = `HostUuid = "${agent.hostUuid}" and DeckyName = "a" and Operation = "mutate"`;
-    await until('the search finds it', async () => {
-      for await (const { workflowId } of world.temporal.client.workflow.list({ query }))
-        if (workflowId === mutateWorkflowId(accepted.deployment_id)) return true;
-      return false;
-    });
+    await until(
+      'the search finds it',
+      async () => {
+        for await (const { workflowId } of world.temporal.client.workflow.list({ query }))
+          if (workflowId === mutateWorkflowId(accepted.deployment_id)) return true;
+        return false;
+      },
+      PATIENCE_MS,
+    );
     const tickets = await world.database.sql`select 1 from host_tickets where closed_at is null`;
     assert.equal(tickets.length, 0);
   });
@@ -66,7 +73,7 @@ describe('mutating a decky on a host', function () {
   it('is not ended by an answer of 202, nor by a report of an earlier attempt (gap C13)', async () => {
     agent.onMutate = () => undefined;
     const accepted = await mutate(['ssh']);
-    await until('the order', () => agent.mutations.length === 1);
+    await until('the order', () => agent.mutations.length === 1, PATIENCE_MS);
     await agent.report('succeeded', ['a'], { attempt: 0 });
     await pause(500);
     assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
