@@ -14,6 +14,11 @@ const UNTIL_A_PLAN_IS_KEPT = 6;
 const DECKIES = 2_000;
 /** Of them, recorded one by one. */
 const RECORDED = 200;
+/**
+ * Events go in batches of 200. By a good plan, too, a batch may read all rows once, when PostgreSQL guesses that cheaper than
+ * 200 by an index: (10 + 2) × 2,000 in all. By the plans of empty tables it was 800,000 and more.
+ */
+const READ_AT_MOST = 15 * DECKIES;
 const NETWORK = { ...TEST_NETWORK, bridge_pool: '10.77.0.0/16' };
 const TABLES = ['decky_lifecycle', 'decky_shards', 'fleet_deckies', 'outbox'];
 
@@ -69,7 +74,7 @@ describe('by plans that were made while the tables were empty', () => {
     const before = await readSoFar();
     assert.equal(await drain(), DECKIES);
     const read = (await readSoFar()) - before;
-    assert.ok(read <= 10 * DECKIES, `${read} rows were read for ${DECKIES} events`);
+    assert.ok(read <= READ_AT_MOST, `${read} rows were read for ${DECKIES} events`);
   });
 
   it('each row is recorded without reading all others', async () => {
@@ -85,6 +90,6 @@ describe('by plans that were made while the tables were empty', () => {
       assert.deepEqual(await record('succeeded', row), [row.lifecycleId]);
     }
     const read = (await readSoFar()) - before;
-    assert.ok(read <= 10 * DECKIES, `${read} rows were read to record ${RECORDED}`);
+    assert.ok(read <= READ_AT_MOST, `${read} rows were read to record ${RECORDED}`);
   });
 });
