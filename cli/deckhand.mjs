@@ -1,8 +1,12 @@
 #!/usr/bin/env node
-// Plain Node: makes TypeScript loadable by tsx, then runs the command. There is no build step (docs/decisions.md).
+// Plain Node: makes the command loadable, then runs it. There is no build step (docs/decisions.md).
+import { runProgram } from '../stack/loadable.mjs';
+
+// The agent is the process itself: what supervises it must see its pid and its end.
+const agent = process.argv[2] === 'agent' && !['-h', '--help'].includes(process.argv[3]);
+if (agent) process.argv.splice(2, 1);
 try {
-  const { register } = await import('tsx/esm/api');
-  register();
+  await runProgram(agent ? 'agent/main.ts' : 'cli/main.ts');
 } catch (error) {
   if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
   process.stderr.write(
@@ -10,7 +14,3 @@ try {
   );
   process.exit(255);
 }
-// The agent is the process itself: what supervises it must see its pid and its end.
-const agent = process.argv[2] === 'agent' && !['-h', '--help'].includes(process.argv[3]);
-if (agent) process.argv.splice(2, 1);
-await import(agent ? '../agent/main.ts' : './main.ts');

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { z } from 'zod';
 import type { StackHome } from './home.ts';
-import { programArguments } from './programs.ts';
+import { programArguments } from './root.ts';
 import type { Secrets } from './secrets.ts';
 import { MARK, markOf } from './supervised-process.ts';
 

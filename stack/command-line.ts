@@ -1,10 +1,9 @@
 /** The `deckhand` command as a child of `npm start`: it deploys, shows the progress, and takes down. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { z } from 'zod';
 import type { StackHome } from './home.ts';
-import { ROOT } from './root.ts';
+import { programArguments } from './root.ts';
 import { MARK, markOf } from './supervised-process.ts';
 
 const summarySchema = z.object({
@@ -49,7 +48,7 @@ export class CommandLine {
     const command = process.execPath;
     const { DECKHAND_API_URL: _url, DECKHAND_TOKEN: _token, ...environment } = process.env;
     const output = quiet ? 'ignore' : 'inherit';
-    const child = spawn(command, ['--import', import.meta.resolve('tsx'), join(ROOT, 'cli/main.ts'), ...args], {
+    const child = spawn(command, programArguments('cli', ...args), {
       detached: true,
       stdio: ['ignore', output, output],
       env: {

@@ -1,12 +1,11 @@
 /** The API and the worker as processes of the stack: configured by their environment alone. */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { LIMITS } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { bridgePool } from './bridge-pool.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
 import { LOOPBACK } from './ports.ts';
-import { ROOT } from './root.ts';
+import { type ProgramName, programArguments } from './root.ts';
 import type { Secrets } from './secrets.ts';
 import type { Servers } from './servers.ts';
 
@@ -80,16 +79,8 @@ export async function describePrograms(context: StackContext, servers: Servers, 
   return { apiUrl, swarmUrl: `https://${LOOPBACK}:${ports.swarmPort}`, caDir: env.DECKHAND_CA_DIR, api, worker };
 }
 
-/** Arguments of Node for a program of ours. */
-export const programArguments = (program: string, ...more: readonly string[]): string[] => [
-  '--import',
-  import.meta.resolve('tsx'),
-  join(ROOT, program, 'main.ts'),
-  ...more,
-];
-
 /** A program of ours in a process of its own; `name` where several run of it. */
-export const nodeProgram = (program: string, env: Readonly<Record<string, string>>, name = program) => ({
+export const nodeProgram = (program: ProgramName, env: Readonly<Record<string, string>>, name: string = program) => ({
   name,
   command: process.execPath,
   args: programArguments(program),

@@ -1,8 +1,7 @@
 /** The real API, on servers of the bench's own. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { openDatabase, type Sql } from '../../adapters/postgres/connect.ts';
-import { ROOT } from '../../stack/root.ts';
+import { programArguments } from '../../stack/root.ts';
 import { freePorts } from '../swarm/ports.ts';
 import { Program } from '../swarm/program.ts';
 import { until } from '../swarm/scene.ts';
@@ -34,7 +33,7 @@ export async function startDeckhand(bench: BenchServers, profile: string | null)
   const password = randomBytes(18).toString('base64url');
   const { program } = await Program.start({
     name: 'api',
-    file: join(ROOT, 'api/main.ts'),
+    args: programArguments('api'),
     env: {
       DATABASE_URL: bench.servers.databaseUrl,
       NATS_URL: bench.servers.natsUrl,

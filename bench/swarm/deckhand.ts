@@ -1,12 +1,11 @@
 /** Deckhand itself: the real API and the real worker, hosts enrolled by the store, everything else as a client does it. */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
 import { z } from 'zod';
 import { openDatabase, type Sql } from '../../adapters/postgres/connect.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
-import { ROOT } from '../../stack/root.ts';
+import { programArguments } from '../../stack/root.ts';
 import { enrollHosts, type SimulatedAgents } from '../../test/support/simulated-agents/launch.ts';
 import type { Mode } from '../../test/support/simulated-agents/protocol.ts';
 import type { Contestant, Size, Timing } from './contestant.ts';
@@ -88,7 +87,7 @@ async function launch(scene: Scene, sql: Sql, schema: string, hosts: number, mod
     DECKHAND_ADMIN_PASSWORD: password,
   };
   const start = (name: 'api' | 'worker') =>
-    Program.start({ name, file: join(ROOT, name, 'main.ts'), env, ready: READY[name], profile: scene.profile });
+    Program.start({ name, args: programArguments(name), env, ready: READY[name], profile: scene.profile });
   const [agents, { program: api }, { program: worker }] = await Promise.all([
     startAgents(scene, hosts, mode),
     start('api'),

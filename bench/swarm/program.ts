@@ -7,8 +7,8 @@ const KEPT = 200_000;
 
 export interface ProgramOptions {
   readonly name: string;
-  /** TypeScript, from the root of the checkout. */
-  readonly file: string;
+  /** Of Node, run in the checkout. */
+  readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Matches its output once it works; what the first group holds is returned. */
   readonly ready: RegExp;
@@ -57,7 +57,7 @@ export class Program {
   /** Resolves when it is ready. Rejects with its output when it ends before. */
   static async start(options: ProgramOptions): Promise<{ readonly program: Program; readonly said: string }> {
     const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${options.profile}`] : [];
-    const child = spawn(process.execPath, [...profile, '--import', import.meta.resolve('tsx'), options.file], {
+    const child = spawn(process.execPath, [...profile, ...options.args], {
       cwd: ROOT,
       env: { ...inherited(process.env), ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,17 +4,15 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Authority, fingerprintOf, openAuthority } from '../../adapters/pki/authority.ts';
 import { openAuthorityFiles } from '../../adapters/pki/authority-files.ts';
 import { leafCertificate } from '../../adapters/pki/certificates.ts';
 import { generateKeys, importSigningKey, privateKeyPem } from '../../adapters/pki/keys.ts';
 import * as x509 from '../../adapters/pki/x509.ts';
 import { loadIdentity, writeIdentity } from '../../agent/identity.ts';
+import { programArguments } from '../../stack/root.ts';
 import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
 import { type Answer, type SwarmDouble, swarmDouble } from '../support/swarm-double.ts';
-
-const MAIN = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 
 interface Ran {
   readonly code: number | null;
@@ -25,7 +23,7 @@ interface Ran {
 const agent = (args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<Ran> =>
   new Promise((resolve) => {
     const options = { env: { ...process.env, ...environment } };
-    const child = execFile(process.execPath, ['--import', 'tsx', MAIN, ...args], options, (_, out, err) =>
+    const child = execFile(process.execPath, programArguments('agent', ...args), options, (_, out, err) =>
       resolve({ code: child.exitCode, out, err }),
     );
   });

@@ -6,6 +6,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { openAuthority } from '../../adapters/pki/authority.ts';
+import { programArguments } from '../../stack/root.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { until } from '../support/until.ts';
@@ -21,7 +22,7 @@ interface Program {
 const listening = /"port":(\d+),"msg":"api listens"/;
 
 async function start(variables: NodeJS.ProcessEnv): Promise<Program> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'api/main.ts'], {
+  const child = spawn(process.execPath, programArguments('api'), {
     env: {
       PATH: process.env.PATH,
       TEMPORAL_ADDRESS: testServers.temporalAddress,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { type ProgramName, programArguments } from '../../stack/root.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { until } from '../support/until.ts';
@@ -20,8 +21,8 @@ describe('API: with a worker', function () {
   let token: string;
   const programs: ChildProcess[] = [];
 
-  function start(program: string, ready: RegExp): Promise<string> {
-    const child = spawn(process.execPath, ['--import', 'tsx', program], {
+  function start(program: ProgramName, ready: RegExp): Promise<string> {
+    const child = spawn(process.execPath, programArguments(program), {
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -35,7 +36,7 @@ describe('API: with a worker', function () {
     };
     return until(program, port, PATIENCE_MS).catch((error: Error) => assert.fail(`${error.message}\n${text}`));
   }
-  const startWorker = (): Promise<string> => start('worker/main.ts', /"msg":"(worker ready)"/);
+  const startWorker = (): Promise<string> => start('worker', /"msg":"(worker ready)"/);
 
   async function call(
     method: string,
@@ -74,7 +75,7 @@ describe('API: with a worker', function () {
       DECKHAND_ADMIN_PASSWORD: PASSWORD,
       DECKHAND_ADMIN_MUST_CHANGE_PASSWORD: 'false',
     };
-    url = `http://127.0.0.1:${await start('api/main.ts', /"port":(\d+),"msg":"api listens"/)}`;
+    url = `http://127.0.0.1:${await start('api', /"port":(\d+),"msg":"api listens"/)}`;
     await until('/readyz', async () => (await fetch(`${url}/readyz`)).ok, PATIENCE_MS);
     const { json } = await call('POST', '/auth/login', { username: 'admin', password: PASSWORD });
     token = json.access_token ?? '';

@@ -66,7 +66,7 @@ describe('secrets', function () {
     world = await createWorld({ worker: false });
     const tracing = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '200' };
     Object.assign(world.environment, tracing, { DECKHAND_LOG_LEVEL: 'trace' });
-    worker = await spawnLogged(['worker/main.ts'], await measured(world.environment), '"worker ready"');
+    worker = await spawnLogged('worker', [], await measured(world.environment), '"worker ready"');
     master = await startMaster(world, {
       DECKHAND_ADMIN_PASSWORD: PEOPLE['password of the admin'],
       DECKHAND_JWT_SECRET: PEOPLE['secret that signs tokens'],
@@ -205,7 +205,7 @@ services=ghost-${place}
       DECKHAND_NETWORK: 'bridge',
       DECKHAND_HEARTBEAT_INTERVAL: '1s',
     });
-    agent = await spawnLogged(['agent/main.ts', 'run'], environment, '"agent ready"');
+    agent = await spawnLogged('agent', ['run'], environment, '"agent ready"');
   }
 
   async function searched(sinks: readonly Sink[]): Promise<void> {

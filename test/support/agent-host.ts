@@ -8,17 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import type Docker from 'dockerode';
 import { type Authority, fingerprintOf, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import { writeIdentity } from '../../agent/identity.ts';
 import type { AgentDeployBody, AgentStatus, DeployOrder } from '../../fleet/agent-wire.ts';
 import catalog from '../../fleet/catalog.json' with { type: 'json' };
 import type { DeckyConfig } from '../../fleet/config.ts';
+import { programArguments } from '../../stack/root.ts';
 import { type TestDocker, testDocker } from './docker.ts';
 import { type SwarmDouble, swarmDouble } from './swarm-double.ts';
-
-const MAIN = fileURLToPath(new URL('../../agent/main.ts', import.meta.url));
 
 export interface WireAnswer {
   readonly status: number;
@@ -185,7 +183,7 @@ function agentProcess(environment: NodeJS.ProcessEnv) {
     control: {
       ended,
       start: async (more: NodeJS.ProcessEnv = {}): Promise<void> => {
-        const started = spawn(process.execPath, ['--import', 'tsx', MAIN, 'run'], {
+        const started = spawn(process.execPath, programArguments('agent', 'run'), {
           env: { ...environment, ...more, ...(port === 0 ? {} : { DECKHAND_AGENT_PORT: String(port) }) },
           stdio: ['ignore', 'pipe', process.env.DECKHAND_TEST_VERBOSE ? 'inherit' : 'pipe'],
         });

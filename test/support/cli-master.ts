@@ -5,7 +5,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ROOT } from '../../stack/root.ts';
+import { programArguments, ROOT } from '../../stack/root.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { testDirectory, testServers } from './stack.ts';
 
@@ -79,7 +79,7 @@ export class CliMaster {
   /** Starts a program of the house; its output goes to a file of its own. */
   launch(program: 'api' | 'worker'): void {
     const log = openSync(join(this.home, `${program}.log`), 'a');
-    const child = spawn(process.execPath, ['--import', 'tsx', `${program}/main.ts`], {
+    const child = spawn(process.execPath, programArguments(program), {
       cwd: ROOT,
       env: this.environment,
       stdio: ['ignore', log, log],

@@ -1,6 +1,7 @@
 /** A program of ours as a process, with all that it prints kept. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type ProgramName, programArguments } from '../../stack/root.ts';
 
 export interface LoggedProcess {
   output(): string;
@@ -10,11 +11,12 @@ export interface LoggedProcess {
 
 /** Resolves when it has printed `ready`; rejects, with its output, when it ends before. */
 export async function spawnLogged(
+  program: ProgramName,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
   ready: string,
 ): Promise<LoggedProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, programArguments(program, ...args), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   await new Promise<void>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr])

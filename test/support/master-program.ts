@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { programArguments } from '../../stack/root.ts';
 import { freePort } from './free-port.ts';
 import { testServers } from './stack.ts';
 import type { World } from './world.ts';
@@ -25,7 +26,7 @@ export interface MasterProgram {
 
 export async function startMaster(world: World, variables: NodeJS.ProcessEnv = {}): Promise<MasterProgram> {
   const [apiPort, swarmPort] = [await freePort(), await freePort()];
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'api/main.ts'], {
+  const child: ChildProcess = spawn(process.execPath, programArguments('api'), {
     env: {
       ...world.environment,
       TEMPORAL_ADDRESS: testServers.temporalAddress,

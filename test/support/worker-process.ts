@@ -1,13 +1,11 @@
 /** A worker as a process of its own, for tests that kill it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-
-const MAIN = fileURLToPath(new URL('../../worker/main.ts', import.meta.url));
+import { programArguments } from '../../stack/root.ts';
 
 /** Resolves when the worker says that it is ready. Stop it with `kill('SIGKILL')` or `kill('SIGTERM')`. */
 export async function spawnWorker(environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN], {
+  const child = spawn(process.execPath, programArguments('worker'), {
     env: { ...environment, DECKHAND_LOG_LEVEL: 'info' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

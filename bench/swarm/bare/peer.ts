@@ -27,7 +27,13 @@ export async function startBarePeer(scene: Scene, hosts: number, outside: boolea
   const sql = openDatabase(servers.databaseUrl, { schema, max: 2, applicationName: 'deckhand-bench' });
   await createTables(sql, schema);
   const start = (name: 'api' | 'worker') =>
-    Program.start({ name, file: fileOf(name), env: { ...environment }, ready: READY, profile: scene.profile });
+    Program.start({
+      name,
+      args: ['--import', import.meta.resolve('tsx'), fileOf(name)],
+      env: { ...environment },
+      ready: READY,
+      profile: scene.profile,
+    });
   const [agents, api, worker] = await Promise.all([
     outside ? startAgents(scene, hosts) : null,
     start('api'),
