@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import type { CustomService } from '../../fleet/config.ts';
 import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
 
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
@@ -97,7 +96,7 @@ describe('the agent at work', () => {
 
   it('fails one decky with its evidence, not its neighbour, and removes what never came up', async () => {
     const [good, bad] = [host.decky('good', 11), host.decky('bad', 12, { services: ['broken'] })];
-    const outcome = await deploy([good, bad], { custom_services: { [bad.name]: [await exits('boom-4711')] } });
+    const outcome = await deploy([good, bad], await exits(bad.name, 'boom-4711'));
     assert.equal(outcome.good?.status, 'succeeded');
     assert.deepEqual([outcome.bad?.status, outcome.bad?.seen], ['failed', 'failed']);
     assert.match(outcome.bad?.error ?? '', /^ContainerExited: .*boom-4711.*what had been started was removed/s);
@@ -121,7 +120,7 @@ describe('the agent at work', () => {
     const decky = host.decky('back', 11);
     await deploy([decky]);
     const worse = { ...decky, services: ['broken'] };
-    const { back } = await deploy([worse], { custom_services: { [decky.name]: [await exits('x')] } });
+    const { back } = await deploy([worse], await exits(decky.name, 'x'));
     assert.deepEqual([back?.status, back?.seen], ['failed', 'running']);
     assert.match(back?.error ?? '', /the last good version is back/);
     assert.deepEqual(Object.keys(await host.containers()).sort(), [decky.name, `${decky.name}-http`]);
@@ -132,9 +131,7 @@ describe('the agent at work', () => {
 
   it('cuts secrets out of what it reports', async () => {
     const decky = host.decky('quiet', 11, { services: ['broken'] });
-    const custom = await exits('hunter2-4711');
-    const service = { ...custom, exec_cmd: `${custom.exec_cmd} -- --password hunter2-4711` };
-    const { quiet } = await deploy([decky], { custom_services: { [decky.name]: [service] } });
+    const { quiet } = await deploy([decky], await exits(decky.name, 'hunter2-4711', ' -- --password hunter2-4711'));
     assert.equal(quiet?.status, 'failed');
     assert.match(quiet?.error ?? '', /\[cut\]/);
     assert.doesNotMatch(JSON.stringify(host.master.heartbeats.map(({ body }) => body.lifecycle)), /hunter2-4711/);
@@ -267,8 +264,9 @@ describe('the agent at work', () => {
   });
 });
 
-/** A service that says a word and ends. */
-async function exits(word: string): Promise<CustomService> {
+/** For a decky: a service that says a word and ends, before it counts as healthy on a busy machine too. */
+async function exits(decky: string, word: string, more = ''): Promise<Parameters<AgentHost['order']>[1]> {
   const { baseImage } = await loadBuiltinImages();
-  return { name: 'broken', image: baseImage, exec_cmd: `node -e throw/**/"${word}"`, ports: [] };
+  const broken = { name: 'broken', image: baseImage, exec_cmd: `node -e throw/**/"${word}"${more}`, ports: [] };
+  return { custom_services: { [decky]: [broken] }, min_healthy_time_ms: 5_000 };
 }

@@ -27,17 +27,17 @@ function run(script: string): Promise<{ code: number | null; output: string }> {
   });
 }
 
-/** Output only of what failed. */
+/** Its lines come when all is known, since other tests print meanwhile; output only of what failed. */
 export async function runChecks(): Promise<Totals> {
+  const results = await Promise.all(CHECKS.map(async (script) => ({ script, ...(await run(script)) })));
   console.log('\n── checks');
-  const results = await Promise.all(
-    CHECKS.map(async (script): Promise<Totals> => {
-      const { code, output } = await run(script);
-      console.log(`  ${code === 0 ? '✔' : '✘'} ${script}`);
-      if (code === 0) return { ...NOTHING, passed: 1 };
-      console.error(output.length > OUTPUT_LIMIT ? `${output.slice(0, OUTPUT_LIMIT)}\n…` : output);
-      return oneFailure(script, output.slice(0, OUTPUT_LIMIT));
-    }),
+  for (const { script, code, output } of results) {
+    console.log(`  ${code === 0 ? '✔' : '✘'} ${script}`);
+    if (code !== 0) console.error(output.length > OUTPUT_LIMIT ? `${output.slice(0, OUTPUT_LIMIT)}\n…` : output);
+  }
+  return addTotals(
+    results.map(({ script, code, output }) =>
+      code === 0 ? { ...NOTHING, passed: 1 } : oneFailure(script, output.slice(0, OUTPUT_LIMIT)),
+    ),
   );
-  return addTotals(results);
 }

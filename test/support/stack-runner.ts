@@ -46,7 +46,9 @@ async function serve(): Promise<void> {
 }
 
 async function runRooms(request: Request, scratch: string, keep: (servers: TestServers) => void): Promise<Totals> {
-  const totals: Totals[] = request.everything ? [await runChecks()] : [];
+  // Beside the unit tests, many of which wait.
+  const checks = request.everything ? runChecks() : Promise.resolve(NOTHING);
+  const totals: Totals[] = [];
   let servers: TestServers | null = null;
   for (const together of togetherOf(request.rooms)) {
     if (!servers && together.some(({ room, files }) => room.needsServers && files.length > 0)) {
@@ -57,8 +59,9 @@ async function runRooms(request: Request, scratch: string, keep: (servers: TestS
     const env = servers?.env ?? {};
     const runs = together.map((run, index) => runRoom(run, request.mocha, env, scratch, index > 0));
     totals.push(...(await Promise.all(runs)));
+    await checks;
   }
-  return addTotals(totals);
+  return addTotals([await checks, ...totals]);
 }
 
 async function run(request: Request): Promise<number> {
