@@ -32,8 +32,12 @@ const E2E_LANES: Readonly<Record<string, string>> = {
 /** They spend their time waiting for hosts, and use simulated engines or names of their own. */
 const WAITING = /^(agent|swarm|deploy-shard|sweep|rotation|mutate-on-host)\b/;
 const waits = (file: string): string => (WAITING.test(basename(file)) ? 'waiting' : 'working');
-/** Requests to an API of their own; its starts and its time limits are what takes time. */
-const asks = (file: string): string => (/^(api|access|cli|stack)\b/.test(basename(file)) ? 'asking' : waits(file));
+/** Agents as programs, one after the other; requests to an API of their own, whose starts and time limits are what takes time. */
+const asks = (file: string): string => {
+  const [subject = ''] = basename(file).split('-');
+  if (subject === 'agent') return 'agents';
+  return ['access', 'api', 'cli', 'stack'].includes(subject) ? 'asking' : waits(file);
+};
 
 const MINUTE = 60_000;
 /** In the order in which they run: what fails fast comes first. */
