@@ -19,12 +19,12 @@ export interface Room {
 
 /**
  * End-to-end tests mostly wait. Those that deploy fleets with names like `web-01` stay together, since only one fleet on an engine
- * can have them; those that make names of their own, or have an engine of their own, run beside them.
+ * can have them; those that make names of their own, or have an engine of their own, run beside them. Lost workflows are waited for by minutes.
  */
 const E2E_LANES: Readonly<Record<string, string>> = {
   'interop-decnet': 'faults',
   kill: 'faults',
-  'lost-workflows': 'faults',
+  'lost-workflows': 'lost',
   'swarm-faults': 'faults',
   'stack-docker': 'starts',
   'swarm-start': 'starts',
