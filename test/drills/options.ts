@@ -17,7 +17,10 @@ export interface DrillOptions {
   readonly rotateMinutes: number | null;
 }
 
-const DEFAULT_MINUTES = '18';
+/** A round with nothing else at work takes two. */
+const MINUTES_OF_A_ROUND = 4;
+/** Below what CI gives a drill of one round. */
+const LEAST_MINUTES = 18;
 
 /** Throws with what is wrong. */
 export function parseDrillOptions(args: readonly string[]): DrillOptions {
@@ -28,7 +31,7 @@ export function parseDrillOptions(args: readonly string[]): DrillOptions {
       rounds: { type: 'string', default: '1' },
       kinds: { type: 'string' },
       agents: { type: 'string', default: '0' },
-      minutes: { type: 'string', default: DEFAULT_MINUTES },
+      minutes: { type: 'string' },
       length: { type: 'string' },
       rotate: { type: 'string' },
     },
@@ -36,12 +39,16 @@ export function parseDrillOptions(args: readonly string[]): DrillOptions {
   if (!/^\d{1,2}$/.test(values.agents))
     throw new Error(`--agents wants a number, not ${JSON.stringify(values.agents)}.`);
   const agents = Number(values.agents);
+  const rounds = wholeNumber('--rounds', values.rounds);
   return {
     seed: values.seed,
     agents,
-    rounds: wholeNumber('--rounds', values.rounds),
+    rounds,
     kinds: values.rotate !== undefined ? [] : kindsOf(values.kinds, agents),
-    minutes: wholeNumber('--minutes', values.minutes),
+    minutes:
+      values.minutes === undefined
+        ? Math.max(LEAST_MINUTES, rounds * MINUTES_OF_A_ROUND)
+        : wholeNumber('--minutes', values.minutes),
     rotateMinutes: values.rotate === undefined ? null : wholeNumber('--rotate', values.rotate),
     lengthMs: values.length === undefined ? null : wholeNumber('--length', values.length),
   };
