@@ -38,7 +38,7 @@ function npmCi(root) {
     const child = spawn(command, [...args, '--no-fund', '--no-audit', '--loglevel=error'], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      // Development packages are needed too (tsx runs everything), whatever the caller's NODE_ENV says.
+      // Development packages are needed too, for tests and checks, whatever the caller's NODE_ENV says.
       env: { ...process.env, NODE_ENV: '', npm_config_omit: '' },
     });
     let output = '';

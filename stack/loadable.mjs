@@ -74,7 +74,7 @@ async function make(root, programs) {
   const sources = new Map();
   const { outputFiles } = await esbuild.build({
     absWorkingDir: root,
-    entryPoints: [...programs],
+    entryPoints: programs,
     outbase: root,
     outdir: temporary,
     outExtension: { '.js': '.mjs' },

@@ -35,15 +35,14 @@ console.log(names.join(), place);
     mkdirSync(join(root, path, '..'), { recursive: true });
     writeFileSync(join(root, path), text);
   };
-  const made = (): string[] =>
-    readdirSync(join(root, 'node_modules/.cache/deckhand'))
-      .filter((name) => !name.endsWith('.json'))
-      .sort();
+  const CACHE = 'node_modules/.cache/deckhand';
+  const cached = (): string[] => readdirSync(join(root, CACHE)).sort();
+  const records = (): string[] => cached().filter((name) => name.endsWith('.json'));
+  const made = (): string[] => cached().filter((name) => !name.endsWith('.json'));
   /** It is written anew whenever anything is made. */
   const recorded = (): number => {
-    const cache = join(root, 'node_modules/.cache/deckhand');
-    const [record = ''] = readdirSync(cache).filter((name) => name.endsWith('.json'));
-    return statSync(join(cache, record)).ino;
+    const [record = ''] = records();
+    return statSync(join(root, CACHE, record)).ino;
   };
 
   /** In a process of its own; returns what it printed. */
@@ -81,10 +80,9 @@ console.log(names.join(), place);
   it('is made again where what was made is gone or cut short', async () => {
     await greet();
     const [directory = ''] = made();
-    rmSync(join(root, 'node_modules/.cache/deckhand', directory), { recursive: true });
+    rmSync(join(root, CACHE, directory), { recursive: true });
     assert.equal(await greet(), `one ${place()}`);
-    for (const record of readdirSync(join(root, 'node_modules/.cache/deckhand')).filter((name) => /json$/.test(name)))
-      write(join('node_modules/.cache/deckhand', record), '{"directory"');
+    for (const record of records()) write(join(CACHE, record), '{"directory"');
     assert.equal(await greet(), `one ${place()}`);
   });
 

@@ -30,10 +30,10 @@ const E2E_LANES: Readonly<Record<string, string>> = {
   'swarm-start': 'starts',
 };
 /** They spend their time waiting for hosts, and use simulated engines or names of their own. */
-const WAITING = /^(agent|swarm|deploy-shard|sweep|rotation|mutate-on-host)\b/;
+const WAITING = /^(swarm|deploy-shard|sweep|rotation|mutate-on-host)\b/;
 const waits = (file: string): string => (WAITING.test(basename(file)) ? 'waiting' : 'working');
 /** Agents as programs, one after the other; requests to an API of their own, whose starts and time limits are what takes time. */
-const asks = (file: string): string => {
+const integrationLane = (file: string): string => {
   const [subject = ''] = basename(file).split('-');
   if (subject === 'agent') return 'agents';
   return ['access', 'api', 'cli', 'stack'].includes(subject) ? 'asking' : waits(file);
@@ -45,7 +45,7 @@ export const ROOMS: readonly Room[] = [
   { name: 'unit', needsServers: false, testLimitMs: 20_000, roomLimitMs: 3 * MINUTE },
   { name: 'workflow', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: waits },
   { name: 'conformance', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 12 * MINUTE, beside: true },
-  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: asks },
+  { name: 'integration', needsServers: true, testLimitMs: MINUTE, roomLimitMs: 15 * MINUTE, laneOf: integrationLane },
   { name: 'replay', needsServers: false, testLimitMs: MINUTE, roomLimitMs: 5 * MINUTE, beside: true },
   {
     name: 'e2e',
