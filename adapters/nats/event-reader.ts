@@ -3,18 +3,14 @@ import type { StreamedEvent } from './event-log.ts';
 
 /** Events that may wait for a reader; one that is further behind is cut off. */
 export const READER_LIMIT = 1_000;
-/** Of its backlog, so many are fetched ahead of it. */
-const AHEAD = 200;
-/** What comes within this time of an event goes out with it: where many read, each write is what costs. */
-const GATHER_MS = 100;
+/** What it missed is handed to it in batches of so many, as soon as fewer wait. */
+export const AHEAD = 200;
 
 export class EventReader {
   readonly #wants: (event: StreamedEvent) => boolean;
   readonly #left: () => void;
-  #queue: StreamedEvent[] = [];
+  #queue: readonly StreamedEvent[] = [];
   #wake: (() => void) | null = null;
-  /** Events that have to wait before whoever takes is woken. */
-  #enough = 1;
   #taken: (() => void) | null = null;
   /** Why no more will come; null while it reads. */
   ended: string | null = null;
@@ -36,34 +32,36 @@ export class EventReader {
     });
   }
 
+  /** Events that wait for it. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
   /** Never waits: a reader whose queue is full ends, and can resume. */
-  offer(event: StreamedEvent): void {
-    if (this.ended !== null || !this.#wants(event)) return;
-    if (this.#queue.length >= READER_LIMIT) {
+  offer(events: readonly StreamedEvent[]): void {
+    const wanted = events.filter(this.#wants);
+    if (this.ended !== null || wanted.length === 0) return;
+    const room = READER_LIMIT - this.#queue.length;
+    this.#put(wanted.slice(0, room));
+    if (wanted.length > room)
       this.end(`More than ${READER_LIMIT} events wait for this reader. Connect again with Last-Event-ID to go on.`);
-      return;
-    }
-    this.#put(event);
   }
 
   /** Waits for room; false once the reader has ended. */
-  async give(event: StreamedEvent): Promise<boolean> {
-    if (!this.#wants(event)) return this.ended === null;
+  async give(events: readonly StreamedEvent[]): Promise<boolean> {
+    const wanted = events.filter(this.#wants);
     while (this.#queue.length >= AHEAD && this.ended === null)
       await new Promise<void>((resolve) => {
         this.#taken = resolve;
       });
     if (this.ended !== null) return false;
-    this.#put(event);
+    this.#put(wanted);
     return true;
   }
 
   /** All that waits; null at the end. Resolves with nothing after `ms`, so that a sign of life can be sent. */
   async take(ms: number): Promise<readonly StreamedEvent[] | null> {
-    if (this.#queue.length === 0 && this.ended === null) {
-      await this.#somethingWithin(ms, 1);
-      if (this.#queue.length > 0 && this.ended === null) await this.#somethingWithin(GATHER_MS, AHEAD);
-    }
+    if (this.#queue.length === 0 && this.ended === null) await this.#somethingWithin(ms);
     const events = this.#queue;
     if (events.length === 0 && this.ended !== null) return null;
     this.#queue = [];
@@ -89,13 +87,13 @@ export class EventReader {
     this.#taken?.();
   }
 
-  #put(event: StreamedEvent): void {
-    this.#queue.push(event);
-    if (this.#queue.length >= this.#enough) this.#wake?.();
+  #put(events: readonly StreamedEvent[]): void {
+    if (events.length === 0) return;
+    this.#queue = this.#queue.length === 0 ? events : this.#queue.concat(events);
+    this.#wake?.();
   }
 
-  async #somethingWithin(ms: number, enough: number): Promise<void> {
-    this.#enough = enough;
+  async #somethingWithin(ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;

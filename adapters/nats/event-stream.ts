@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { EventLog, StreamedEvent } from './event-log.ts';
-import { EventReader } from './event-reader.ts';
+import { AHEAD, EventReader } from './event-reader.ts';
 
 export interface EventStream {
   /** Begins after the sequence `after`, or, without one, with what comes now. Throws Unavailable. */
@@ -18,32 +18,66 @@ export interface EventStream {
 
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 5_000;
+/** What comes within this time of an event goes to the readers with it: where many read, each write is what costs. */
+const GATHER_MS = 100;
+/** So many don't wait for more. */
+const GATHER_EVENTS = 200;
+
+interface Progress {
+  /** The sequence up to which it has all. */
+  has: number;
+  /** It gets what comes. */
+  caughtUp: boolean;
+}
 
 export function createEventStream(log: EventLog): EventStream {
-  const readers = new Set<EventReader>();
-  /** Those of them that have caught up. */
-  const live = new Set<EventReader>();
+  const readers = new Map<EventReader, Progress>();
   const stopping = new AbortController();
   /** Of the last event that went to the readers. */
   let position = 0;
+  /** Later ones, which go to them together. */
+  let gathered: StreamedEvent[] = [];
+  let gathering: NodeJS.Timeout | undefined;
   let started: Promise<void> | null = null;
   let running: Promise<void> = Promise.resolve();
 
-  function handOut(event: StreamedEvent): void {
-    if (event.sequence <= position) return;
-    position = event.sequence;
-    for (const reader of live) reader.offer(event);
+  function gather(event: StreamedEvent): void {
+    if (event.sequence <= (gathered.at(-1)?.sequence ?? position)) return;
+    gathered.push(event);
+    if (gathered.length >= GATHER_EVENTS) handOut();
+    else gathering ??= setTimeout(handOut, GATHER_MS);
   }
 
-  /** After a loss it goes on where it was; where the stream was made anew, at its beginning. */
+  function handOut(): void {
+    clearTimeout(gathering);
+    gathering = undefined;
+    const [events, handedOut] = [gathered, position];
+    gathered = [];
+    position = events.at(-1)?.sequence ?? position;
+    for (const [reader, progress] of readers) {
+      if (!progress.caughtUp) continue;
+      // Who comes from another API may be further than this one.
+      reader.offer(progress.has <= handedOut ? events : events.filter(({ sequence }) => sequence > progress.has));
+      progress.has = Math.max(progress.has, position);
+    }
+  }
+
+  /** The stream was made anew, and counts from its beginning. */
+  function beginAnew(): void {
+    position = 0;
+    for (const progress of readers.values()) progress.has = 0;
+  }
+
+  /** After a loss it goes on where it was. */
   async function run(): Promise<void> {
     let wait = RETRY_MS;
     while (!stopping.signal.aborted) {
       try {
         const { last } = await log.bounds();
-        if (last < position) position = 0;
+        handOut();
+        if (last < position) beginAnew();
         for await (const event of log.follow(position, stopping.signal)) {
-          handOut(event);
+          gather(event);
           wait = RETRY_MS;
         }
       } catch {
@@ -60,15 +94,29 @@ export function createEventStream(log: EventLog): EventStream {
     running = run();
   }
 
-  async function catchUp(reader: EventReader, after: number): Promise<void> {
-    let reached = after;
+  async function catchUp(reader: EventReader, progress: Progress): Promise<void> {
     // Nothing is awaited between the last look at the position and joining.
-    while (reached < position && !reader.ended) {
+    while (progress.has < position && !reader.ended) {
       const until = position;
-      for await (const event of log.between(reached, until)) if (!(await reader.give(event))) return;
-      reached = until;
+      let batch: StreamedEvent[] = [];
+      for await (const event of log.between(progress.has, until)) {
+        batch.push(event);
+        if (batch.length < AHEAD) continue;
+        if (!(await reader.give(batch))) return;
+        batch = [];
+      }
+      if (!(await reader.give(batch))) return;
+      // The position goes back only where the stream was made anew.
+      progress.has = position < until ? 0 : until;
     }
-    if (!reader.ended) live.add(reader);
+    progress.caughtUp = true;
+  }
+
+  function add(wants: (event: StreamedEvent) => boolean, from: number): { reader: EventReader; progress: Progress } {
+    const reader: EventReader = new EventReader(wants, from, () => readers.delete(reader));
+    const progress = { has: from, caughtUp: false };
+    readers.set(reader, progress);
+    return { reader, progress };
   }
 
   return {
@@ -78,25 +126,17 @@ export function createEventStream(log: EventLog): EventStream {
         throw error;
       });
       await started;
-      const bounds = after === null ? null : await log.bounds();
-      const reader: EventReader = new EventReader(wants, after ?? position, () => {
-        readers.delete(reader);
-        live.delete(reader);
-      });
-      readers.add(reader);
-      if (after === null || bounds === null) {
-        live.add(reader);
-        return reader;
-      }
-      const { first, last } = bounds;
-      if (after > last || after + 1 < first) reader.missed(after, first);
-      const from = after > last ? position : Math.max(after, first - 1);
-      catchUp(reader, from).catch((error: Error) => reader.end(`${error.message} Connect again to go on.`));
+      const { first, last } = after === null ? { first: 0, last: 0 } : await log.bounds();
+      const from = after === null || after > last ? position : Math.max(after, first - 1);
+      const { reader, progress } = add(wants, from);
+      if (after !== null && (after > last || after < from)) reader.missed(after, first);
+      catchUp(reader, progress).catch((error: Error) => reader.end(`${error.message} Connect again to go on.`));
       return reader;
     },
     async close(sentence) {
       stopping.abort();
-      for (const reader of readers) reader.end(sentence);
+      handOut();
+      for (const reader of readers.keys()) reader.end(sentence);
       await log.close();
       await running;
     },
