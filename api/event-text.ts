@@ -1,4 +1,6 @@
 /** Events as the text of a server-sent stream, at the pace of whoever reads it. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { z } from '@hono/zod-openapi';
 import type { StreamedEvent } from '../adapters/nats/event-log.ts';
 import type { EventReader } from '../adapters/nats/event-reader.ts';
@@ -43,39 +45,65 @@ function bytesOf(event: StreamedEvent): Buffer {
   return bytes;
 }
 
-/** Readers of one filter take the same events at the same moment: what was put together for one serves the next. */
-let lastBatch: { readonly events: readonly StreamedEvent[]; readonly bytes: Buffer } = {
-  events: [],
-  bytes: Buffer.alloc(0),
-};
+/** What goes out in one write, and the same as a chunk of HTTP/1.1. */
+interface Batch {
+  readonly bytes: Buffer;
+  readonly chunk: Buffer;
+}
 
-function bytesOfAll(events: readonly StreamedEvent[]): Buffer {
-  const { events: last } = lastBatch;
-  const same = last.length === events.length && last.every((event, index) => event === events[index]);
-  if (!same) lastBatch = { events, bytes: Buffer.concat(events.map(bytesOf)) };
-  return lastBatch.bytes;
+const batchOf = (bytes: Buffer): Batch => ({
+  bytes,
+  chunk: Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]),
+});
+
+/** Readers of one filter take the same events at the same moment: what was put together for one serves the next. */
+let lastEvents: readonly StreamedEvent[] = [];
+let lastBatch = batchOf(Buffer.alloc(0));
+
+function batchOfAll(events: readonly StreamedEvent[]): Batch {
+  const same = lastEvents.length === events.length && lastEvents.every((event, index) => event === events[index]);
+  if (!same) lastBatch = batchOf(Buffer.concat(events.map(bytesOf)));
+  lastEvents = events;
+  return lastBatch;
 }
 
 const note = (event: 'gap' | 'end', detail: string): string =>
   `event: ${event}\ndata: ${JSON.stringify({ detail })}\n\n`;
+
+const STILL_HERE = batchOf(Buffer.from(': still here\n\n'));
 
 export interface ReaderHooks {
   /** Whether the reader may still read. */
   readonly allowed: () => Promise<boolean>;
   /** Called once, when the stream is over. */
   readonly left: () => void;
-  /** Drops the connection of a client that takes nothing. */
-  readonly cut: () => void;
+  /** What the answer goes out by; none where the request was made in process. */
+  readonly outgoing: ServerResponse | undefined;
 }
 
-export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderHooks): ReadableStream<Uint8Array> {
+/** Settles when there is room for more, or nobody to write to. */
+function roomIn(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      socket.off('drain', settle).off('close', settle);
+      resolve();
+    };
+    socket.on('drain', settle).on('close', settle);
+  });
+}
+
+/**
+ * The stream begins and ends the answer. What comes between is written to the connection as soon as the answer has it for itself:
+ * it is the same for many, and by way of web stream and answer each write costs about twice as much.
+ */
+export function eventChunks(reader: EventReader, { allowed, left, outgoing }: ReaderHooks): ReadableStream<Uint8Array> {
   const check = setInterval(async () => {
     if (!(await allowed().catch(() => true))) reader.end('Your token no longer counts. Log in and connect again.');
   }, CHECK_MS);
   let linger: NodeJS.Timeout | undefined;
   void reader.whenEnded.then(() => {
     clearInterval(check);
-    linger = setTimeout(cut, LINGER_MS);
+    linger = setTimeout(() => outgoing?.destroy(), LINGER_MS);
     linger.unref();
   });
   const over = (): void => {
@@ -85,18 +113,24 @@ export function eventChunks(reader: EventReader, { allowed, left, cut }: ReaderH
     left();
   };
   // An id without data: whoever leaves before the first event can resume too.
-  let opening = `retry: ${RETRY_MS}\nid: ${reader.from}\n\n${reader.gap === null ? '' : note('gap', reader.gap)}`;
+  const opening = `retry: ${RETRY_MS}\nid: ${reader.from}\n\n${reader.gap === null ? '' : note('gap', reader.gap)}`;
   return new ReadableStream<Uint8Array>(
     {
+      start: (controller) => controller.enqueue(Buffer.from(opening)),
       async pull(controller) {
-        const events = opening === '' ? await reader.take(HEARTBEAT_MS) : [];
-        const silent = opening === '' && events?.length === 0;
-        const text = events === null ? note('end', reader.ended ?? '') : silent ? ': still here\n\n' : opening;
-        opening = '';
-        controller.enqueue(text === '' ? bytesOfAll(events ?? []) : Buffer.from(text));
-        if (events !== null) return;
-        controller.close();
-        over();
+        for (;;) {
+          const events = await reader.take(HEARTBEAT_MS);
+          if (events === null) {
+            controller.enqueue(Buffer.from(note('end', reader.ended ?? '')));
+            controller.close();
+            over();
+            return;
+          }
+          const batch = events.length === 0 ? STILL_HERE : batchOfAll(events);
+          const socket = outgoing?.headersSent ? outgoing.socket : null;
+          if (!socket || socket.destroyed) return controller.enqueue(batch.bytes);
+          if (!socket.write(outgoing?.chunkedEncoding ? batch.chunk : batch.bytes)) await roomIn(socket);
+        }
       },
       cancel: over,
     },

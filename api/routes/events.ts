@@ -103,8 +103,7 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
         const now = await deps.users.ofToken(claims.uuid, claims.jti);
         return now !== null && claims.iat >= now.tokens_valid_from && Date.now() / 1000 < claims.exp;
       };
-      const socket = c.env?.incoming?.socket;
-      const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), cut: () => socket?.destroy() });
+      const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), outgoing: c.env?.outgoing });
       return c.body(body, 200, {
         'content-type': 'text/event-stream',
         'cache-control': 'no-store',
