@@ -75,13 +75,22 @@ function report(runs: readonly Run[], readers: number): number {
     return middle;
   });
   const ratio = (mediansOf[1] ?? Number.NaN) / (mediansOf[0] ?? Number.NaN);
+  const pairs = pairedRatios(runs);
   const problems = runs.flatMap((run) => run.problems);
   say(table.toString());
-  say(`With readers ÷ without: ${ratio.toFixed(2)} (at most ${AT_MOST}).`);
+  const ofPairs = `${median(pairs).toFixed(2)}, ${Math.min(...pairs).toFixed(2)}–${Math.max(...pairs).toFixed(2)}`;
+  say(`With readers ÷ without: ${ratio.toFixed(2)} (in pairs ${ofPairs}; at most ${AT_MOST}).`);
   for (const problem of problems.slice(0, 20)) say(problem);
   say(problems.length === 0 ? 'Each reader got each event once and in order.' : `${problems.length} problems`);
   return problems.length === 0 ? 0 : 1;
 }
+
+/** Of each round: its run with readers ÷ its run without. */
+const pairedRatios = (runs: readonly Run[]): number[] =>
+  Array.from({ length: runs.length / 2 }, (_, round) => {
+    const [first, second] = runs.slice(2 * round, 2 * round + 2) as [Run, Run];
+    return first.readers === 0 ? second.endedMs / first.endedMs : first.endedMs / second.endedMs;
+  });
 
 /** Returns the exit code: 1 where an event was missed or repeated, or something broke; a target that is missed is only told. */
 export async function main(args: readonly string[]): Promise<number> {

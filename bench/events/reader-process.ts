@@ -14,7 +14,7 @@ export class ReaderProcess {
     await this.#ask({ operator, count });
   }
 
-  /** What was wrong with what they got, once each has all or 30 s have passed; then they are closed. */
+  /** What was wrong with what they got, once nothing more comes or 30 s have passed; then they are closed. */
   async judge(expected: number): Promise<readonly string[]> {
     return (await this.#ask({ expected })).problems;
   }

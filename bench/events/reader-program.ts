@@ -21,7 +21,8 @@ export interface Judged {
 
 const LOWEST = 19;
 const ARRIVAL_MS = 30_000;
-const LOOK_MS = 100;
+/** All has come when nothing came for as long. */
+const SILENCE_MS = 1_000;
 
 setPriority(LOWEST);
 let readers: readonly Reader[] = [];
@@ -32,7 +33,14 @@ async function answer(message: OpenReaders | JudgeReaders): Promise<Judged> {
     return { problems: [] };
   }
   const { expected } = message;
-  await until(async () => readers.every(({ sequences }) => sequences.length >= expected), ARRIVAL_MS, LOOK_MS);
+  let before = -1;
+  const silent = async (): Promise<boolean> => {
+    const now = readers.reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+    const same = now === before;
+    before = now;
+    return same;
+  };
+  await until(silent, ARRIVAL_MS, SILENCE_MS);
   const problems = problemsOf(readers, expected);
   for (const reader of readers) reader.close();
   return { problems };
