@@ -1,0 +1,73 @@
+/** Who sends the outbox: soon, together, and until it is sent. */
+import assert from 'node:assert/strict';
+import { OutboxPump } from '../../worker/outbox-pump.ts';
+
+const settled = (turns = 20): Promise<void> =>
+  Array.from({ length: turns }).reduce<Promise<void>>((before) => before.then(() => undefined), Promise.resolve());
+
+describe('the outbox pump', () => {
+  const NEVER = 3_600_000;
+
+  it('makes one more round of all pokes that come while it sends', async () => {
+    const rounds: (() => void)[] = [];
+    const pump = new OutboxPump(() => new Promise<void>((resolve) => rounds.push(resolve)));
+    for (let poke = 0; poke < 3; poke += 1) pump.poke();
+    assert.equal(rounds.length, 1);
+    rounds[0]?.();
+    await settled();
+    assert.equal(rounds.length, 2);
+    rounds[1]?.();
+    await settled();
+    assert.equal(rounds.length, 2);
+    await pump.stop();
+  });
+
+  it('tries again by itself while the bus takes nothing, and rests once it has taken all', async () => {
+    let rounds = 0;
+    let sent: () => void = () => undefined;
+    const allSent = new Promise<void>((resolve) => {
+      sent = resolve;
+    });
+    const drain = async (): Promise<void> => {
+      rounds += 1;
+      if (rounds < 3) throw new Error('NATS can’t be reached');
+      sent();
+    };
+    const pump = new OutboxPump(drain, { lookMs: NEVER, retryMs: 1, longestRetryMs: 2 });
+    pump.poke();
+    await allSent;
+    await settled();
+    assert.equal(rounds, 3);
+    await pump.stop();
+  });
+
+  it('looks by itself for what others wrote, until it is stopped', async () => {
+    let rounds = 0;
+    let looked: () => void = () => undefined;
+    const twice = new Promise<void>((resolve) => {
+      looked = resolve;
+    });
+    const drain = async (): Promise<void> => {
+      rounds += 1;
+      if (rounds === 2) looked();
+    };
+    const pump = new OutboxPump(drain, { lookMs: 1, retryMs: NEVER, longestRetryMs: NEVER });
+    await twice;
+    await pump.stop();
+    const atStop = rounds;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(rounds, atStop);
+  });
+
+  it('can be stopped while it waits to try again', async () => {
+    const pump = new OutboxPump(
+      async () => {
+        throw new Error('NATS can’t be reached');
+      },
+      { lookMs: NEVER, retryMs: NEVER, longestRetryMs: NEVER },
+    );
+    pump.poke();
+    await settled();
+    await pump.stop();
+  });
+});
