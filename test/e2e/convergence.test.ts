@@ -8,9 +8,9 @@ import type Docker from 'dockerode';
 import { connectDocker } from '../../adapters/docker/connect.ts';
 import type { DriftOverview, FleetOverview, ReconcileAnswer } from '../../cli/api-types.ts';
 import { ROOT } from '../../stack/root.ts';
-import { until } from '../support/agent-host.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
+import { until } from '../support/until.ts';
 
 const FLEET = '[web]\nservices = http\namount = 2\n';
 const HEARTBEAT_S = 2;
@@ -72,10 +72,12 @@ describe('convergence over an agent', function () {
     (await json<DriftOverview>('drift')).drift.map((one) => `${one.decky_name} ${one.host_name} ${one.reason}`);
   async function drifts(...expected: string[]): Promise<void> {
     let seen: string[] = [];
-    await until(async () => {
+    const same = async (): Promise<boolean> => {
       seen = await drift();
       return JSON.stringify(seen) === JSON.stringify(expected);
-    });
+    };
+    // The assertion says what is there instead.
+    await until('that drift', same).catch(() => undefined);
     assert.deepEqual(seen, expected);
   }
   const stateOf = async (name: string): Promise<string | undefined> =>

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { until } from '../support/agent-host.ts';
 import { testDirectory } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
+import { until } from '../support/until.ts';
 
 const REQUEST_ID = 'followed-by-a-test';
 const DECKY = 'followed';
@@ -53,7 +53,7 @@ describe('logs', function () {
     assert.equal(answer.status, 202, await answer.text());
     const id = answer.headers.get('deckhand-deployment-id');
     const of = (program: string): Line[] => lines(program).filter((line) => line.deployment_id === id);
-    await until(async () => of('worker').some(({ msg }) => msg === 'ended'));
+    await until("the end in the worker's log", async () => of('worker').some(({ msg }) => msg === 'ended'));
 
     const [request] = of('api');
     assert.deepEqual([request?.request_id, request?.status], [REQUEST_ID, 202]);

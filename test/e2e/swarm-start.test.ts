@@ -11,11 +11,11 @@ import type { FleetOverview } from '../../cli/api-types.ts';
 import type { HostView } from '../../cli/hosts.ts';
 import { identify } from '../../stack/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
-import { until } from '../support/agent-host.ts';
 import { freePort } from '../support/free-port.ts';
 import { onEngine, processesOf } from '../support/leftovers.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';
+import { until } from '../support/until.ts';
 
 /** Names that no other test on this engine has. */
 const FLEET = '[spread]\nservices = http\namount = 5\n\n[spread-files]\nservices = ftp\n';
@@ -201,12 +201,12 @@ describe('npm start -- --agents', () => {
     const pid = running.pidOf('agent-2') ?? 0;
     const [, host] = await hosts(running);
     assert.equal(await remove(running, `/swarm/hosts/${host?.uuid}?self_destruct=true`), 204);
-    await until(() => identify(pid) === null);
+    await until('the end of the process', () => identify(pid) === null);
     assert.equal(identify(pid), null);
-    await until(() => running.pidOf('agent-2') === null);
+    await until('an agent that is not running', () => running.pidOf('agent-2') === null);
     assert.equal(running.pidOf('agent-2'), null);
     // Said at the same moment, but it comes through a pipe.
-    await until(() => /agent-2 +ended by itself/.test(running.output));
+    await until("a word of the agent's end", () => /agent-2 +ended by itself/.test(running.output));
     assert.match(running.output, /agent-2 +ended by itself/);
     await stop();
     const again = await start('--fleet', 'none').up();

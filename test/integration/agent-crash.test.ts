@@ -3,8 +3,9 @@ import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { engineProxy } from '../support/engine-proxy.ts';
+import { until } from '../support/until.ts';
 
 /** Milliseconds after the 202: before the first container, between them, while they grow old enough, at the end. */
 const MOMENTS = [0, 150, 400, 700, 1_000];
@@ -32,7 +33,10 @@ describe('the agent when something dies', () => {
       await host.end('SIGKILL');
       await host.start();
       const mine = () => ended(host.master.deltas()).filter((delta) => delta.operation_id === operations[round]);
-      await until(async () => mine().length >= 4 && (await host.status()).deckhand?.unreported === 0);
+      await until(
+        'four reports, all acknowledged',
+        async () => mine().length >= 4 && (await host.status()).deckhand?.unreported === 0,
+      );
       assert.deepEqual(
         mine()
           .map(({ decky_name, status }) => `${decky_name} ${status}`)
@@ -52,20 +56,20 @@ describe('the agent when something dies', () => {
     await host.master.away();
     const order = host.order([host.decky('one', 11), host.decky('two', 12)]);
     assert.equal((await host.call('POST', '/deploy', order)).status, 202);
-    await until(async () => (await host.status()).deckhand?.work.length === 0);
+    await until('an agent without work', async () => (await host.status()).deckhand?.work.length === 0);
     assert.equal((await host.status()).deckhand?.unreported, 2);
     await host.end('SIGKILL');
     await host.start();
     assert.equal((await host.status()).deckhand?.unreported, 2);
     assert.deepEqual(host.master.deltas(), []);
     await host.master.back();
-    await until(() => host.master.deltas().length >= 2);
+    await until('two deltas', () => host.master.deltas().length >= 2);
     // What merely ran is not told any more once it has ended.
     assert.deepEqual(
       host.master.deltas().map(({ status }) => status),
       ['succeeded', 'succeeded'],
     );
-    await until(async () => (await host.status()).deckhand?.unreported === 0);
+    await until('reports that are acknowledged', async () => (await host.status()).deckhand?.unreported === 0);
     assert.equal((await host.status()).deckhand?.unreported, 0);
   });
 
@@ -79,11 +83,11 @@ describe('the agent when something dies', () => {
       return refusals === 1 ? { status: 503, headers: { 'retry-after': '2' } } : { status: 204 };
     };
     await host.call('POST', '/deploy', host.order([host.decky('one', 11)]));
-    await until(() => ended(host.master.deltas()).length > 0);
-    await until(async () => (await host.status()).deckhand?.unreported === 0);
+    await until('the end of a decky', () => ended(host.master.deltas()).length > 0);
+    await until('reports that are acknowledged', async () => (await host.status()).deckhand?.unreported === 0);
     await host.end('SIGTERM');
     await host.start();
-    await until(() => host.master.heartbeats.some(({ body }) => !body.lifecycle));
+    await until('a heartbeat without deltas', () => host.master.heartbeats.some(({ body }) => !body.lifecycle));
     assert.equal(ended(host.master.deltas()).length, 1);
     assert.ok((times[1] ?? 0) - (times[0] ?? 0) >= 2_000, 'Retry-After was not honoured');
   });
@@ -91,11 +95,11 @@ describe('the agent when something dies', () => {
   it('stops politely, keeps what it had not done, and goes on with it', async () => {
     const order = host.order([host.decky('one', 11), host.decky('two', 12)], { min_healthy_time_ms: 3_000 });
     await host.call('POST', '/deploy', order);
-    await until(async () => Object.keys(await host.containers()).length > 0);
+    await until('a container', async () => Object.keys(await host.containers()).length > 0);
     assert.equal(await host.end('SIGTERM'), 0);
     assert.deepEqual(ended(host.master.deltas()), []);
     await host.start();
-    await until(() => ended(host.master.deltas()).length === 2);
+    await until('the end of 2 deckies', () => ended(host.master.deltas()).length === 2);
     assert.deepEqual(
       ended(host.master.deltas()).map(({ status }) => status),
       ['succeeded', 'succeeded'],
@@ -105,7 +109,7 @@ describe('the agent when something dies', () => {
   it('says in its status that the engine is away, and gives a decky up when it stays away', async () => {
     const [one, two] = [host.decky('one', 11), host.decky('two', 12)];
     await host.call('POST', '/deploy', host.order([one]));
-    await until(() => ended(host.master.deltas()).length === 1);
+    await until('the end of a decky', () => ended(host.master.deltas()).length === 1);
     await host.end('SIGTERM');
     await host.start({ DOCKER_HOST: 'unix:///nowhere/docker.sock' });
     const status = await host.status();
@@ -116,7 +120,7 @@ describe('the agent when something dies', () => {
     assert.deepEqual(status.runtime, {});
     const order = host.order([one, two], { deploy: [two.name], progress_deadline_ms: 2_000 });
     await host.call('POST', '/deploy', order);
-    await until(() => ended(host.master.deltas()).length === 2);
+    await until('the end of 2 deckies', () => ended(host.master.deltas()).length === 2);
     const delta = ended(host.master.deltas())[1];
     assert.deepEqual([delta?.decky_name, delta?.status], [two.name, 'failed']);
     assert.match(delta?.error ?? '', /^EngineUnreachable: .*tried until progress_deadline.*nothing was changed/);
@@ -125,13 +129,13 @@ describe('the agent when something dies', () => {
   it('takes down what goes where it can’t tell its network, and says what to set', async () => {
     const [stays, goes, comes] = [host.decky('stays', 11), host.decky('goes', 12), host.decky('comes', 13)];
     await host.call('POST', '/deploy', host.order([stays, goes]));
-    await until(() => ended(host.master.deltas()).length === 2);
+    await until('the end of 2 deckies', () => ended(host.master.deltas()).length === 2);
     await host.end('SIGTERM');
     // The gateway of this machine is not in that subnet.
     await host.start({ DECKHAND_NETWORK: 'macvlan', DECKHAND_AGENT_NET: '203.0.113.0/30' });
     host.master.heartbeats.length = 0;
     await host.call('POST', '/deploy', host.order([stays, comes], { deploy: [comes.name], remove: [goes.name] }));
-    await until(() => ended(host.master.deltas()).length === 2);
+    await until('the end of 2 deckies', () => ended(host.master.deltas()).length === 2);
     const outcome = Object.fromEntries(ended(host.master.deltas()).map((delta) => [delta.decky_name, delta]));
     assert.equal(outcome[goes.name]?.status, 'succeeded');
     assert.match(outcome[comes.name]?.error ?? '', /^NetworkConflict: .*DECKHAND_AGENT_NET/);
@@ -146,11 +150,13 @@ describe('the agent when something dies', () => {
       await host.end('SIGTERM');
       await host.start({ DOCKER_HOST: proxy.host });
       await host.call('POST', '/deploy', host.order([host.decky('one', 11), host.decky('two', 12)]));
-      await until(() => proxy.connections > 3);
+      await until('calls of the engine', () => proxy.connections > 3);
       await proxy.away();
-      await until(async () => JSON.stringify((await host.status()).deckhand?.deckies).includes('does not answer'));
+      await until('an engine that does not answer', async () =>
+        JSON.stringify((await host.status()).deckhand?.deckies).includes('does not answer'),
+      );
       await proxy.back();
-      await until(() => ended(host.master.deltas()).length === 2, 60_000);
+      await until('the end of 2 deckies', () => ended(host.master.deltas()).length === 2, 60_000);
       assert.deepEqual(
         ended(host.master.deltas()).map(({ status, error }) => [status, error]),
         [
@@ -176,14 +182,14 @@ describe('the agent when something dies', () => {
     await rename(`${state}.aside`, state);
     assert.deepEqual(host.master.deltas(), []);
     assert.equal((await host.call('POST', '/deploy', order)).status, 202);
-    await until(() => ended(host.master.deltas()).length === 1);
+    await until('the end of a decky', () => ended(host.master.deltas()).length === 1);
     assert.equal(ended(host.master.deltas())[0]?.status, 'succeeded');
   });
 
   it('begins anew when its state can’t be read, and keeps that file', async () => {
     const order = host.order([host.decky('one', 11)]);
     await host.call('POST', '/deploy', order);
-    await until(() => ended(host.master.deltas()).length === 1);
+    await until('the end of a decky', () => ended(host.master.deltas()).length === 1);
     const before = await host.containers();
     await host.end('SIGKILL');
     const file = join(host.directory, 'state', 'agent-state.json');
@@ -196,13 +202,15 @@ describe('the agent when something dies', () => {
     const { deckhand } = order;
     assert.ok(deckhand);
     await host.call('POST', '/deploy', { ...order, deckhand: { ...deckhand, attempt: 2 } });
-    await until(() => ended(host.master.deltas()).some(({ attempt }) => attempt === 2));
+    await until('the end of the second attempt', () =>
+      ended(host.master.deltas()).some(({ attempt }) => attempt === 2),
+    );
     assert.deepEqual(await host.containers(), before);
   });
 
   it('removes its own containers and stops when it is told to destroy itself, and nothing else', async () => {
     await host.call('POST', '/deploy', host.order([host.decky('one', 11)]));
-    await until(() => ended(host.master.deltas()).length === 1);
+    await until('the end of a decky', () => ended(host.master.deltas()).length === 1);
     const answer = await host.call('POST', '/self-destruct');
     assert.deepEqual(answer, { status: 200, body: { status: 'self_destruct_scheduled' } });
     assert.equal(await host.ended(), 0);

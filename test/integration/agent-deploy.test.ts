@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import { until } from '../support/until.ts';
 
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
 
@@ -21,7 +22,7 @@ describe('the agent at work', () => {
   /** Waits until the operation has ended for so many deckies; by name. */
   async function outcomes(operationId: string, count: number): Promise<Record<string, Delta>> {
     const mine = () => ended(host.master.deltas()).filter((delta) => delta.operation_id === operationId);
-    await until(() => mine().length >= count);
+    await until('the reports', () => mine().length >= count);
     const found = mine();
     assert.equal(found.length, count, JSON.stringify(found));
     return Object.fromEntries(found.map((delta) => [delta.decky_name.slice(host.prefix.length + 1), delta]));
@@ -52,7 +53,7 @@ describe('the agent at work', () => {
     const [one = '', two = ''] = names;
     const expected = [one, `${one}-http`, `${one}-ssh`, two, `${two}-http`];
     assert.deepEqual(Object.keys(await host.containers()).sort(), expected);
-    await until(async () => (await host.status()).deckhand?.unreported === 0);
+    await until('reports that are acknowledged', async () => (await host.status()).deckhand?.unreported === 0);
     const status = await host.status();
     assert.deepEqual(status.runtime?.[one], { running: true, services: { ssh: 'running', http: 'running' } });
     const decky = status.deckhand?.deckies[one];
@@ -86,7 +87,7 @@ describe('the agent at work', () => {
     const { g1 } = await deploy([three], { deploy: [], remove: [one.name] });
     assert.deepEqual([g1?.operation, g1?.status, g1?.seen], ['teardown', 'succeeded', 'torn_down']);
     // What is removed silently is announced by nothing, and may go after what is.
-    await until(async () => !(two.name in (await host.containers())));
+    await until('the removal of a decky', async () => !(two.name in (await host.containers())));
     assert.deepEqual(Object.keys(await host.containers()).sort(), [three.name, `${three.name}-http`]);
     assert.equal(
       ended(host.master.deltas()).some((d) => d.decky_name === two.name && d.operation === 'teardown'),
@@ -204,7 +205,7 @@ describe('the agent at work', () => {
     const { deckhand } = order;
     assert.ok(deckhand);
     await host.call('POST', '/deploy', order);
-    await until(async () => Object.keys(await host.containers()).length === 4);
+    await until('four containers', async () => Object.keys(await host.containers()).length === 4);
     const next = { ...order, deckhand: { ...deckhand, attempt: 2, min_healthy_time_ms: 0 } };
     await host.call('POST', '/deploy', next);
     await outcomes(deckhand.operation_id, 2);
@@ -256,7 +257,7 @@ describe('the agent at work', () => {
     const { deckhand: _, ...order } = host.order([host.decky('old', 11)]);
     assert.equal((await host.call('POST', '/deploy', order)).status, 202);
     const mine = () => ended(host.master.deltas()).filter(({ decky_name }) => decky_name === `${host.prefix}-old`);
-    await until(() => mine().length > 0);
+    await until('a report', () => mine().length > 0);
     assert.deepEqual(
       mine().map(({ completed_at, ...delta }) => delta),
       [{ decky_name: `${host.prefix}-old`, operation: 'deploy', status: 'succeeded' }],

@@ -11,8 +11,9 @@ import { generateKeys, importSigningKey, privateKeyPem } from '../../adapters/pk
 import * as x509 from '../../adapters/pki/x509.ts';
 import { loadIdentity, writeIdentity } from '../../agent/identity.ts';
 import { programArguments } from '../../stack/root.ts';
-import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { type Answer, type SwarmDouble, swarmDouble } from '../support/swarm-double.ts';
+import { until } from '../support/until.ts';
 
 interface Ran {
   readonly code: number | null;
@@ -164,7 +165,9 @@ describe('renewing a certificate', () => {
       return { status: 200, body: given };
     };
     await host.start({ DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
-    await until(() => master.heartbeats.some(({ fingerprint }) => fingerprint !== old));
+    await until('a heartbeat with the new certificate', () =>
+      master.heartbeats.some(({ fingerprint }) => fingerprint !== old),
+    );
     const fresh = await loadIdentity(host.directory);
     assert.equal(master.heartbeats.at(-1)?.fingerprint, fingerprintOf(fresh.certPem));
     assert.notEqual(fresh.keyPem, host.identity.keyPem);
@@ -187,7 +190,9 @@ describe('renewing a certificate', () => {
       return { status: 200, body: { worker_cert_pem: certPem, ca_cert_pem: caPem, master_fingerprint: fingerprint } };
     };
     await host.start({ DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
-    await until(() => master.heartbeats.some(({ fingerprint }) => fingerprint !== old));
+    await until('a heartbeat with the new certificate', () =>
+      master.heartbeats.some(({ fingerprint }) => fingerprint !== old),
+    );
     assert.notEqual(master.heartbeats.at(-1)?.fingerprint, old);
     assert.equal((await host.call('GET', '/health')).status, 200);
   });
@@ -219,7 +224,7 @@ describe('renewing a certificate', () => {
       };
     };
     await host.start({ DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
-    await until(() => asked > 0 && master.heartbeats.length > 5);
+    await until('a refused renewal and more heartbeats', () => asked > 0 && master.heartbeats.length > 5);
     assert.equal(asked, 1, 'tried more often than once a minute');
     assert.equal((await loadIdentity(host.directory)).certPem, host.identity.certPem);
     assert.equal((await host.call('GET', '/health')).status, 200);

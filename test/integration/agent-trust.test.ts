@@ -3,8 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuthority } from '../../adapters/pki/authority.ts';
-import { type AgentHost, agentHost, until } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { swarmDouble } from '../support/swarm-double.ts';
+import { until } from '../support/until.ts';
 
 const ENDPOINTS = [
   ['GET', '/health'],
@@ -55,7 +56,7 @@ describe('whom the agent trusts', () => {
 
   it('reports to the master only: another host that poses as it is sent nothing', async () => {
     await host.call('POST', '/deploy', host.order([host.decky('one', 11)], { min_healthy_time_ms: 0 }));
-    await until(() => host.master.deltas().some(({ status }) => status === 'succeeded'));
+    await until('a decky that succeeded', () => host.master.deltas().some(({ status }) => status === 'succeeded'));
     const neighbour = await host.authority.issue({ name: 'neighbour', sans: ['127.0.0.1', 'swarmctl.example'] });
     const impostor = await swarmDouble(host.authority, neighbour);
     const path = join(host.directory, 'agent.json');
@@ -64,7 +65,7 @@ describe('whom the agent trusts', () => {
       await host.end('SIGTERM');
       await writeFile(path, JSON.stringify({ ...facts, master_url: impostor.url }));
       await host.start({ DECKHAND_HEARTBEAT_INTERVAL: '100ms' });
-      await until(() => impostor.connections > 2);
+      await until('three calls of the impostor', () => impostor.connections > 2);
       assert.ok(impostor.connections > 2, 'nobody tried to report there');
       assert.deepEqual(impostor.requests, []);
     } finally {

@@ -12,9 +12,9 @@ import { HSTS, SECURE_HEADERS } from '../../api/secure-headers.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { createApiClient } from '../../cli/api-client.ts';
 import { resolveConnection } from '../../cli/connection.ts';
-import { until } from '../support/agent-host.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
 import { testDirectory } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 
 const HOST = '127.0.0.1';
 const ORIGIN = 'https://console.example';
@@ -87,7 +87,7 @@ describe('API: limits', () => {
           ({ status }) => status === 200,
           () => false,
         );
-      await until(answers);
+      await until('an answer', answers);
       assert.ok(await answers());
     });
   });
@@ -193,7 +193,7 @@ describe('API: limits', () => {
       writeFileSync(files.certFile, 'half a file');
       const renewed = await write('api-2');
       assert.notEqual(renewed, before);
-      await until(async () => (await shown()) === renewed);
+      await until('the renewed certificate', async () => (await shown()) === renewed);
       writeFileSync(files.certFile, 'half a file');
       const other = openOperatorTls.bind(null, files, pino({ level: 'silent' }));
       assert.throws(other, /DECKHAND_TLS_CERT .* make no certificate/);

@@ -6,6 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
 import type { AgentDeployBody, HeartbeatBody } from '../../fleet/agent-wire.ts';
+import { plainDecky } from '../support/plain-decky.ts';
 import { makeHosts, SimulatedAgents, type SimulatedHost } from '../support/simulated-agents/launch.ts';
 import type { Mode } from '../support/simulated-agents/protocol.ts';
 import { testDirectory } from '../support/stack.ts';
@@ -140,22 +141,7 @@ const order = (operation_id: string, deploy: string[], remove: string[], attempt
     interface: 'eth0',
     subnet: '10.78.0.0/16',
     gateway: '10.78.0.1',
-    deckies: deploy.map((name, index) => ({
-      name,
-      ip: `10.78.0.${index + 2}`,
-      services: ['ssh'],
-      distro: 'debian',
-      base_image: 'debian:bookworm-slim',
-      build_base: 'debian:bookworm-slim',
-      hostname: name,
-      archetype: null,
-      service_config: {},
-      nmap_os: 'linux',
-      mutate_interval: null,
-      last_mutated: 0,
-      last_login_attempt: 0,
-      host_uuid: null,
-    })),
+    deckies: deploy.map((name, index) => ({ ...plainDecky, name, hostname: name, ip: `10.78.0.${index + 2}` })),
     log_file: null,
     ipvlan: false,
     mutate_interval: null,

@@ -1,5 +1,6 @@
 /** What the swarm controller is asked to do at once: deploys and teardowns as DECNET’s command orders them. */
 import assert from 'node:assert/strict';
+import { plainDecky } from '../support/plain-decky.ts';
 import { swarmOperator } from '../support/swarm-operator.ts';
 import { until } from '../support/until.ts';
 
@@ -28,16 +29,7 @@ describe('orders of the swarm controller', function () {
     const { uuid, agent } = await hostWithAgent('h1');
     await on.swarm.ports.reports.note(uuid, [
       {
-        config: {
-          ...config('a', uuid),
-          build_base: 'x',
-          archetype: null,
-          service_config: {},
-          nmap_os: 'linux',
-          mutate_interval: null,
-          last_mutated: 0,
-          last_login_attempt: 0,
-        },
+        config: { ...plainDecky, ...config('a', uuid) },
         state: 'running',
         lastError: null,
       },

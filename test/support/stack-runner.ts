@@ -46,11 +46,9 @@ async function serve(): Promise<void> {
 }
 
 async function runRooms(request: Request, scratch: string, keep: (servers: TestServers) => void): Promise<Totals> {
-  // Beside the unit tests, many of which wait.
-  const checks = request.everything ? runChecks() : Promise.resolve(NOTHING);
   const totals: Totals[] = [];
   let servers: TestServers | null = null;
-  for (const together of togetherOf(request.rooms)) {
+  for (const [turn, together] of togetherOf(request.rooms).entries()) {
     if (!servers && together.some(({ room, files }) => room.needsServers && files.length > 0)) {
       console.log('\n── servers');
       servers = await startTestServers();
@@ -58,10 +56,11 @@ async function runRooms(request: Request, scratch: string, keep: (servers: TestS
     }
     const env = servers?.env ?? {};
     const runs = together.map((run, index) => runRoom(run, request.mocha, env, scratch, index > 0));
-    totals.push(...(await Promise.all(runs)));
-    await checks;
+    // Beside the unit tests, many of which wait.
+    const checks = request.everything && turn === 0 ? [runChecks()] : [];
+    totals.push(...(await Promise.all([...checks, ...runs])));
   }
-  return addTotals([await checks, ...totals]);
+  return addTotals(totals);
 }
 
 async function run(request: Request): Promise<number> {

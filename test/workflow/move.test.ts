@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { until } from '../support/agent-host.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('moving what a host has', function () {
@@ -64,7 +64,7 @@ describe('moving what a host has', function () {
       taskQueue: world.id,
       args: [],
     });
-    await until(async () => (await owes()) === 0);
+    await until('a host that owes nothing', async () => (await owes()) === 0);
     assert.deepEqual([h1.teardowns, await owes()], [[null], 0]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });

@@ -9,6 +9,7 @@ import type {
 } from '../../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../../fleet/config.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../../fleet/lifecycle.ts';
+import { plainDecky } from '../plain-decky.ts';
 
 interface Host {
   readonly mode: string;
@@ -114,18 +115,9 @@ export class Deckies {
 }
 
 const deckyOf = (name: string, index: number): DeckyConfig => ({
+  ...plainDecky,
   name,
+  hostname: name,
   ip: `10.77.${Math.floor(index / 250)}.${(index % 250) + 2}`,
   services: ['ssh', 'http'],
-  distro: 'debian',
-  base_image: 'debian:bookworm-slim',
-  build_base: 'debian:bookworm-slim',
-  hostname: name,
-  archetype: null,
-  service_config: {},
-  nmap_os: 'linux',
-  mutate_interval: null,
-  last_mutated: 0,
-  last_login_attempt: 0,
-  host_uuid: null,
 });
