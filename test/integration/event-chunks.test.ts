@@ -1,10 +1,17 @@
 /** Events on connections of their own: what is written past the answer comes whole, in order, and in the client's HTTP. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { get } from 'node:https';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
 import { EventReader, READER_LIMIT } from '../../adapters/nats/event-reader.ts';
+import { openAuthority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { eventChunks } from '../../api/event-text.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
@@ -21,12 +28,13 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, inde
 describe('events on a connection', () => {
   const readers: EventReader[] = [];
   const sockets: Socket[] = [];
+  let app: OpenAPIHono<ApiEnv>;
   let server: RunningServer;
   let url: string;
   let answerSlow: () => void = () => undefined;
 
   before(async () => {
-    const app = new OpenAPIHono<ApiEnv>();
+    app = new OpenAPIHono<ApiEnv>();
     app.get('/slow', async (c) => {
       await new Promise<void>((resolve) => {
         answerSlow = resolve;
@@ -81,6 +89,26 @@ describe('events on a connection', () => {
     assert.equal(answer.headers.get('transfer-encoding'), 'chunked');
     assert.deepEqual(idsIn(await text), upTo(5));
     assert.match(await text, /event: end\ndata: \{"detail":"The master stops\."\}\n\n$/);
+  });
+
+  it('are the same over TLS', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'dh-events-'));
+    const authority = await openAuthority(home);
+    const { certPem: cert, keyPem: key } = await authority.issue({ name: 'api', sans: ['127.0.0.1'] });
+    const tls = { current: () => ({ cert, key }), follow: () => () => undefined };
+    const secure = await startServer(app, { host: '127.0.0.1', port: 0, tls });
+    const asked = get({ host: '127.0.0.1', port: secure.port, path: '/events', ca: authority.caPem, agent: false });
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    const text = readText(response);
+    const reader = await readerOf();
+    for (const sequence of upTo(3)) {
+      reader.offer([event(sequence)]);
+      await until('the write', () => reader.waiting === 0);
+    }
+    reader.end('over');
+    assert.deepEqual(idsIn(await text), upTo(3));
+    await secure.stop();
+    rmSync(home, { recursive: true });
   });
 
   it('are plain text for HTTP/1.0, which knows no chunks', async () => {
