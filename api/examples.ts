@@ -45,6 +45,11 @@ export const EXAMPLES = Object.freeze({
     unknown: [],
     reconcile_interval: null,
   },
+  cancelled: {
+    message: 'Cancellation asked for; 1 row(s) were open.',
+    deployment_id: DEPLOYMENT_ID,
+    lifecycle_ids: [ROW_ID],
+  },
   nothingDrifts: { message: 'Nothing drifts.', mending: [], unknown: [] },
   reconcile: {
     message: 'Reconcile accepted (1 decky/ies).',

@@ -34,6 +34,12 @@ export interface MutateAccepted {
   readonly warnings?: readonly string[];
 }
 
+export interface Cancelled {
+  readonly deployment_id: string;
+  /** Of the rows that were open. */
+  readonly lifecycle_ids: readonly string[];
+}
+
 export interface Master {
   /** Whether it has answered anything yet. */
   readonly heard: boolean;
@@ -53,6 +59,7 @@ export interface Master {
   setReconcileInterval(interval: string | null): Promise<void>;
   deployments(limit: number): Promise<readonly DeploymentSummary[]>;
   deployment(id: string): Promise<DeploymentDetail>;
+  cancel(id: string): Promise<Cancelled>;
   fleet(): Promise<FleetOverview>;
   /** `down`: it is gone. Else the ids of the rows that tell when. */
   teardown(name: string): Promise<{ readonly down: boolean; readonly lifecycleIds: readonly string[] }>;
@@ -102,6 +109,8 @@ export function masterOf(client: ApiClient): Master {
       return (await get<{ deployments: DeploymentSummary[] }>('/api/v1/deployments', query)).deployments;
     },
     deployment: (id) => get<DeploymentDetail>(`/api/v1/deployments/${encodeURIComponent(id)}`),
+    cancel: async (id) =>
+      (await client.request<Cancelled>('POST', `/api/v1/deployments/${encodeURIComponent(id)}/cancel`)).body,
     fleet: () => get<FleetOverview>('/api/v1/fleet'),
     async teardown(name) {
       const path = `/api/v1/deckies/${encodeURIComponent(name)}`;

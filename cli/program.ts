@@ -1,6 +1,7 @@
 /** The command line: what there is to say and how it is explained. `deckhand --help` should be enough to learn it. */
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { cancel } from './commands/cancel.ts';
 import { deckies } from './commands/deckies.ts';
 import { deploy } from './commands/deploy.ts';
 import { doctor } from './commands/doctor.ts';
@@ -60,6 +61,7 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
     done(await work(contextOf(io, command.optsWithGlobals<GlobalOptions>())));
   };
   addDeploy(program, act);
+  addCancel(program, act);
   addLooks(program, act);
   addMutate(program, act);
   addTeardown(program, act);
@@ -106,6 +108,20 @@ function addDeploy(program: Command, act: Act): void {
     .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
     .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there once all have ended')
     .action((file: string, options, command: Command) => act(command, (context) => deploy(context, file, options)));
+}
+
+function addCancel(program: Command, act: Act): void {
+  subcommand(
+    program,
+    'cancel',
+    'Cancel what is open of a deployment: what has succeeded stays, what is half made is removed, or what ran before comes back.',
+    `  deckhand cancel 2f0c…                ask for it and return at once
+  deckhand cancel 2f0c… --wait         stay until every decky has ended`,
+  )
+    .argument('<id>', 'deployment id')
+    .option('--wait', 'wait until every decky has ended')
+    .option(...TIMEOUT, durationMs('--timeout'))
+    .action((id: string, options, command: Command) => act(command, (context) => cancel(context, id, options)));
 }
 
 function addLooks(program: Command, act: Act): void {

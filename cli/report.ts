@@ -7,13 +7,24 @@ import { allEnded, exitCodeOf, outcomeText } from './tally.ts';
 import { deckies, shortDuration } from './text.ts';
 import type { WatchResult } from './watch.ts';
 
+/** What can be typed while it goes on. */
+export interface NextCommands {
+  readonly lookAgain: string;
+  readonly cancel: string | null;
+}
+
+/** Of a deployment; of single rows (null) only the deckies can be looked at. */
+export const nextCommands = (deploymentId: string | null): NextCommands =>
+  deploymentId === null
+    ? { lookAgain: 'deckhand deckies', cancel: null }
+    : { lookAgain: `deckhand status ${deploymentId} --wait`, cancel: `deckhand cancel ${deploymentId}` };
+
 export interface Report {
   readonly result: WatchResult;
   readonly unchanged: number;
   /** "The deploy", "The teardown". */
   readonly what: string;
-  /** The command that shows it again, or null when there is none. */
-  readonly lookAgain: string | null;
+  readonly next: NextCommands;
   readonly startedAt: number;
   readonly json: boolean;
   /** Goes into the JSON document beside rows and counts. */
@@ -56,7 +67,8 @@ function unfinished(report: Report, took: string): string {
   const seen =
     snapshot.rows.length > 0 ? `${deckies(open)} of ${snapshot.rows.length} to go` : 'nothing seen of it yet';
   const wait = snapshot.waitingFor ? ` Waiting for: ${snapshot.waitingFor}` : '';
-  const again = report.lookAgain ? `\nLook at it: ${report.lookAgain}` : '';
+  const { lookAgain, cancel } = report.next;
+  const again = `\nLook at it: ${lookAgain}${cancel === null ? '' : `\nCancel it: ${cancel}`}`;
   return `${head}${report.what.toLowerCase()} goes on, ${seen}.${wait}${again}`.replace(/^./, (first) =>
     first.toUpperCase(),
   );

@@ -55,6 +55,11 @@ export const ERRORS = define({
     retryable: false,
     meaning: 'An operator stopped that decky (`deckhand stop`). Start it first.',
   },
+  NotCancellable: {
+    status: 409,
+    retryable: false,
+    meaning: 'The deployment has ended, was not accepted, or is being decided still; the sentence says which.',
+  },
   DeploymentLimit: { status: 409, retryable: false, meaning: 'The fleet would be larger than the deployment limit.' },
   IdempotencyKeyReused: { status: 422, retryable: false, meaning: 'The Idempotency-Key was used with another body.' },
   InvalidRequest: {

@@ -31,14 +31,16 @@ export async function deployShard(input: DeployShardInput): Promise<Counts> {
   const board = new Board();
   const ledger = new ShardLedger(input, board);
   const shard: Shard = { input, workflowId, ledger, board, place, inbox };
+  let begun = false;
   try {
     if (!input.turn) {
       board.waitFor(`its turn on host \`${input.hostName}\`: an operation that was accepted before still works there`);
       await lane.enter(input.hostUuid);
     }
+    begun = true;
     await converge(shard);
   } catch (failure) {
-    await CancellationScope.nonCancellable(() => endOpenRows(shard, failure));
+    await CancellationScope.nonCancellable(() => endOpenRows(shard, failure, begun));
   }
   await CancellationScope.nonCancellable(() => ledger.settle());
   await condition(allHandlersFinished);
@@ -46,14 +48,17 @@ export async function deployShard(input: DeployShardInput): Promise<Counts> {
 }
 
 /** Whatever went wrong, no row is left open. */
-async function endOpenRows({ input, workflowId, ledger, board }: Shard, failure: unknown): Promise<void> {
+async function endOpenRows(
+  { input, workflowId, ledger, board }: Shard,
+  failure: unknown,
+  begun: boolean,
+): Promise<void> {
   if (!ledger.known) ledger.expect(await openRows({ workflowId }));
-  const cancelled = isCancellation(failure);
-  const error = cancelled
-    ? errorText(
-        'Cancelled',
-        `the deployment was cancelled; what was sent to host ${input.hostName} before goes on there.`,
-      )
+  const end = begun
+    ? `; what was sent to host ${input.hostName} before goes on there.`
+    : ` before host ${input.hostName} was begun.`;
+  const error = isCancellation(failure)
+    ? errorText('Cancelled', `the deployment was cancelled${end}`)
     : rowError(failure, 'progress_deadline');
   board.waitFor(null);
   for (const row of ledger.open) ledger.fail(row.deckyName, error, null);

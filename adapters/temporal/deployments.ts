@@ -18,7 +18,7 @@ import { closeRequest, loadRequest, returnedIds, storeRequest } from '../postgre
 import { currentRequestId } from '../request-context.ts';
 import type { TemporalClient } from './connection.ts';
 import { hasSearchAttributes } from './connection.ts';
-import { workflowTypeOf } from './operations.ts';
+import { cancelWorkflow, workflowTypeOf } from './operations.ts';
 
 export interface AcceptedDeployment {
   readonly deployment_id: string;
@@ -64,6 +64,8 @@ export interface Deployments {
     decky_name: string;
     options?: Partial<RolloutOptions>;
   }): Promise<{ lifecycle_id: string }>;
+  /** Resolves once Temporal has the request; rows that are open end as `Cancelled`, or as what they had become by then. */
+  cancel(deploymentId: string): Promise<void>;
   waitForRows(lifecycleIds: readonly string[], timeoutMs: number): Promise<boolean>;
 }
 
@@ -74,6 +76,7 @@ export interface DeploymentsOptions {
 }
 
 const ACCEPT_TIMEOUT_MS = 10_000;
+const CANCEL_TIMEOUT_MS = 5_000;
 const ROW_POLL_MS = 200;
 
 export function createDeployments(sql: Sql, temporal: TemporalClient, options: DeploymentsOptions): Deployments {
@@ -204,6 +207,21 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       await reachable(() => storeRequest(sql, stored));
       await haveAccepted(stored, `teardown of ${decky_name} by ${username}`);
       return { lifecycle_id: id };
+    },
+    cancel: async (deploymentId) => {
+      const request = await reachable(() => loadRequest(sql, deploymentId));
+      if (!request) throw new DeckhandError('NotFound', `There is no deployment ${deploymentId}`);
+      const asked = temporal.client.withDeadline(Date.now() + CANCEL_TIMEOUT_MS, () =>
+        cancelWorkflow(temporal.client, request.workflowId),
+      );
+      const known = await asked.catch((cause: unknown) => {
+        throw new DeckhandError('Unavailable', 'Temporal does not answer. Nothing was cancelled; try again.', {
+          cause,
+        });
+      });
+      if (known) return;
+      const sentence = `Temporal has no running workflow ${request.workflowId}: it just ended, or the sweep settles it within minutes. Look at the deployment.`;
+      throw new DeckhandError('Unavailable', sentence);
     },
     waitForRows: async (lifecycleIds, timeoutMs) => {
       const until = Date.now() + timeoutMs;

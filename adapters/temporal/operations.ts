@@ -66,6 +66,17 @@ export async function restartOperation(
   }
 }
 
+/** Asks for the end of a workflow; what it has begun it brings to an end itself. False where Temporal knows none that runs. */
+export async function cancelWorkflow(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(workflowId).cancel();
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
 /** Tells a workflow that it is its turn. One that is gone is left to the sweep, which closes its ticket. */
 export async function signalTurn(client: Client, ticket: { workflowId: string; hostUuid: string }): Promise<void> {
   try {

@@ -1,6 +1,8 @@
 /** Deployments and the fleet as the screens show them. */
 import { createRoute, z } from '@hono/zod-openapi';
+import type { DeploymentDetail } from '../../adapters/postgres/deployments.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { hasEnded } from '../../fleet/lifecycle.ts';
 import { EXAMPLES } from '../examples.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
 import { Deployment, DeploymentDetailView, Fleet } from '../schemas.ts';
@@ -38,6 +40,13 @@ const list = (deps: RouteDependencies) =>
     },
   });
 
+const DeploymentId = z.object({
+  deployment_id: z
+    .string()
+    .max(64)
+    .openapi({ param: { name: 'deployment_id', in: 'path' } }),
+});
+
 const detail = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'viewer' }),
@@ -45,17 +54,33 @@ const detail = (deps: RouteDependencies) =>
     path: `${PREFIX}/deployments/{deployment_id}`,
     tags: ['deployments'],
     summary: 'A deployment, its rows, and what it waits for',
-    request: {
-      params: z.object({
-        deployment_id: z
-          .string()
-          .max(64)
-          .openapi({ param: { name: 'deployment_id', in: 'path' } }),
-      }),
-    },
+    request: { params: DeploymentId },
     responses: {
       200: { description: 'The deployment.', content: json(DeploymentDetailView, EXAMPLES.deployment) },
       ...refusals(401, 403, 404, 422),
+    },
+  });
+
+const cancel = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'post',
+    path: `${PREFIX}/deployments/{deployment_id}/cancel`,
+    tags: ['deployments'],
+    summary: 'Cancel what is open of a deployment',
+    description:
+      'Of any kind. Rows that are open end as `failed` with `Cancelled`, or as what they had become by then; what was half made on the master’s engine is removed, or what ran before comes back. What was sent to a host goes on there. The next operation in line goes on.',
+    request: { params: DeploymentId },
+    responses: {
+      202: {
+        description: 'It was asked for; the rows named here were open.',
+        headers: z.object({ Location: z.string() }),
+        content: json(
+          z.object({ message: z.string(), deployment_id: z.string(), lifecycle_ids: z.array(z.string()) }),
+          EXAMPLES.cancelled,
+        ),
+      },
+      ...refusals(401, 403, 404, 409, 422),
     },
   });
 
@@ -78,11 +103,32 @@ export const addDeploymentRoutes: AddRoutes = (app, deps) => {
     return c.json({ deployments, next_cursor: next }, 200);
   });
 
+  async function found(id: string): Promise<DeploymentDetail> {
+    const detail = id.includes('\0') ? null : await deps.deploymentReader.get(id);
+    if (detail === null) throw new DeckhandError('NotFound', `There is no deployment ${id}`);
+    return detail;
+  }
+
   app.openapi(detail(deps), async (c) => {
-    const id = c.req.valid('param').deployment_id;
-    const found = id.includes('\0') ? null : await deps.deploymentReader.get(id);
-    if (found === null) throw new DeckhandError('NotFound', `There is no deployment ${id}`);
-    return c.json({ ...found, warnings: [...found.warnings], rows: [...found.rows] }, 200);
+    const detail = await found(c.req.valid('param').deployment_id);
+    return c.json({ ...detail, warnings: [...detail.warnings], rows: [...detail.rows] }, 200);
+  });
+
+  app.openapi(cancel(deps), async (c) => {
+    const { deployment_id, state, ended_at, rows } = await found(c.req.valid('param').deployment_id);
+    if (state === 'received')
+      throw new DeckhandError(
+        'NotCancellable',
+        'It is being decided still whether it is accepted; ask again in a moment.',
+      );
+    if (state !== 'accepted' || ended_at !== null)
+      throw new DeckhandError('NotCancellable', `Deployment ${deployment_id} has ended; there is nothing to cancel.`);
+    await deps.deployments.cancel(deployment_id);
+    const lifecycle_ids = rows.filter(({ status }) => !hasEnded(status)).map(({ id }) => id);
+    const message = `Cancellation asked for; ${lifecycle_ids.length} row(s) were open.`;
+    return c.json({ message, deployment_id, lifecycle_ids }, 202, {
+      Location: `${PREFIX}/deployments/${deployment_id}`,
+    });
   });
 
   app.openapi(fleet(deps), async (c) => {

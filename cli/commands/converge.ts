@@ -2,7 +2,7 @@ import type { ReconcileAnswer } from '../api-types.ts';
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { renderDrift, renderMending } from '../render-drift.ts';
-import { reportEnd } from '../report.ts';
+import { nextCommands, reportEnd } from '../report.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
@@ -75,15 +75,15 @@ async function follow(
   { wait, timeout = DEFAULT_TIMEOUT_MS, what, startedAt }: Waiting & { what: string; startedAt: number },
 ): Promise<ExitCode> {
   const id = answer.deployment_id;
-  const lookAgain = `deckhand status ${id} --wait`;
   if (!wait || !id) {
     if (json) printJson(io, answer);
-    else if (id) io.out(`Accepted. Follow it: ${lookAgain}`);
+    else if (id) io.out(`Accepted. Follow it: ${nextCommands(id).lookAgain}`);
     return EXIT.succeeded;
   }
   const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
     timeoutMs: Math.max(0, startedAt + timeout - Date.now()),
     interrupted: io.interrupted,
   });
-  return reportEnd(io, { result, unchanged: 0, what, lookAgain, startedAt, json, extra: { ...answer } });
+  const next = nextCommands(id);
+  return reportEnd(io, { result, unchanged: 0, what, next, startedAt, json, extra: { ...answer } });
 }

@@ -7,7 +7,7 @@ import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
 import type { Accepted, DeployBody } from '../master.ts';
 import { type Missing, selectMissing } from '../missing.ts';
-import { reportEnd } from '../report.ts';
+import { nextCommands, reportEnd } from '../report.ts';
 import { countByStatus } from '../tally.ts';
 import { deckies } from '../text.ts';
 import { viewFor } from '../views.ts';
@@ -132,7 +132,7 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     result,
     unchanged: missing.unchanged.length,
     what: 'The deploy',
-    lookAgain: id === null ? 'deckhand deckies' : `deckhand status ${id} --wait`,
+    next: nextCommands(id),
     startedAt,
     json: context.json,
     extra: { ...accepted },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { reportEnd } from '../report.ts';
+import { nextCommands, reportEnd } from '../report.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
 import { followReader } from './follow.ts';
@@ -40,12 +40,11 @@ export async function mutate(context: Context, name: string, options: MutateOpti
     timeoutMs: Math.max(0, deadline - Date.now()),
     interrupted: io.interrupted,
   });
-  const lookAgain = `deckhand status ${id} --wait`;
   return reportEnd(io, {
     result,
     unchanged: 0,
     what: 'The mutation',
-    lookAgain,
+    next: nextCommands(id),
     startedAt,
     json,
     extra: { ...accepted },

@@ -1,7 +1,7 @@
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { renderDeployment, renderDeployments } from '../render-tables.ts';
-import { reportEnd } from '../report.ts';
+import { nextCommands, reportEnd } from '../report.ts';
 import { deckies } from '../text.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
@@ -54,12 +54,11 @@ async function follow(context: Context, id: string, timeoutMs: number): Promise<
     timeoutMs,
     interrupted: io.interrupted,
   });
-  const lookAgain = `deckhand status ${id} --wait`;
   return reportEnd(io, {
     result,
     unchanged: 0,
     what: 'The deployment',
-    lookAgain,
+    next: nextCommands(id),
     startedAt,
     json,
     extra: { deployment_id: id },

@@ -1,6 +1,6 @@
 import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
-import { reportEnd } from '../report.ts';
+import { nextCommands, reportEnd } from '../report.ts';
 import { openIds, takeDownAll, takeDownTogether } from '../take-down.ts';
 import { viewFor } from '../views.ts';
 import { watchRows } from '../watch.ts';
@@ -71,7 +71,7 @@ export async function teardown(
     result,
     unchanged: 0,
     what: 'The teardown',
-    lookAgain: 'deckhand deckies',
+    next: nextCommands(null),
     startedAt,
     json,
     extra: { outcomes },

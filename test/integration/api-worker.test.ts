@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import type { DeploymentDetail } from '../../adapters/postgres/deployments.ts';
 import { type ProgramName, programArguments } from '../../stack/root.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
@@ -119,6 +120,33 @@ describe('API: with a worker', function () {
     assert.deepEqual(
       left.map((decky) => decky.name),
       ['b'],
+    );
+  });
+
+  it('cancels what is open of a deployment, once (gap C4)', async () => {
+    const body = { ini_content: '[slow]\nservices=ssh\n', min_healthy_time: '10m' };
+    const accepted = await call('POST', '/deckies/deploy', body);
+    const id = accepted.headers.get('deckhand-deployment-id') ?? '';
+    const asked = await call('POST', `/deployments/${id}/cancel`);
+    assert.deepEqual([asked.status, asked.json.lifecycle_ids], [202, accepted.json.lifecycle_ids]);
+    const detail = async () => (await call('GET', `/deployments/${id}`)).json as unknown as DeploymentDetail;
+    const ended = await until(
+      'the end',
+      async () => ((await detail()).ended_at === null ? null : detail()),
+      PATIENCE_MS,
+    );
+    assert.deepEqual([ended.outcome, ended.rows.length], ['failed', 1]);
+    assert.match(ended.rows[0]?.error ?? '', /^Cancelled: /);
+    const again = await call('POST', `/deployments/${id}/cancel`);
+    assert.deepEqual([again.status, again.headers.get('deckhand-error-code')], [409, 'NotCancellable']);
+    assert.match(String(again.json.detail), /has ended; there is nothing to cancel/);
+    assert.equal((await call('POST', '/deployments/nowhere/cancel')).status, 404);
+    const audit = (await call('GET', '/audit?limit=5')).json as unknown as {
+      entries: { path: string; status: number }[];
+    };
+    assert.ok(
+      audit.entries.some((one) => one.path.endsWith(`/${id}/cancel`) && one.status === 202),
+      JSON.stringify(audit),
     );
   });
 

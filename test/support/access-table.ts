@@ -33,6 +33,7 @@ export const OPERATOR_ROUTES: Readonly<Record<string, keyof typeof OPERATOR_RULE
   'GET /api/v1/deckies/lifecycle': 'viewer',
   'GET /api/v1/deployments': 'viewer',
   'GET /api/v1/deployments/:deployment_id': 'viewer',
+  'POST /api/v1/deployments/:deployment_id/cancel': 'admin',
   'GET /api/v1/drift': 'viewer',
   'GET /api/v1/events': 'viewer',
   'GET /api/v1/fleet': 'viewer',

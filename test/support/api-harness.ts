@@ -144,6 +144,9 @@ export function acceptingOnly(sql: Sql): Deployments {
       await decide(id);
       return { lifecycle_id: id };
     },
+    async cancel() {
+      throw new DeckhandError('Unavailable', 'Temporal does not answer. Nothing was cancelled; try again.');
+    },
     async waitForRows(ids) {
       const rows = await createLifecycleReader(sql).byIds(ids);
       return rows.every((row) => row.completed_at !== null);

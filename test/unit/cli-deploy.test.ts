@@ -82,7 +82,10 @@ describe('cli: deploy', () => {
       },
     });
     assert.equal(await run(['deploy', on.file, '--wait'], on.io), 130);
-    assert.match(on.io.errors.at(-1) ?? '', /^The deploy goes on, .*\nLook at it: deckhand status d-1 --wait$/);
+    assert.match(
+      on.io.errors.at(-1) ?? '',
+      /^The deploy goes on, .*\nLook at it: deckhand status d-1 --wait\nCancel it: deckhand cancel d-1$/,
+    );
   });
 
   it('a request that is withdrawn after all is told as refused', async () => {

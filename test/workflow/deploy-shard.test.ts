@@ -209,6 +209,23 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(statuses(await world.ended(again.lifecycle_ids)), { a: 'succeeded' });
   });
 
+  it('C4: cancelled, it ends its rows, says what goes on there or that nothing was begun, and the lane goes on', async () => {
+    const h1 = await agent('h1');
+    const begun = await world.deploy(ini('a'));
+    await until('h1 has the order', () => h1.orders.length === 1);
+    const waiting = await world.deploy(ini('b'));
+    for (const { deployment_id } of [waiting, begun]) await world.deployments.cancel(deployment_id);
+    const rows = await world.ended([...begun.lifecycle_ids, ...waiting.lifecycle_ids]);
+    assert.deepEqual(statuses(rows), { a: 'failed', b: 'failed' });
+    const [a, b] = rows.map(({ error }) => error ?? '');
+    assert.match(a ?? '', /^Cancelled: .*what was sent to host h1 before goes on there/);
+    assert.match(b ?? '', /^Cancelled: .*before host h1 was begun/);
+    assert.equal(h1.orders.length, 1, 'nothing was sent for what waited');
+    h1.onDeploy = () => h1.report('succeeded');
+    const after = await world.deploy(ini('c'));
+    assert.deepEqual(statuses(await world.ended(after.lifecycle_ids)), { c: 'succeeded' });
+  });
+
   it('deckies of a host that was removed can be taken down, alone and by a replacement', async () => {
     const h1 = await agent('h1');
     h1.onDeploy = () => h1.report('succeeded');
