@@ -15,6 +15,8 @@ export interface Room {
   readonly laneOf?: (file: string) => string;
   /** Runs beside the room before it, which leaves a processor idle. */
   readonly beside?: true;
+  /** No test: it writes files, and runs only when it is asked for by name. */
+  readonly onlyNamed?: true;
 }
 
 /**
@@ -54,6 +56,7 @@ export const ROOMS: readonly Room[] = [
     roomLimitMs: 30 * MINUTE,
     laneOf: (file) => E2E_LANES[basename(file, '.test.ts')] ?? 'names',
   },
+  { name: 'recording', needsServers: true, testLimitMs: 2 * MINUTE, roomLimitMs: 15 * MINUTE, onlyNamed: true },
 ];
 
 /** A room whose tests are over and that does not end has left something open. */

@@ -23,9 +23,11 @@ export function parseRequest(args: readonly string[]): Request {
   const wanted = names.filter((name) => !name.endsWith('.test.ts'));
   const unknown = wanted.find((name) => !ROOMS.some((room) => room.name === name));
   if (unknown) throw new Error(`There is no room "${unknown}"; rooms are ${ROOMS.map(({ name }) => name).join(', ')}.`);
-  const filesOf = ({ name }: Room) => {
+  const lost = files.find((file) => !ROOMS.some(({ name }) => testFiles(name).includes(file)));
+  if (lost) throw new Error(`There is no ${lost} in a room of tests.`);
+  const filesOf = ({ name, onlyNamed }: Room) => {
     const named = files.filter((file) => file.startsWith(`test/${name}/`));
-    return wanted.includes(name) || names.length === 0 ? testFiles(name) : named;
+    return wanted.includes(name) || (names.length === 0 && !onlyNamed) ? testFiles(name) : named;
   };
   const rooms = ROOMS.map((room) => ({ room, files: filesOf(room) })).filter(
     ({ room, files: found }) => found.length > 0 || wanted.includes(room.name),

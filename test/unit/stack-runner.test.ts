@@ -18,12 +18,12 @@ describe('node test/run.mjs', () => {
   });
 
   it('runs single files in their rooms', () => {
-    const { rooms: found } = parseRequest(['/x/test/unit/a.test.ts', 'test/e2e/b.test.ts']);
+    const { rooms: found } = parseRequest(['/x/test/unit/stack-runner.test.ts', 'test/e2e/kill.test.ts']);
     assert.deepEqual(
       found.map(({ room, files }) => [room.name, files]),
       [
-        ['unit', ['test/unit/a.test.ts']],
-        ['e2e', ['test/e2e/b.test.ts']],
+        ['unit', ['test/unit/stack-runner.test.ts']],
+        ['e2e', ['test/e2e/kill.test.ts']],
       ],
     );
   });
@@ -41,6 +41,16 @@ describe('node test/run.mjs', () => {
 
   it('refuses a room that does not exist', () => {
     assert.throws(() => parseRequest(['units']), /no room "units"/);
+  });
+
+  it('refuses a file that no room has, since it would run nothing and pass', () => {
+    assert.throws(() => parseRequest(['test/unit/nowhere.test.ts']), /no test\/unit\/nowhere\.test\.ts in a room/);
+    assert.throws(() => parseRequest(['test/support/until.test.ts']), /in a room/);
+  });
+
+  it('records histories only when that is asked for', () => {
+    assert.ok(!rooms().includes('recording'));
+    assert.deepEqual(rooms('recording'), ['recording']);
   });
 
   it('sums, and names skipped tests only where there are some', () => {
