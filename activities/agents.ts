@@ -73,6 +73,11 @@ export interface AgentDependencies {
 export interface AgentActivities {
   /** Marks the shard's rows running and sends the host its whole desired set, once. Throws HostUnreachable (try again), HostSilent, HostMismatch, HostRefused. */
   dispatchShard(input: ShardInput): Promise<Dispatched>;
+  /**
+   * Has the host end what it was sent: what never came up goes, what ran before comes back. By a later attempt of the operation,
+   * which takes the place of the earlier one; so false where the agent knows no attempts (DECNET's). Throws as dispatchShard.
+   */
+  recallShard(input: ShardInput): Promise<boolean>;
   /** What the agent's status proves about the open rows of a shard. Never throws for a host that does not answer. */
   askHost(input: ShardInput): Promise<HostSight>;
   /** Fails, to be tried again, as long as the host does not answer. */
@@ -152,6 +157,22 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     return 'accepted';
   }
 
+  async function recallShard(input: ShardInput): Promise<boolean> {
+    const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
+    if (!host?.fenced) return false;
+    const fence: Fence = { operation_id: input.operationId, attempt: input.attempt };
+    // Nobody's own rows count: the host is to be as it was established.
+    const set = hostSet(work.members, '');
+    const order = { ...work, rows: [] };
+    try {
+      if (set.length === 0) await client.teardown(addressOf(host), { decky_id: null, deckhand: fence });
+      else await client.deploy(addressOf(host), orderOf(host, order, set, fence));
+    } catch (error) {
+      throw toFailure(error, (text) => deps.cutSecrets(text, desiredOf(work)));
+    }
+    return true;
+  }
+
   function orderOf(host: Host, work: HostWork, set: readonly DesiredDecky[], fence: Fence): AgentDeployBody {
     const { network, options } = work;
     if (!network) throw new DeckhandError('NetworkConflict', 'The fleet has no network: its settings row is missing.');
@@ -203,6 +224,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   return withFailures<AgentActivities>({
     // The answer to a teardown of everything comes when it is done.
     dispatchShard: (input) => alive(() => dispatchShard(input)),
+    recallShard: (input) => alive(() => recallShard(input)),
     askHost,
     awaitHost: async ({ hostUuid }) => {
       const host = await hostOf(hostUuid);

@@ -1,7 +1,7 @@
 /** A deploy: the host's whole set. Every step may be repeated after a kill: what has ended in the order stays ended. */
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { DECKY_STATE, hasEnded, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { bringUp, takeDown, takeDownReported } from './decky-work.ts';
 import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
@@ -153,6 +153,12 @@ async function leaveOldNetwork(job: Job<DeployOrderRecord>, network: FleetNetwor
   );
 }
 
+/** An earlier attempt was about it, and its operation wants it no more: nobody ends what it was doing. */
+function forgetUnended(state: AgentState, name: string): void {
+  const last = knownRecord(state, name)?.last;
+  if (last && !hasEnded(last.status)) delete state.deckies[name];
+}
+
 /** What is not in the set goes, before what comes needs its name or address. */
 async function removeOthers(job: Job<DeployOrderRecord>): Promise<void> {
   const { order, bench } = job;
@@ -166,6 +172,7 @@ async function removeOthers(job: Job<DeployOrderRecord>): Promise<void> {
     ...silent.map(async (name) => {
       const error = await takeDown(job, name, progressDeadlineMs);
       if (error !== null) bench.logger.warn({ decky: name, err: failureText(error, null) }, 'a decky did not go');
+      else await bench.store.record((state) => forgetUnended(state, name));
     }),
   ]);
 }

@@ -1,12 +1,23 @@
 /** From a shard's turn to the end of its last row: dispatch, reports, and asking where reports don't come. */
-import { ActivityFailure, ApplicationFailure, condition, sleep } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  isCancellation,
+  patched,
+  sleep,
+} from '@temporalio/workflow';
 import type { Dispatched, HostSight } from '../activities/agents.ts';
 import { errorText } from '../fleet/errors.ts';
 import { onAgent, openRows } from './activities.ts';
 import { ASK_AFTER_MS, endByDeadline, newWatch, takeIn, takeSight, type Watch } from './beliefs.ts';
 import { ASK, AWAIT_HOST, DISPATCH } from './profiles.ts';
+import { recall } from './recall.ts';
 import type { Shard } from './shard.ts';
 
+/** A cancelled shard has its host take back what is not done; before, it went on there. */
+const RECALLS = 'cancelled-shards-recall';
 /** While a host does not answer. */
 const ASK_AGAIN_MS = 8_000;
 /** An agent that forgets an order again and again (its disk is gone) gets it this often. */
@@ -17,6 +28,15 @@ const isFailureOf = (failure: unknown, type: string): boolean =>
 
 export async function converge(shard: Shard): Promise<void> {
   const watch = newWatch(Date.now());
+  try {
+    await untilAllEnded(shard, watch);
+  } catch (failure) {
+    if (isCancellation(failure) && patched(RECALLS)) await CancellationScope.nonCancellable(() => recall(shard, watch));
+    throw failure;
+  }
+}
+
+async function untilAllEnded(shard: Shard, watch: Watch): Promise<void> {
   await dispatch(shard, watch);
   while (shard.ledger.open.length > 0) {
     const came = await condition(() => shard.inbox.length > 0, Math.max(1, nextWake(shard, watch) - Date.now()));

@@ -76,6 +76,13 @@ export const DISPATCH: ActivityOptions = {
   retry: { initialInterval: '1s', maximumAttempts: 2 },
 };
 
+/** Best effort after a cancellation. A teardown of everything is answered when it is done. */
+export const RECALL: ActivityOptions = {
+  scheduleToCloseTimeout: '2m',
+  heartbeatTimeout: ENGINE_HEARTBEAT,
+  retry: { initialInterval: '1s', maximumAttempts: 3 },
+};
+
 /** One look at a host; a worker that dies meanwhile costs this long. */
 export const ASK: ActivityOptions = { startToCloseTimeout: '30s', retry: { initialInterval: '500ms' } };
 

@@ -69,7 +69,7 @@ const cancel = (deps: RouteDependencies) =>
     tags: ['deployments'],
     summary: 'Cancel what is open of a deployment',
     description:
-      'Of any kind. Rows that are open end as `failed` with `Cancelled`, or as what they had become by then; what was half made on the master’s engine is removed, or what ran before comes back. What was sent to a host goes on there. The next operation in line goes on.',
+      'Of any kind. Rows that are open end as `failed` with `Cancelled`, or as what they had become by then; what was half made is removed, or what ran before comes back, also on hosts; an agent of DECNET, or a host that does not answer, goes on with what it was sent, and the row says so. The next operation in line goes on.',
     request: { params: DeploymentId },
     responses: {
       202: {

@@ -130,7 +130,7 @@ describe('recording histories over hosts', () => {
     for (const [name, { deployment_id, lifecycle_ids }] of Object.entries({ begun, waiting })) {
       await world.ended(lifecycle_ids);
       await closed(deployment_id).catch(() => undefined);
-      await save('swarm-cancelled', {
+      await save('swarm-recalled', {
         [`deploy-fleet-${name}`]: deployWorkflowId(deployment_id),
         [`deploy-shard-${name}`]: shard(deployment_id, h1),
       });

@@ -218,12 +218,44 @@ describe('a deploy over hosts', function () {
     const rows = await world.ended([...begun.lifecycle_ids, ...waiting.lifecycle_ids]);
     assert.deepEqual(statuses(rows), { a: 'failed', b: 'failed' });
     const [a, b] = rows.map(({ error }) => error ?? '');
-    assert.match(a ?? '', /^Cancelled: .*what was sent to host h1 before goes on there/);
+    assert.match(a ?? '', /^Cancelled: .*host h1 takes back what was not done/);
     assert.match(b ?? '', /^Cancelled: .*before host h1 was begun/);
     assert.equal(h1.orders.length, 1, 'nothing was sent for what waited');
+    assert.deepEqual(h1.teardowns, [null], 'nothing else is there');
     h1.onDeploy = () => h1.report('succeeded');
     const after = await world.deploy(ini('c'));
     assert.deepEqual(statuses(await world.ended(after.lifecycle_ids)), { c: 'succeeded' });
+  });
+
+  it('C4: cancelled, its host gets what was there before as a later attempt of the operation', async () => {
+    const h1 = await agent('h1');
+    h1.onDeploy = () => h1.report('succeeded');
+    await world.ended((await world.deploy(ini('a'))).lifecycle_ids);
+    h1.onDeploy = () => undefined;
+    const accepted = await world.deploy(ini('b'));
+    await until('h1 has the order', () => h1.orders.length === 2);
+    await world.deployments.cancel(accepted.deployment_id);
+    await world.ended(accepted.lifecycle_ids);
+    const { config, deckhand } = h1.orders[2] ?? {};
+    assert.deepEqual(
+      config?.deckies.map(({ name }) => name),
+      ['a'],
+    );
+    assert.deepEqual(
+      [deckhand?.operation_id, deckhand?.attempt, deckhand?.deploy, deckhand?.remove],
+      [accepted.deployment_id, 2, [], []],
+    );
+  });
+
+  it('C4: cancelled, it says what goes on where an agent knows no attempts, or is silent', async () => {
+    const [h1, h2] = [await agent('h1', { fenced: false }), await agent('h2')];
+    const accepted = await world.deploy(ini('a', 'b'));
+    await until('both have their orders', () => h1.orders.length + h2.orders.length === 2);
+    await h2.silence();
+    await world.deployments.cancel(accepted.deployment_id);
+    const rows = await world.ended(accepted.lifecycle_ids);
+    for (const { error } of rows) assert.match(error ?? '', /^Cancelled: .* before goes on there/);
+    assert.equal(h1.orders.length, 1);
   });
 
   it('deckies of a host that was removed can be taken down, alone and by a replacement', async () => {
