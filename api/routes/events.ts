@@ -15,6 +15,12 @@ const STREAMS_PER_USER = 250;
 const TOO_MANY = `${STREAMS_PER_USER} event streams of yours are open; close some.`;
 const RETRY_SECONDS = 10;
 
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  'x-accel-buffering': 'no',
+};
+
 /** Where a browser can send no header, a ticket stands for the token; its stream lives as long as a token would. */
 function tokenOrTicket(deps: RouteDependencies): MiddlewareHandler<ApiEnv> {
   const byToken = deps.guard({ role: 'viewer' });
@@ -95,6 +101,8 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
     const { user, claims } = c.var;
     if ((open.get(user.uuid) ?? 0) >= STREAMS_PER_USER) throw new TooManyAttempts(TOO_MANY, RETRY_SECONDS);
     const { last_event_id, ticket: _, ...filter } = c.req.valid('query');
+    // What answers GET answers HEAD too, but nobody reads the stream then, nor ends it.
+    if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS);
     const after = c.req.valid('header')['last-event-id'] ?? last_event_id ?? null;
     count(user.uuid, 1);
     try {
@@ -104,11 +112,7 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
         return now !== null && claims.iat >= now.tokens_valid_from && Date.now() / 1000 < claims.exp;
       };
       const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), outgoing: c.env?.outgoing });
-      return c.body(body, 200, {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store',
-        'x-accel-buffering': 'no',
-      });
+      return c.body(body, 200, STREAM_HEADERS);
     } catch (error) {
       count(user.uuid, -1);
       throw error;

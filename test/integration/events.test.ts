@@ -147,6 +147,8 @@ describe('API: events', () => {
     assert.equal((await fetch(url)).status, 401);
     assert.equal((await fetch(`${url}?ticket=guessed`)).status, 401);
     const { json } = await api.call('POST', '/api/v1/auth/sse-ticket', { token });
+    const head = await fetch(url, { method: 'HEAD', headers: { authorization: `Bearer ${token}` } });
+    assert.deepEqual([head.status, head.headers.get('content-type')], [200, 'text/event-stream']);
     const reading = await readEvents(`${url}?ticket=${json.ticket}`, {});
     readings.push(reading);
     assert.equal((await fetch(`${url}?ticket=${json.ticket}`)).status, 401);
