@@ -6,11 +6,7 @@ import { ERRORS, errorText, isErrorCode } from '../fleet/errors.ts';
 
 /** `during` names the deadline that applied ("progress_deadline") and is used where time ran out. */
 export function rowError(error: unknown, during: 'progress_deadline' | 'healthy_deadline'): string {
-  if (isCancellation(error))
-    return errorText(
-      'Cancelled',
-      'the operation was cancelled before this decky was done; what had been started was removed.',
-    );
+  if (isCancellation(error)) return errorText('Cancelled', 'the operation was cancelled before this decky was done');
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return applicationError(cause, error, during);
   if (cause instanceof TimeoutFailure) return timeoutError(cause, during);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { deployWorkflowId, localWorkflowId } from '../../fleet/workflow-ids.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const MISSING_IMAGE = '[custom-ghost]\nbinary=deckhand.invalid/ghost:1\nexec=\nports=\n';
@@ -106,10 +107,15 @@ describe('deployFleet', () => {
     const accepted = await world.deploy(`[${name('stop')}]\nservices=redis\n`, {
       options: { minHealthyTimeMs: 60_000 },
     });
+    await until('its containers', async () => (await containers(name('stop'))).length === 2);
     const handle = world.temporal.client.workflow.getHandle(deployWorkflowId(accepted.deployment_id));
     await handle.cancel();
     const rows = await world.ended(accepted.lifecycle_ids);
-    assert.match(rows[0]?.error ?? '', /^Cancelled: /);
+    assert.match(
+      rows[0]?.error ?? '',
+      /^Cancelled: .*before this decky was done \(what had been started was removed\)$/,
+    );
+    assert.deepEqual(await containers(name('stop')), []);
     const after = await world.deploy(`[${name('after')}]\nservices=redis\n`);
     assert.equal((await world.ended(after.lifecycle_ids))[0]?.status, 'succeeded');
   });
