@@ -1,4 +1,5 @@
 /** Loopback ports: the default, unless it is taken; what was chosen is kept for the next start. */
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,23 +30,23 @@ const isServer = (name: PortName): name is keyof typeof DEFAULT_PORTS => name in
 /** How far above the agents' default port one is looked for, before any free port will do. */
 const AGENT_PORTS = 200;
 
+/**
+ * Where a free port is looked for: below those that systems give to connections that go out (Linux from 32768, macOS from 49152). One
+ * of these could be taken between the moment at which it is found free and the one at which its server listens.
+ */
+export const FREE_PORTS = Object.freeze({ from: 20_000, to: 30_000 });
+
 /** Agents share a range: the first that is free, from the default port up. */
 const defaultPorts = (name: PortName): readonly number[] =>
   isServer(name) ? [DEFAULT_PORTS[name]] : Array.from({ length: AGENT_PORTS }, (_, step) => AGENT_PORT + step);
 
-/** The port that was bound, or null when it is taken; 0 asks the system for a free one. */
-function tryListen(port: number): Promise<number | null> {
+export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(null));
-    server.listen({ port, host: LOOPBACK, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => resolve(address && typeof address === 'object' ? address.port : null));
-    });
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
-
-export const isPortFree = async (port: number): Promise<boolean> => (await tryListen(port)) !== null;
 
 export class PortBook {
   readonly #home: StackHome;
@@ -73,9 +74,12 @@ export class PortBook {
     for (const port of wanted)
       if (!this.#given.has(port) && (await isPortFree(port)) && this.#mayHave(name, port))
         return this.#take(name, port);
-    for (let tries = 0; tries < 20; tries++) {
-      const port = await tryListen(0);
-      if (port !== null && !this.#given.has(port) && this.#mayHave(name, port)) return this.#take(name, port);
+    for (let tries = 0; tries < 100; tries++) {
+      const port = randomInt(FREE_PORTS.from, FREE_PORTS.to);
+      if (this.#given.has(port)) continue;
+      // Before it is looked at: another server may ask meanwhile.
+      this.#given.add(port);
+      if ((await isPortFree(port)) && this.#mayHave(name, port)) return this.#take(name, port);
     }
     throw new Error(`No free port on ${LOOPBACK} for ${name}.`);
   }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { lockHolder, tryLock } from '../../stack/file-lock.ts';
 import { StackHome } from '../../stack/home.ts';
 import { readJson, writeJson } from '../../stack/json-file.ts';
-import { LOOPBACK, PortBook } from '../../stack/ports.ts';
+import { FREE_PORTS, LOOPBACK, PortBook } from '../../stack/ports.ts';
 import { identify } from '../../stack/process-table.ts';
 import { loadSecrets } from '../../stack/secrets.ts';
 
@@ -79,6 +79,16 @@ describe('the state directory', () => {
   it('is not locked by half a lock file', () => {
     writeFileSync(path('lock'), '{"pid": ');
     assert.ok(tryLock(path('lock')));
+  });
+
+  it('looks for free ports where no connection that goes out can be in the way', async () => {
+    const ports = new PortBook(new StackHome(directory), false);
+    const chosen = await Promise.all((['api', 'nats', 'temporalUi'] as const).map((name) => ports.choose(name, false)));
+    const range = '/proc/sys/net/ipv4/ip_local_port_range';
+    const [first = 0] = existsSync(range) ? readFileSync(range, 'utf8').split('\t').map(Number) : [FREE_PORTS.to];
+    for (const port of chosen)
+      assert.ok(port >= FREE_PORTS.from && port < Math.min(first, FREE_PORTS.to), String(port));
+    assert.equal(new Set(chosen).size, 3);
   });
 
   it('remembers ports, and gives way where one is taken', async () => {
