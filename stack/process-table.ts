@@ -72,6 +72,15 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
+/** False also for one that ended a moment ago. */
+export function leadsItsGroup(pid: number): boolean {
+  try {
+    return Number(statFields(pid)[2]) === pid;
+  } catch {
+    return false;
+  }
+}
+
 function environmentValue(pid: number, variable: string): string | null {
   try {
     const prefix = `${variable}=`;
@@ -97,7 +106,7 @@ export function findByEnvironment(variable: string): (ProcessIdentity & { readon
       const value = environmentValue(pid, variable);
       if (value === null) return [];
       const identity = identify(pid);
-      return identity && Number(statFields(pid)[2]) === pid ? [{ ...identity, value }] : [];
+      return identity && leadsItsGroup(pid) ? [{ ...identity, value }] : [];
     });
 }
 
