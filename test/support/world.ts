@@ -3,6 +3,7 @@
  * a task queue, a project and a bridge network of its own.
  */
 import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { createAgentClient } from '../../adapters/agent/client.ts';
@@ -29,7 +30,22 @@ import { testDirectory, testServers } from './stack.ts';
 
 /** Bridge pools of tests: away from the embedded stack's 10.200–10.219. */
 let nextPool = Math.floor(Math.random() * 200);
-const takePool = (): string => `10.231.${nextPool++ % 250}.0/24`;
+function takePool(): string {
+  // Of this run: removed with the servers.
+  const taken = join(process.env.DECKHAND_TEST_TMP ?? testDirectory('pools'), 'pools');
+  mkdirSync(taken, { recursive: true });
+  for (let tries = 0; tries < 250; tries += 1) {
+    const pool = nextPool++ % 250;
+    try {
+      // Lanes are processes of their own on one engine: whoever makes the folder has the pool.
+      mkdirSync(join(taken, String(pool)));
+      return `10.231.${pool}.0/24`;
+    } catch {
+      // Another lane has it.
+    }
+  }
+  return `10.231.${nextPool++ % 250}.0/24`;
+}
 
 /** Terminates what is still under way, so that nothing works on when the world is gone. */
 export async function endWorkflows({ database, temporal }: World): Promise<void> {
