@@ -5,6 +5,14 @@ import { OutboxPump } from '../../worker/outbox-pump.ts';
 const settled = (turns = 20): Promise<void> =>
   Array.from({ length: turns }).reduce<Promise<void>>((before) => before.then(() => undefined), Promise.resolve());
 
+function promised(): { kept: Promise<void>; keep: () => void } {
+  let keep: () => void = () => undefined;
+  const kept = new Promise<void>((resolve) => {
+    keep = resolve;
+  });
+  return { kept, keep };
+}
+
 describe('the outbox pump', () => {
   const NEVER = 3_600_000;
 
@@ -24,18 +32,15 @@ describe('the outbox pump', () => {
 
   it('tries again by itself while the bus takes nothing, and rests once it has taken all', async () => {
     let rounds = 0;
-    let sent: () => void = () => undefined;
-    const allSent = new Promise<void>((resolve) => {
-      sent = resolve;
-    });
+    const allSent = promised();
     const drain = async (): Promise<void> => {
       rounds += 1;
       if (rounds < 3) throw new Error('NATS can’t be reached');
-      sent();
+      allSent.keep();
     };
     const pump = new OutboxPump(drain, { lookMs: NEVER, retryMs: 1, longestRetryMs: 2 });
     pump.poke();
-    await allSent;
+    await allSent.kept;
     await settled();
     assert.equal(rounds, 3);
     await pump.stop();
@@ -43,16 +48,13 @@ describe('the outbox pump', () => {
 
   it('looks by itself for what others wrote, until it is stopped', async () => {
     let rounds = 0;
-    let looked: () => void = () => undefined;
-    const twice = new Promise<void>((resolve) => {
-      looked = resolve;
-    });
+    const twice = promised();
     const drain = async (): Promise<void> => {
       rounds += 1;
-      if (rounds === 2) looked();
+      if (rounds === 2) twice.keep();
     };
     const pump = new OutboxPump(drain, { lookMs: 1, retryMs: NEVER, longestRetryMs: NEVER });
-    await twice;
+    await twice.kept;
     await pump.stop();
     const atStop = rounds;
     await new Promise((resolve) => setTimeout(resolve, 20));
