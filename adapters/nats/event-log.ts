@@ -1,6 +1,6 @@
 /** Reads the stream of events in order, from any sequence on, by ordered consumers of JetStream. */
-import { type ConsumerMessages, connect, DeliverPolicy, type JsMsg, type NatsConnection } from 'nats';
-import { DeckhandError } from '../../fleet/errors.ts';
+import { type ConsumerMessages, connect, DeliverPolicy, type JsMsg, type NatsConnection, type StreamState } from 'nats';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { type Envelope, EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
 import { ensureStream, withoutCredentials } from './bus.ts';
 
@@ -23,12 +23,14 @@ export interface EventLog {
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
+/** A bus that takes connections and answers nothing is waited for this long. */
+const ANSWER_MS = 3_000;
 const PING_MS = 10_000;
 const PAGE = 500;
 /** A page that is not full is waited for no longer. */
 const PAGE_WAIT_MS = 1_000;
 
-/** Connects at the first use, and anew after a loss. Throws Unavailable where the bus is out of reach. */
+/** Connects at the first use, and anew after a loss. Throws Unavailable where the bus is out of reach or does not answer. */
 export function createEventLog(url: string, name: string): EventLog {
   let connection: Promise<NatsConnection> | null = null;
 
@@ -48,12 +50,27 @@ export function createEventLog(url: string, name: string): EventLog {
   }
 
   async function connected(): Promise<NatsConnection> {
-    connection ??= open().catch((cause: unknown) => {
+    connection ??= open().catch((error: unknown) => {
       connection = null;
-      const sentence = `NATS at ${withoutCredentials(url)} can’t be reached; events wait until it is back.`;
-      throw new DeckhandError('Unavailable', sentence, { cause });
+      throw unavailable(error);
     });
     return connection;
+  }
+
+  function unavailable(error: unknown): DeckhandError {
+    if (isDeckhandError(error)) return error;
+    const sentence = `NATS at ${withoutCredentials(url)} can’t be reached; events wait until it is back.`;
+    return new DeckhandError('Unavailable', sentence, { cause: error });
+  }
+
+  async function streamState(): Promise<StreamState> {
+    const nc = await connected();
+    try {
+      const manager = await nc.jetstreamManager({ timeout: ANSWER_MS });
+      return (await manager.streams.info(EVENT_STREAM)).state;
+    } catch (error) {
+      throw unavailable(error);
+    }
   }
 
   const consumerAfter = async (nc: NatsConnection, after: number) =>
@@ -66,13 +83,11 @@ export function createEventLog(url: string, name: string): EventLog {
 
   return {
     async bounds() {
-      const manager = await (await connected()).jetstreamManager();
-      const { state } = await manager.streams.info(EVENT_STREAM);
+      const state = await streamState();
       return { first: state.first_seq, last: state.last_seq };
     },
     async size() {
-      const manager = await (await connected()).jetstreamManager();
-      const { state } = await manager.streams.info(EVENT_STREAM);
+      const state = await streamState();
       return { events: state.messages, bytes: state.bytes };
     },
     async *follow(after, signal) {
@@ -83,15 +98,19 @@ export function createEventLog(url: string, name: string): EventLog {
       for await (const message of messages) yield toEvent(message);
     },
     async *between(after, until) {
-      for (let position = after; position < until; ) {
-        const consumer = await consumerAfter(await connected(), position);
-        try {
-          const messages = await consumer.fetch({ max_messages: PAGE, expires: PAGE_WAIT_MS });
-          position = yield* page(messages, position, until);
-        } finally {
-          // The server would keep it for minutes.
-          await consumer.delete().catch(() => undefined);
+      try {
+        for (let position = after; position < until; ) {
+          const consumer = await consumerAfter(await connected(), position);
+          try {
+            const messages = await consumer.fetch({ max_messages: PAGE, expires: PAGE_WAIT_MS });
+            position = yield* page(messages, position, until);
+          } finally {
+            // The server would keep it for minutes.
+            await consumer.delete().catch(() => undefined);
+          }
         }
+      } catch (error) {
+        throw unavailable(error);
       }
     },
     async close() {
