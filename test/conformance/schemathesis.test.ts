@@ -1,7 +1,7 @@
-/** Schemathesis with our own document: no 5xx, and no answer that the document does not have. `npm run test:schemathesis` asks more. */
+/** Schemathesis with our own document: no 5xx but the documented 503, and no answer that the document does not have. `npm run test:schemathesis` asks more. */
 import assert from 'node:assert/strict';
 import { type Front, startFront } from '../schemathesis/front.ts';
-import { type Outcome, type RunOptions, runSchemathesis } from '../schemathesis/run.ts';
+import { type Outcome, type RunOptions, runSchemathesis, told } from '../schemathesis/run.ts';
 import { createScene, type Scene } from '../schemathesis/scene.ts';
 import { schemathesis } from '../schemathesis/venv.ts';
 
@@ -10,9 +10,10 @@ const long = requests > 0;
 /** Generated for each operation and account; 0 is the short run of `npm test`. */
 const PER_OPERATION = long ? Math.ceil(requests / 90) : 2;
 const SEED = long ? Math.floor(Math.random() * 1e6) : 4242;
-const OUTPUT_LINES = 120;
 /** Less of an admin's answers other than 401, and the run asked the door only. */
 const LEAST_ACCEPTED = 0.6;
+/** Something of the stack may be slow on a busy machine; more of these, and it is not the machine. */
+const MOST_UNAVAILABLE = 0.01;
 
 describe('Schemathesis with the OpenAPI document', function () {
   this.timeout(long ? 460_000 : 120_000);
@@ -20,6 +21,7 @@ describe('Schemathesis with the OpenAPI document', function () {
   let scene: Scene;
   let front: Front;
   let asked = 0;
+  let unavailable = 0;
 
   before(async function () {
     const found = await schemathesis();
@@ -34,7 +36,7 @@ describe('Schemathesis with the OpenAPI document', function () {
   after(async () => {
     await front?.close();
     await scene?.close();
-    console.log(`      ${asked} requests in all, seed ${SEED}`);
+    console.log(`      ${asked} requests in all, ${unavailable} times 503, seed ${SEED}`);
   });
 
   async function run(options: Pick<RunOptions, 'account' | 'filter'> & Partial<RunOptions>): Promise<Outcome> {
@@ -47,13 +49,12 @@ describe('Schemathesis with the OpenAPI document', function () {
     };
     const outcome = await runSchemathesis(command, scene, front, { ...bounds, ...options });
     asked += outcome.requests;
-    const told = outcome.output.split('\n').slice(-OUTPUT_LINES).join('\n');
-    assert.deepEqual(
-      { exit: outcome.exit, 5: outcome.serverErrors, 0: outcome.unanswered },
-      { exit: 0, 5: 0, 0: 0 },
-      told,
-    );
-    assert.ok(outcome.requests > 0, told);
+    unavailable += outcome.unavailable;
+    const { exit, serverErrors, unanswered } = outcome;
+    const faults = { exit, serverErrors, unanswered };
+    assert.deepEqual(faults, { exit: 0, serverErrors: 0, unanswered: 0 }, told(outcome));
+    assert.ok(outcome.requests > 0, told(outcome));
+    assert.ok(outcome.unavailable <= MOST_UNAVAILABLE * outcome.requests, told(outcome));
     return outcome;
   }
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import time
 import zlib
 
 import requests
@@ -11,6 +12,7 @@ import schemathesis
 SCENE = json.loads(os.environ["DECKHAND_SCENE"])
 PREFIX = "/api/v1"
 TIMEOUT_S = 20
+ATTEMPTS = 5
 
 
 class Account:
@@ -24,10 +26,18 @@ class Account:
         if self.account is None:
             return None
         if self.token is None:
-            answer = requests.post(SCENE["api"] + PREFIX + "/auth/login", json=self.account, timeout=TIMEOUT_S)
-            answer.raise_for_status()
-            self.token = answer.json()["access_token"]
+            self.token = self.log_in()
         return "Bearer " + self.token
+
+    def log_in(self):
+        # An exception here would end the whole run, and a 503 says itself when to come again.
+        for _ in range(ATTEMPTS):
+            answer = requests.post(SCENE["api"] + PREFIX + "/auth/login", json=self.account, timeout=TIMEOUT_S)
+            if answer.status_code != 503:
+                break
+            time.sleep(int(answer.headers["Retry-After"]))
+        answer.raise_for_status()
+        return answer.json()["access_token"]
 
     def refused(self):
         self.token = None

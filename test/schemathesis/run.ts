@@ -5,9 +5,11 @@ import { testDirectory } from '../support/stack.ts';
 import type { Front } from './front.ts';
 import type { Account, Scene } from './scene.ts';
 
+/** Errors of the server are counted here: a 503 is none where something of the stack did not answer in time, and is documented. */
 const CHECKS =
-  'not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance';
+  'status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance';
 const REQUEST_TIMEOUT_S = 30;
+const UNAVAILABLE = 503;
 
 export interface RunOptions {
   readonly account: Account | null;
@@ -26,10 +28,30 @@ export interface Outcome {
   readonly requests: number;
   /** Other than 401. */
   readonly accepted: number;
+  /** Other than 503. */
   readonly serverErrors: number;
+  readonly unavailable: number;
   readonly unanswered: number;
+  /** What was not answered, or with a 5xx. */
+  readonly errors: readonly string[];
+  /** null: it was stopped at its limit of time. */
   readonly exit: number | null;
   readonly output: string;
+}
+
+const SECTION = /^=+ [A-Z]+ =+$/m;
+const ERROR_LINES = 20;
+const FAULT_LINES = 120;
+
+/** How it ended, then what it found: the first lines tell most, since they are all that a list of failures keeps. */
+export function told(outcome: Outcome): string {
+  const { exit, requests, accepted, serverErrors, unavailable, unanswered, errors, output } = outcome;
+  const ending = exit === null ? 'was stopped at its limit of time' : `ended with ${exit}`;
+  const counts = `${requests} requests, ${accepted} accepted, ${serverErrors} errors of the server, ${unavailable} times 503, ${unanswered} unanswered`;
+  const found = output.search(SECTION);
+  const lines = (found < 0 ? output : output.slice(found)).trim().split('\n');
+  const kept = found < 0 ? lines.slice(-FAULT_LINES) : lines.slice(0, FAULT_LINES);
+  return [`Schemathesis ${ending}: ${counts}`, ...errors.slice(0, ERROR_LINES), ...kept].join('\n');
 }
 
 export async function runSchemathesis(
@@ -67,15 +89,16 @@ export async function runSchemathesis(
     },
     options.seconds,
   );
-  const counts = [...front.take()];
+  const { counts, errors } = front.take();
   const sum = (wanted: (status: number) => boolean): number =>
-    counts.reduce((total, [status, times]) => total + (wanted(status) ? times : 0), 0);
+    [...counts].reduce((total, [status, times]) => total + (wanted(status) ? times : 0), 0);
   return {
     requests: sum(() => true),
     accepted: sum((status) => status !== 401 && status !== 0),
-    // 503 is an answer of the document: something of the stack did not answer in time.
-    serverErrors: sum((status) => status >= 500 && status !== 503),
+    serverErrors: sum((status) => status >= 500 && status !== UNAVAILABLE),
+    unavailable: sum((status) => status === UNAVAILABLE),
     unanswered: sum((status) => status === 0),
+    errors,
     exit,
     output,
   };

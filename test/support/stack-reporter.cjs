@@ -2,7 +2,7 @@
 const { writeFileSync } = require('node:fs');
 const { reporters } = require('mocha');
 
-const LINES = 12;
+const LINES = 30;
 
 /** The message and the nearest frames: enough to begin with, where only the end of a log was kept. */
 function reasonOf(error) {
