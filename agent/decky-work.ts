@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { DECKY_STATE, type DeckyState, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
+import { DECKY_STATE, type DeckyState, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
 import { patiently } from './patience.ts';
-import { hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
+import { type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
 import { failureText, type Job, note, specOf } from './workbench.ts';
 
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
@@ -38,8 +38,7 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
   try {
     await startAndWatch(job, work, begin, onStep);
     const versions = { desired, established: desired };
-    if (!work.reported)
-      return await job.bench.store.record((state) => void Object.assign(recordOf(state, name), versions));
+    if (!work.reported) return await job.bench.store.record((state) => stayed(recordOf(state, name), versions));
     const seen = desired.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
     const outcome = { operation, status: STATUS.succeeded, error: null, seen };
     await note(job, name, outcome, versions);
@@ -58,6 +57,12 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
   } finally {
     job.bench.steps.delete(name);
   }
+}
+
+/** What an earlier attempt began with it, and was broken off, nobody ends any more. */
+function stayed(record: DeckyRecord, versions: Pick<DeckyRecord, 'desired' | 'established'>): void {
+  Object.assign(record, versions);
+  if (record.last && !hasEnded(record.last.status)) record.last = null;
 }
 
 async function startAndWatch(

@@ -47,7 +47,8 @@ export function mutateOrder({ decky_id, services, deckhand }: MutateBody, now: D
   return {
     kind: 'mutate',
     ...fence,
-    key: `${fence.operation_id}/mutate/${decky_id}`,
+    // As a deploy of the same operation, so that one recalls it.
+    key: fence.operation_id,
     decky_id,
     services,
     custom_services,

@@ -216,23 +216,6 @@ describe('the agent at work', () => {
     await until('an agent without work', async () => (await host.status()).deckhand?.work.length === 0);
   });
 
-  it('C4: takes back at once what a later attempt does not name any more, and leaves alone what was there before', async () => {
-    const [stays, comes] = [host.decky('stays', 11), host.decky('comes', 12)];
-    await deploy([stays]);
-    const before = await host.containers();
-    const order = host.order([stays, comes], { deploy: [comes.name], min_healthy_time_ms: 600_000 });
-    const { deckhand } = order;
-    assert.ok(deckhand);
-    await host.call('POST', '/deploy', order);
-    await until('four containers', async () => Object.keys(await host.containers()).length === 4);
-    const recalled = host.order([stays], { operation_id: deckhand.operation_id, attempt: 2, deploy: [] });
-    assert.equal((await host.call('POST', '/deploy', recalled)).status, 202);
-    await until('an agent without work', async () => (await host.status()).deckhand?.work.length === 0);
-    assert.deepEqual(await host.containers(), before);
-    const { deckhand: report } = await host.status();
-    assert.equal(report?.deckies[comes.name], undefined);
-  });
-
   it('answers a teardown when it is down, and the last one takes the network along', async () => {
     const [one, two] = [host.decky('t1', 11), host.decky('t2', 12)];
     await deploy([one, two]);
