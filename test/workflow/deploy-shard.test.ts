@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
-
-const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
-const statuses = (rows: readonly LifecycleRow[]): Record<string, string> =>
-  Object.fromEntries(rows.map((row) => [row.decky_name, row.status]));
 
 describe('a deploy over hosts', function () {
   this.timeout(120_000);
@@ -31,7 +27,7 @@ describe('a deploy over hosts', function () {
 
   it('is a child per host, found by HostUuid, that says what it waits for, sends the whole set and ends with the reports', async () => {
     const [h1, h2] = [await agent('h1'), await agent('h2')];
-    const accepted = await world.deploy(ini('a', 'b', 'c'));
+    const accepted = await world.deploy(iniOf('a', 'b', 'c'));
     assert.equal(accepted.mode, 'swarm');
     const child = shardWorkflowId(accepted.deployment_id, h1.hostUuid);
     const details = async (workflowId: string): Promise<string> => {
@@ -46,7 +42,7 @@ describe('a deploy over hosts', function () {
     assert.match(parent, new RegExp(`Waiting for\\*\\* \`${child}\`: 2 deckies on host h1`));
     for (const one of [h1, h2]) await one.report('succeeded');
     const rows = await world.ended(accepted.lifecycle_ids);
-    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
+    assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
     assert.deepEqual(
       rows.map((row) => row.host_uuid),
       [h1.hostUuid, h2.hostUuid, h1.hostUuid],
@@ -68,9 +64,9 @@ describe('a deploy over hosts', function () {
   it('B3: two deploys and a removal for one host run one after another, in order; another host does not wait', async () => {
     const [h1, h2] = [await agent('h1'), await agent('h2')];
     h2.onDeploy = () => h2.report('succeeded');
-    const first = await world.deploy(ini('a'));
+    const first = await world.deploy(iniOf('a'));
     await until('h1 has the first order', () => h1.orders.length === 1);
-    const second = await world.deploy(ini('b', 'c'));
+    const second = await world.deploy(iniOf('b', 'c'));
     await until('the second is on h2', () => h2.orders.length === 1);
     assert.deepEqual(
       (await world.ended([second.lifecycle_ids[1] ?? ''])).map((row) => row.status),
@@ -82,7 +78,7 @@ describe('a deploy over hosts', function () {
     await h1.report('succeeded');
     await world.ended([...first.lifecycle_ids, ...second.lifecycle_ids]);
     const removal = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
-    assert.deepEqual(statuses(await world.ended([removal.lifecycle_id])), { a: 'succeeded' });
+    assert.deepEqual(statusesOf(await world.ended([removal.lifecycle_id])), { a: 'succeeded' });
     assert.deepEqual(
       h1.orders.map((order) => order.config.deckies.map((decky) => decky.name)),
       [['a'], ['a', 'b']],
@@ -102,8 +98,11 @@ describe('a deploy over hosts', function () {
       order.deckhand?.attempt === 2
         ? h2.report('succeeded', undefined, { sequence: 1 })
         : h2.report('running', undefined, { sequence: 50 });
-    const accepted = await world.deploy(ini('a', 'b'));
-    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids, 100_000)), { a: 'succeeded', b: 'succeeded' });
+    const accepted = await world.deploy(iniOf('a', 'b'));
+    assert.deepEqual(statusesOf(await world.ended(accepted.lifecycle_ids, 100_000)), {
+      a: 'succeeded',
+      b: 'succeeded',
+    });
     assert.equal(h1.orders.length, 1);
     assert.deepEqual(
       h2.orders.map((order) => order.deckhand?.attempt),
@@ -113,7 +112,7 @@ describe('a deploy over hosts', function () {
 
   it('A8: reports of an earlier attempt, overtaken ones and those of nobody’s row change nothing', async () => {
     const h1 = await agent('h1');
-    const accepted = await world.deploy(ini('a', 'b'));
+    const accepted = await world.deploy(iniOf('a', 'b'));
     await until('h1 has the order', () => h1.orders.length === 1);
     await h1.report('failed', ['a'], { attempt: 0, error: 'ContainerExited: old' });
     await h1.report('running', ['a'], { sequence: 10 });
@@ -122,14 +121,14 @@ describe('a deploy over hosts', function () {
     await until('b has ended', async () => (await world.rows(accepted.lifecycle_ids))[1]?.status === 'succeeded');
     assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
     await h1.report('succeeded', ['a'], { sequence: 12 });
-    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded', b: 'succeeded' });
+    assert.deepEqual(statusesOf(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded', b: 'succeeded' });
   });
 
   it('A5: a host that never answers ends its rows as HostLost, and the others are done long before', async () => {
     const [h1, h2] = [await agent('h1'), await agent('h2')];
     await h1.silence();
     h2.onDeploy = () => h2.report('succeeded');
-    const accepted = await world.deploy(ini('a', 'b'), { options: { minHealthyTimeMs: 0, hostLostAfterMs: 6_000 } });
+    const accepted = await world.deploy(iniOf('a', 'b'), { options: { minHealthyTimeMs: 0, hostLostAfterMs: 6_000 } });
     await world.ended([accepted.lifecycle_ids[1] ?? '']);
     assert.equal((await world.rows(accepted.lifecycle_ids))[0]?.status, 'running');
     const [lost, done] = await world.ended(accepted.lifecycle_ids);
@@ -141,10 +140,10 @@ describe('a deploy over hosts', function () {
     const h1 = await agent('h1');
     await h1.silence();
     h1.onDeploy = () => h1.report('succeeded');
-    const accepted = await world.deploy(ini('a'));
+    const accepted = await world.deploy(iniOf('a'));
     await pause(3_000);
     await h1.listen();
-    assert.deepEqual(statuses(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded' });
+    assert.deepEqual(statusesOf(await world.ended(accepted.lifecycle_ids)), { a: 'succeeded' });
   });
 
   it('a failed report of an agent without fences takes two looks, and what runs has succeeded', async () => {
@@ -160,16 +159,16 @@ describe('a deploy over hosts', function () {
       };
       await h1.report('failed', ['a', 'b'], { unfenced: true, error: 'CalledProcessError: exit 1' });
     };
-    const accepted = await world.deploy(ini('a', 'b'));
+    const accepted = await world.deploy(iniOf('a', 'b'));
     const rows = await world.ended(accepted.lifecycle_ids);
-    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'failed' });
+    assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'failed' });
     assert.equal(rows[1]?.error, 'CalledProcessError: exit 1');
   });
 
   it('at most max_parallel hosts are at work at once, and a silent one gives its place back', async () => {
     const three = [await agent('h1'), await agent('h2'), await agent('h3')];
     await three[0]?.silence();
-    const accepted = await world.deploy(ini('a', 'b', 'c'), { options: { minHealthyTimeMs: 0, maxParallel: 1 } });
+    const accepted = await world.deploy(iniOf('a', 'b', 'c'), { options: { minHealthyTimeMs: 0, maxParallel: 1 } });
     await until('h2 has its order though h1 is silent', () => three[1]?.orders.length === 1);
     await pause(1_500);
     assert.equal(three[2]?.orders.length, 0, 'h3 was begun while h2 held the only place');
@@ -178,12 +177,12 @@ describe('a deploy over hosts', function () {
     await until('h3 has its order', () => three[2]?.orders.length === 1);
     await three[0]?.listen();
     const rows = await world.ended(accepted.lifecycle_ids);
-    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
+    assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
   });
 
   it('shards of many hosts are begun eight at a time, and each is begun though others are silent', async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => agent(`h${index}`)));
-    const accepted = await world.deploy(ini(...ten.map((_, index) => `d${index}`)), { options: { maxParallel: 10 } });
+    const accepted = await world.deploy(iniOf(...ten.map((_, index) => `d${index}`)), { options: { maxParallel: 10 } });
     await until('all have their orders', () => ten.every(({ orders }) => orders.length === 1));
     for (const one of ten) await one.report('succeeded');
     await world.ended(accepted.lifecycle_ids);
@@ -199,88 +198,39 @@ describe('a deploy over hosts', function () {
 
   it('a shard that was terminated ends its rows as WorkflowLost, with what the host says, and its lane goes on', async () => {
     const h1 = await agent('h1');
-    const accepted = await world.deploy(ini('a'));
+    const accepted = await world.deploy(iniOf('a'));
     await until('h1 has the order', () => h1.orders.length === 1);
     await world.temporal.client.workflow.getHandle(shardWorkflowId(accepted.deployment_id, h1.hostUuid)).terminate();
     const [row] = await world.ended(accepted.lifecycle_ids);
     assert.match(row?.error ?? '', /^WorkflowLost: /);
     h1.onDeploy = () => h1.report('succeeded');
-    const again = await world.deploy(ini('a'));
-    assert.deepEqual(statuses(await world.ended(again.lifecycle_ids)), { a: 'succeeded' });
-  });
-
-  it('C4: cancelled, it ends its rows, says what goes on there or that nothing was begun, and the lane goes on', async () => {
-    const h1 = await agent('h1');
-    const begun = await world.deploy(ini('a'));
-    await until('h1 has the order', () => h1.orders.length === 1);
-    const waiting = await world.deploy(ini('b'));
-    for (const { deployment_id } of [waiting, begun]) await world.deployments.cancel(deployment_id);
-    const rows = await world.ended([...begun.lifecycle_ids, ...waiting.lifecycle_ids]);
-    assert.deepEqual(statuses(rows), { a: 'failed', b: 'failed' });
-    const [a, b] = rows.map(({ error }) => error ?? '');
-    assert.match(a ?? '', /^Cancelled: .*host h1 takes back what was not done/);
-    assert.match(b ?? '', /^Cancelled: .*before host h1 was begun/);
-    assert.equal(h1.orders.length, 1, 'nothing was sent for what waited');
-    assert.deepEqual(h1.teardowns, [null], 'nothing else is there');
-    h1.onDeploy = () => h1.report('succeeded');
-    const after = await world.deploy(ini('c'));
-    assert.deepEqual(statuses(await world.ended(after.lifecycle_ids)), { c: 'succeeded' });
-  });
-
-  it('C4: cancelled, its host gets what was there before as a later attempt of the operation', async () => {
-    const h1 = await agent('h1');
-    h1.onDeploy = () => h1.report('succeeded');
-    await world.ended((await world.deploy(ini('a'))).lifecycle_ids);
-    h1.onDeploy = () => undefined;
-    const accepted = await world.deploy(ini('b'));
-    await until('h1 has the order', () => h1.orders.length === 2);
-    await world.deployments.cancel(accepted.deployment_id);
-    await world.ended(accepted.lifecycle_ids);
-    const { config, deckhand } = h1.orders[2] ?? {};
-    assert.deepEqual(
-      config?.deckies.map(({ name }) => name),
-      ['a'],
-    );
-    assert.deepEqual(
-      [deckhand?.operation_id, deckhand?.attempt, deckhand?.deploy, deckhand?.remove],
-      [accepted.deployment_id, 2, [], []],
-    );
-  });
-
-  it('C4: cancelled, it says what goes on where an agent knows no attempts, or is silent', async () => {
-    const [h1, h2] = [await agent('h1', { fenced: false }), await agent('h2')];
-    const accepted = await world.deploy(ini('a', 'b'));
-    await until('both have their orders', () => h1.orders.length + h2.orders.length === 2);
-    await h2.silence();
-    await world.deployments.cancel(accepted.deployment_id);
-    const rows = await world.ended(accepted.lifecycle_ids);
-    for (const { error } of rows) assert.match(error ?? '', /^Cancelled: .* before goes on there/);
-    assert.equal(h1.orders.length, 1);
+    const again = await world.deploy(iniOf('a'));
+    assert.deepEqual(statusesOf(await world.ended(again.lifecycle_ids)), { a: 'succeeded' });
   });
 
   it('deckies of a host that was removed can be taken down, alone and by a replacement', async () => {
     const h1 = await agent('h1');
     h1.onDeploy = () => h1.report('succeeded');
-    await world.ended((await world.deploy(ini('a', 'b'))).lifecycle_ids);
+    await world.ended((await world.deploy(iniOf('a', 'b'))).lifecycle_ids);
     await createHostStore(world.database.sql).remove(h1.hostUuid);
     const alone = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     await world.ended([alone.lifecycle_id]);
-    const replaced = await world.deploy(ini('here'), { replace: true });
+    const replaced = await world.deploy(iniOf('here'), { replace: true });
     const ids = [alone.lifecycle_id, ...replaced.removed_lifecycle_ids, ...replaced.lifecycle_ids];
     const rows = await world.ended(ids);
-    assert.deepEqual(statuses(rows), { a: 'succeeded', b: 'succeeded', here: 'succeeded' });
+    assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', here: 'succeeded' });
   });
 
   it('the local deckies of a mixed deployment run at the same time', async () => {
-    const local = await world.deploy(ini('here'));
+    const local = await world.deploy(iniOf('here'));
     await world.ended(local.lifecycle_ids);
     const h1 = await agent('h1');
-    const mixed = await world.deploy(ini('here', 'there'), { replace: true });
+    const mixed = await world.deploy(iniOf('here', 'there'), { replace: true });
     const rows = await world.ended([mixed.lifecycle_ids[0] ?? '']);
-    assert.deepEqual(statuses(rows), { here: 'succeeded' });
+    assert.deepEqual(statusesOf(rows), { here: 'succeeded' });
     await until('h1 has the order', () => h1.orders.length === 1);
     assert.equal((await world.rows([mixed.lifecycle_ids[1] ?? '']))[0]?.status, 'running');
     await h1.report('succeeded');
-    assert.deepEqual(statuses(await world.ended(mixed.lifecycle_ids)), { here: 'succeeded', there: 'succeeded' });
+    assert.deepEqual(statusesOf(await world.ended(mixed.lifecycle_ids)), { here: 'succeeded', there: 'succeeded' });
   });
 });

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
+import { iniOf } from '../support/named-deckies.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
-
-const ini = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
 
 describe('a teardown of many', function () {
   this.timeout(120_000);
@@ -59,9 +58,9 @@ describe('a teardown of many', function () {
 
   it('takes all hosts at once and the master’s own engine beside them; one that is lost owes its decky, and its return begins anew after a restart of the worker (gaps B17, C15, C16)', async () => {
     const here = `${world.id}-here`;
-    await deploy(ini(here));
+    await deploy(iniOf(here));
     const [h1, h2, h3] = (await hosts('h1', 'h2', 'h3')) as [ScriptedAgent, ScriptedAgent, ScriptedAgent];
-    await deploy(ini('a', 'b', 'c'));
+    await deploy(iniOf('a', 'b', 'c'));
     await h3.silence();
     const accepted = await takeDown(null);
     assert.equal(accepted.removed_lifecycle_ids.length, 4);
@@ -93,7 +92,7 @@ describe('a teardown of many', function () {
 
   it('of one host leaves the others alone, and so does a second one while the first is under way', async () => {
     const [h1, h2] = (await hosts('h1', 'h2')) as [ScriptedAgent, ScriptedAgent];
-    await deploy(ini('a', 'b', 'c'));
+    await deploy(iniOf('a', 'b', 'c'));
     await h1.silence();
     const first = await takeDown(h1.hostUuid);
     const second = await takeDown(h1.hostUuid);
@@ -107,7 +106,7 @@ describe('a teardown of many', function () {
 
   it('of one decky on a lost host is owed just so, and no order brings it back (gaps B18, C16)', async () => {
     const [h1] = (await hosts('h1')) as [ScriptedAgent];
-    await deploy(ini('a', 'b'));
+    await deploy(iniOf('a', 'b'));
     await h1.silence();
     const teardown = await world.deployments.teardown({
       username: 'admin',
@@ -119,7 +118,7 @@ describe('a teardown of many', function () {
     assert.deepEqual(await states(), { a: 'tearing_down', b: 'running' });
     await h1.listen();
     await createHostStore(world.database.sql).markReachable(h1.hostUuid);
-    await deploy(ini('d'));
+    await deploy(iniOf('d'));
     assert.deepEqual(
       h1.orders.at(-1)?.config.deckies.map((decky) => decky.name),
       ['b', 'd'],
@@ -131,8 +130,8 @@ describe('a teardown of many', function () {
 
   it('replace_fleet reaches a host that receives none and loses all (gap B11)', async () => {
     const [h1, h2] = (await hosts('h1', 'h2')) as [ScriptedAgent, ScriptedAgent];
-    await deploy(ini('a', 'b'));
-    await deploy(ini('a'), true);
+    await deploy(iniOf('a', 'b'));
+    await deploy(iniOf('a'), true);
     assert.deepEqual([h1.teardowns, h2.teardowns], [[], [null]]);
     assert.deepEqual(Object.keys(await states()), ['a']);
   });
