@@ -1,8 +1,4 @@
-/**
- * The readers' own process, of the lowest priority: readers are on other machines, and what they cost is not the deploy's. They
- * have to get every event all the same, or are cut off and told.
- */
-import { setPriority } from 'node:os';
+/** The readers' own process, on the processors of the deploy: what they cost counts, although readers are on other machines. */
 import type { Operator } from '../swarm/deckhand.ts';
 import { until } from '../swarm/scene.ts';
 import { problemsOf, Reader } from './readers.ts';
@@ -19,12 +15,10 @@ export interface Judged {
   readonly problems: readonly string[];
 }
 
-const LOWEST = 19;
 const ARRIVAL_MS = 30_000;
 /** All has come when nothing came for as long. */
 const SILENCE_MS = 1_000;
 
-setPriority(LOWEST);
 let readers: readonly Reader[] = [];
 
 async function answer(message: OpenReaders | JudgeReaders): Promise<Judged> {
