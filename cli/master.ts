@@ -29,8 +29,9 @@ export interface Accepted extends DeployAccepted {
 }
 
 export interface MutateAccepted {
-  /** One; it names the deployment too. */
+  /** One. */
   readonly lifecycle_ids: readonly string[];
+  readonly deployment_id: string;
   readonly warnings?: readonly string[];
 }
 
@@ -84,7 +85,10 @@ export function masterOf(client: ApiClient): Master {
       const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate`;
       const body = services === null ? {} : { services };
       const headers = { 'idempotency-key': idempotencyKey };
-      return (await client.request<MutateAccepted>('POST', path, { body, headers })).body;
+      const answer = await client.request<Omit<MutateAccepted, 'deployment_id'>>('POST', path, { body, headers });
+      // An older master does not name it: there the row has its id.
+      const [row = ''] = answer.body.lifecycle_ids;
+      return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') ?? row };
     },
     async setMutateInterval(name, interval) {
       const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate-interval`;

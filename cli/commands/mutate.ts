@@ -30,7 +30,7 @@ export async function mutate(context: Context, name: string, options: MutateOpti
     onRetry: io.err,
   });
   for (const warning of accepted.warnings ?? []) io.err(`warning: ${warning}`);
-  const [id = ''] = accepted.lifecycle_ids;
+  const { deployment_id: id } = accepted;
   if (!options.wait) {
     if (json) printJson(io, accepted);
     else io.out(`Accepted. Follow it: deckhand status ${id} --wait`);

@@ -10,7 +10,11 @@ describe('cli: mutate, mutate-interval and teardown', () => {
   it('mutate --wait follows the row, and names the services of --services', async () => {
     const bodies: unknown[] = [];
     const answers = scripted({
-      'POST /deckies/web-01/mutate': { status: 202, body: { lifecycle_ids: ['d-1'] } },
+      'POST /deckies/web-01/mutate': {
+        status: 202,
+        headers: { 'deckhand-deployment-id': 'd-1' },
+        body: { lifecycle_ids: ['l-1'] },
+      },
       'GET /deployments/d-1': found(deployment([row('web-01', 'succeeded', { operation: 'mutate' })])),
     });
     on.master.script = (request) => {
@@ -23,6 +27,19 @@ describe('cli: mutate, mutate-interval and teardown', () => {
     assert.match(text(), /web-01 \(mutate\) succeeded/);
     assert.match(text(), /deckhand status d-1 --wait/);
     assert.equal(await run(['mutate', 'nobody'], on.io), 1);
+  });
+
+  it('mutate --json names the deployment, which can be followed and cancelled', async () => {
+    const accepted = { lifecycle_ids: ['l-1'], deployment_id: 'd-1' };
+    on.master.script = scripted({
+      'POST /deckies/web-01/mutate': {
+        status: 202,
+        headers: { 'deckhand-deployment-id': accepted.deployment_id },
+        body: { lifecycle_ids: accepted.lifecycle_ids },
+      },
+    });
+    assert.equal(await run(['mutate', 'web-01', '--json'], on.io), 0);
+    assert.deepEqual(JSON.parse(text()), accepted);
   });
 
   it('mutate-interval sends the interval, and null for off', async () => {
