@@ -21,6 +21,13 @@ import type { DeployShardInput, Shard } from './shard.ts';
 import { ShardLedger } from './shard-ledger.ts';
 
 export async function deployShard(input: DeployShardInput): Promise<Counts> {
+  const counts = await workOnShard(input);
+  await condition(allHandlersFinished);
+  return counts;
+}
+
+/** Resolves when no row of it is open and its lane is left, also where the workflow is cancelled. */
+export async function workOnShard(input: DeployShardInput): Promise<Counts> {
   const { workflowId, parent } = workflowInfo();
   const inbox: HostReport[] = [];
   setHandler(heartbeatSignal, (report) => {
@@ -43,7 +50,6 @@ export async function deployShard(input: DeployShardInput): Promise<Counts> {
     await CancellationScope.nonCancellable(() => endOpenRows(shard, failure, begun));
   }
   await CancellationScope.nonCancellable(() => ledger.settle());
-  await condition(allHandlersFinished);
   return board.counts;
 }
 

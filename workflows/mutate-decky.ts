@@ -16,7 +16,7 @@ import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { finishDeployment, openRows, recordTransitions } from './activities.ts';
 import { deployLocal } from './deploy-local.ts';
-import { deployShard } from './deploy-shard.ts';
+import { workOnShard } from './deploy-shard.ts';
 import { type Counts, failedRows } from './ended-rows.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
@@ -55,7 +55,7 @@ const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
 const onHost = ({ operationId }: OperationInput, { rollout }: Accepted, part: HostPart): Promise<Counts> =>
-  deployShard(shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null));
+  workOnShard(shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null));
 
 async function here(
   input: OperationInput,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
+import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
@@ -68,6 +69,22 @@ describe('mutating a decky on a host', function () {
     const [row] = await world.ended((await mutate(['redis'])).lifecycle_ids);
     assert.deepEqual([row?.status, row?.error], ['failed', 'ContainerExited: a-redis']);
     assert.deepEqual(await servicesOf('a'), ['http', 'ftp']);
+  });
+
+  it('C4: cancelled, its host gets what was there before, and nothing of it stays open', async () => {
+    agent.onMutate = () => undefined;
+    const orders = agent.orders.length;
+    const { deployment_id, lifecycle_ids } = await mutate(['redis']);
+    await until('the order', () => agent.mutations.length === 1, PATIENCE_MS);
+    await world.deployments.cancel(deployment_id);
+    const [row] = await world.ended(lifecycle_ids);
+    assert.match(row?.error ?? '', /^Cancelled: .*host h1 takes back what was not done/);
+    const [order] = agent.orders.slice(orders);
+    assert.deepEqual([order?.deckhand?.operation_id, order?.deckhand?.attempt], [deployment_id, 2]);
+    assert.deepEqual(order?.config.deckies.find(({ name }) => name === 'a')?.services, ['http', 'ftp']);
+    const reader = createDeploymentReader(world.database.sql);
+    await until('the end', async () => (await reader.get(deployment_id))?.outcome === 'failed', PATIENCE_MS);
+    assert.equal((await world.database.sql`select 1 from host_tickets where closed_at is null`).length, 0);
   });
 
   it('is not ended by an answer of 202, nor by a report of an earlier attempt (gap C13)', async () => {
