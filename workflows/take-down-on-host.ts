@@ -1,5 +1,5 @@
 /** Takes one decky down on its host: the agent answers when it is down. A host that never does fails the row as HostLost. */
-import { ActivityFailure, ApplicationFailure, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, ApplicationFailure, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { DECKY_STATE, STATUS } from '../fleet/lifecycle.ts';
@@ -36,12 +36,18 @@ export async function takeDownOnHost(
     recorder.push({ lifecycleId, deckyName, status: STATUS.succeeded });
     board.ended(deckyName, true);
   } catch (failure) {
-    const error = isSilence(failure)
-      ? errorText('HostLost', `host ${hostName} gave no answer for ${hostLostAfterMs / 1_000} s: ${reason(failure)}`)
-      : rowError(failure, 'progress_deadline');
+    const error = errorOf(failure, hostName, hostLostAfterMs);
     recorder.push({ lifecycleId, deckyName, status: STATUS.failed, error, seen: DECKY_STATE.teardownFailed });
     board.ended(deckyName, false);
   }
+}
+
+function errorOf(failure: unknown, hostName: string, hostLostAfterMs: number): string {
+  if (isCancellation(failure))
+    return errorText('Cancelled', `the teardown was cancelled; what host ${hostName} was asked before goes on there.`);
+  return isSilence(failure)
+    ? errorText('HostLost', `host ${hostName} gave no answer for ${hostLostAfterMs / 1_000} s: ${reason(failure)}`)
+    : rowError(failure, 'progress_deadline');
 }
 
 const causeOf = (failure: unknown): Error | undefined =>

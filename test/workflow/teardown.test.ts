@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { iniOf } from '../support/named-deckies.ts';
+import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -126,6 +127,25 @@ describe('a teardown of many', function () {
     await sweep();
     await until('the decky is gone', async () => !('a' in (await states())));
     assert.deepEqual(h1.orders.at(-1)?.deckhand?.remove, ['a']);
+  });
+
+  it('C4: of one decky on a silent host that is cancelled ends at once, is owed by nobody, and can be asked for again', async () => {
+    const [h1] = (await hosts('h1')) as [ScriptedAgent];
+    await deploy(iniOf('a'));
+    await h1.silence();
+    const first = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    const reader = createDeploymentReader(world.database.sql);
+    const detail = async () => (await reader.get(first.lifecycle_id)) ?? assert.fail('it is gone');
+    await until('it is begun', async () => (await detail()).rows[0]?.status === 'running');
+    await world.deployments.cancel(first.lifecycle_id);
+    const [row] = await world.ended([first.lifecycle_id]);
+    assert.match(row?.error ?? '', /^Cancelled: /);
+    await until('the end', async () => (await detail()).outcome === 'failed');
+    assert.deepEqual(await states(), { a: 'teardown_failed' });
+    assert.equal((await world.database.sql`select 1 from owed_teardowns`).length, 0);
+    await h1.listen();
+    const again = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    assert.deepEqual(statusesOf(await world.ended([again.lifecycle_id])), { a: 'succeeded' });
   });
 
   it('replace_fleet reaches a host that receives none and loses all (gap B11)', async () => {
