@@ -1,5 +1,6 @@
 /** What the look at the master's own engine, and mending by the clock, ask of the world (docs/convergence.md). */
 import { Context } from '@temporalio/activity';
+import { observeResumed } from '../adapters/docker/resume.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
@@ -50,7 +51,7 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
   async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineSight> {
     const specs = desired.flatMap(describe);
     try {
-      const [seen, orphans] = await Promise.all([engine.observe(specs, signal), engine.deckies(signal)]);
+      const [seen, orphans] = await Promise.all([observeResumed(engine, specs, signal), engine.deckies(signal)]);
       const deckies = new Map(
         seen.map(({ decky, drift }): [string, SeenDecky] => [decky, { differences: drift, config: null, busy: false }]),
       );

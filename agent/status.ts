@@ -1,6 +1,7 @@
 /** What the agent says of itself: DECNET's status (wire.md 3), looked up on the engine, and our report beside it. */
 import { createHash } from 'node:crypto';
 import type { DeckyObservation } from '../adapters/docker/engine.ts';
+import { observeResumed } from '../adapters/docker/resume.ts';
 import type { AgentDecky, AgentReport, AgentStatus } from '../fleet/agent-wire.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
@@ -59,7 +60,10 @@ async function look(bench: Workbench, present: readonly { name: string; desired:
     const limit = AbortSignal.timeout(LOOK_LIMIT_MS);
     // Both from one listing.
     const { engine } = bench.local;
-    const [seen, there] = await Promise.all([engine.observe(specs, limit), engine.deckies(limit)]);
+    // An order that is open brings up what it names by itself.
+    const idle = bench.store.state.orders.length === 0;
+    const observed = idle ? observeResumed(engine, specs, limit) : engine.observe(specs, limit);
+    const [seen, there] = await Promise.all([observed, engine.deckies(limit)]);
     const sights = new Map(
       seen.flatMap((observation, at) => {
         const spec = specs[at];

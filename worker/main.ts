@@ -15,7 +15,7 @@ import { migrate } from '../adapters/postgres/migrate.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
-import { ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
+import { createLook, ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
 import { ensureSweep } from '../adapters/temporal/schedules.ts';
@@ -100,6 +100,8 @@ async function main(): Promise<void> {
       lookMs: config.lookMs,
       reconcileMs: await createReconcileStore(sql).interval(),
     });
+    // After a restart of the machine the engine may have left something behind; nobody waits a minute for that.
+    if (now) void createLook(temporal.client, config.taskQueue)();
   });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');
@@ -120,7 +122,7 @@ async function main(): Promise<void> {
   logger.info('stopped');
 }
 
-/** Sweeps once at start, and makes the Schedule again where Temporal has lost it. */
+/** `now` is true until it has worked once: what is due at the start. Makes the Schedules again where Temporal has lost it. */
 async function lookAfterSchedules(
   logger: Logger,
   stopping: AbortSignal,

@@ -27,6 +27,7 @@ import { withOwnLabels } from './labels.ts';
 import { NetworkKeeper } from './network.ts';
 import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
 import { purge } from './purge.ts';
+import { isLeftBehind } from './resume.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
@@ -123,6 +124,17 @@ class DockerEngine implements ComposeEngine {
     return withEvidence(judgement, culprit ? await lastLogLines(this.#docker, culprit.id, signal) : '');
   }
 
+  async resume(deckies: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
+    const all = await this.#listing.all(signal);
+    const exited = all.filter(({ decky, state }) => state === 'exited' && deckies.includes(decky));
+    const inspections = await allSettled(
+      exited.map(({ name }) => inspectContainer(this.#docker, this.#scope, name, signal)),
+    );
+    const left = inspections.flatMap((inspection) => (inspection && isLeftBehind(inspection) ? [inspection] : []));
+    const started = await allSettled(left.map(({ id, name }) => this.#resumeOne(id, name, signal)));
+    return started.flat();
+  }
+
   async down(decky: string, options: OperationOptions = {}): Promise<readonly string[]> {
     const containers = await this.#listing.ofDecky(decky, options.signal);
     await allSettled(
@@ -177,6 +189,18 @@ class DockerEngine implements ComposeEngine {
       drift: findDifferences(spec, mine, context),
       containers: mine.map(({ name, key, state, ip }) => ({ name, service: key, state, ip })),
     };
+  }
+
+  async #resumeOne(id: string, name: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    try {
+      await this.#tools.containers.start(id, name, signal);
+      this.#logger.info({ container: name }, 'started what the engine had left behind');
+      return [name];
+    } catch (error) {
+      signal?.throwIfAborted();
+      this.#logger.warn({ err: error, container: name }, 'what the engine had left behind does not start');
+      return [];
+    }
   }
 
   async #stillness({ decky }: DeckySpec, signal?: AbortSignal): Promise<Health> {

@@ -81,6 +81,8 @@ export interface ComposeEngine {
   up(spec: DeckySpec, network: FleetNetwork, options?: OperationOptions): Promise<UpResult>;
   /** Of a stopped decky `healthy` means that none of its containers runs. Else: whether the decky's containers run and stayed up for `minHealthyMs`; a container that restarts over and over is `failed`. */
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
+  /** Starts services of these deckies that the engine could not start when it came back (resume.ts). Returns their containers' names; one that fails is logged. */
+  resume(deckies: readonly string[], signal?: AbortSignal): Promise<readonly string[]>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;
   /** True when the network is ours, but not as it should be: what hangs on it must go before it can be made anew. */

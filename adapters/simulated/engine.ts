@@ -149,6 +149,11 @@ class SimulatedEngine implements ComposeEngine {
     return this.#composeFile;
   }
 
+  /** No engine restarts here. */
+  async resume(): Promise<readonly string[]> {
+    return [];
+  }
+
   async purge(): Promise<Purged> {
     const state = await this.#store.read();
     const containers = Object.values(state.deckies).reduce((sum, decky) => sum + decky.containers.length, 0);
