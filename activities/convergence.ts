@@ -1,6 +1,5 @@
 /** What the look at the master's own engine, and mending by the clock, ask of the world (docs/convergence.md). */
 import { Context } from '@temporalio/activity';
-import { observeResumed } from '../adapters/docker/resume.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
@@ -37,7 +36,7 @@ export interface ReconcileStore extends Pick<ConvergenceStore, 'mendable' | 'tri
 const LOOK_LIMIT_MS = 20_000;
 
 export function createLookActivities(deps: LocalEngine & { store: ConvergenceStore }): LookActivities {
-  const { engine, resolve, store } = deps;
+  const { engine, look, resolve, store } = deps;
 
   function describe(desired: DesiredDecky): DeckySpec[] {
     try {
@@ -51,7 +50,7 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
   async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineSight> {
     const specs = desired.flatMap(describe);
     try {
-      const [seen, orphans] = await Promise.all([observeResumed(engine, specs, signal), engine.deckies(signal)]);
+      const [seen, orphans] = await Promise.all([look(specs, signal), engine.deckies(signal)]);
       const deckies = new Map(
         seen.map(({ decky, drift }): [string, SeenDecky] => [decky, { differences: drift, config: null, busy: false }]),
       );

@@ -1,7 +1,6 @@
 /** What the agent says of itself: DECNET's status (wire.md 3), looked up on the engine, and our report beside it. */
 import { createHash } from 'node:crypto';
 import type { DeckyObservation } from '../adapters/docker/engine.ts';
-import { observeResumed } from '../adapters/docker/resume.ts';
 import type { AgentDecky, AgentReport, AgentStatus } from '../fleet/agent-wire.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
@@ -62,7 +61,7 @@ async function look(bench: Workbench, present: readonly { name: string; desired:
     const { engine } = bench.local;
     // An order that is open brings up what it names by itself.
     const idle = bench.store.state.orders.length === 0;
-    const observed = idle ? observeResumed(engine, specs, limit) : engine.observe(specs, limit);
+    const observed = idle ? bench.local.look(specs, limit) : engine.observe(specs, limit);
     const [seen, there] = await Promise.all([observed, engine.deckies(limit)]);
     const sights = new Map(
       seen.flatMap((observation, at) => {

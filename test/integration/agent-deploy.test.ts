@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import { leaveBehind } from '../support/left-behind.ts';
 import { until } from '../support/until.ts';
 
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
@@ -214,6 +215,16 @@ describe('the agent at work', () => {
       ['2 succeeded', '2 succeeded'],
     );
     await until('an agent without work', async () => (await host.status()).deckhand?.work.length === 0);
+  });
+
+  it('starts what its engine left behind when it came back', async () => {
+    const decky = host.decky('back', 11);
+    await deploy([decky]);
+    const before = await host.containers();
+    assert.ok(host.docker);
+    await leaveBehind(host.docker, decky.name, `${decky.name}-http`);
+    assert.deepEqual((await host.status()).runtime?.[decky.name], { running: true, services: { http: 'running' } });
+    assert.deepEqual(await host.containers(), before);
   });
 
   it('answers a teardown when it is down, and the last one takes the network along', async () => {

@@ -15,6 +15,7 @@ import {
 } from '../../adapters/temporal/convergence-schedules.ts';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { type EngineProxy, engineProxy } from '../support/engine-proxy.ts';
+import { leaveBehind } from '../support/left-behind.ts';
 import { testServers } from '../support/stack.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -87,6 +88,13 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual(Object.keys(await containers(a)).sort(), [a, `${a}-redis`]);
     assert.deepEqual(await containers(b), neighbour);
     assert.deepEqual(await drift(), []);
+  });
+
+  it('starts what the engine left behind when it came back, and calls it no drift', async () => {
+    const before = await containers(a);
+    await leaveBehind(docker(), a, `${a}-redis`);
+    assert.deepEqual(await drift(), []);
+    assert.deepEqual(await containers(a), before);
   });
 
   it('tells reasons apart: exited, a moved address, and what nobody wants', async () => {
