@@ -36,7 +36,7 @@ export interface ReconcileStore extends Pick<ConvergenceStore, 'mendable' | 'tri
 const LOOK_LIMIT_MS = 20_000;
 
 export function createLookActivities(deps: LocalEngine & { store: ConvergenceStore }): LookActivities {
-  const { engine, look, resolve, store } = deps;
+  const { engine, resolve, store } = deps;
 
   function describe(desired: DesiredDecky): DeckySpec[] {
     try {
@@ -50,7 +50,7 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
   async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineSight> {
     const specs = desired.flatMap(describe);
     try {
-      const [seen, orphans] = await Promise.all([look(specs, signal), engine.deckies(signal)]);
+      const [seen, orphans] = await Promise.all([engine.look(specs, signal), engine.deckies(signal)]);
       const deckies = new Map(
         seen.map(({ decky, drift }): [string, SeenDecky] => [decky, { differences: drift, config: null, busy: false }]),
       );

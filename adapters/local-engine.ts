@@ -7,8 +7,7 @@ import type { DesiredDecky } from '../fleet/config.ts';
 import { resolveImages } from '../fleet/resolve-images.ts';
 import { cutSecrets, secretValues } from '../fleet/secrets.ts';
 import { createDockerEngine } from './docker/docker-engine.ts';
-import { type ComposeEngine, type DeckyObservation, type EngineScope, networkNameOf } from './docker/engine.ts';
-import { observeResumed } from './docker/resume.ts';
+import { type ComposeEngine, type EngineScope, networkNameOf } from './docker/engine.ts';
 import type { Logger } from './logger.ts';
 import { createSimulatedEngine } from './simulated/engine.ts';
 
@@ -30,8 +29,6 @@ export interface LocalEngineOptions {
 
 export interface LocalEngine {
   readonly engine: ComposeEngine;
-  /** What runs beside what should, after what the engine left behind was started (resume.ts). */
-  readonly look: (specs: readonly DeckySpec[], signal: AbortSignal) => Promise<readonly DeckyObservation[]>;
   /** Pure: from desired deckies to what the engine is given, images resolved. */
   readonly resolve: (deckies: readonly DesiredDecky[]) => {
     document: ComposeDocument;
@@ -64,7 +61,6 @@ export async function createLocalEngine(options: LocalEngineOptions, logger: Log
   } as const;
   return {
     engine,
-    look: (specs, signal) => observeResumed(engine, specs, signal),
     resolve: (deckies) => {
       const pure = composeDocument(deckies, {
         networkName: networkNameOf(scope),

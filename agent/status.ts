@@ -61,7 +61,7 @@ async function look(bench: Workbench, present: readonly { name: string; desired:
     const { engine } = bench.local;
     // An order that is open brings up what it names by itself.
     const idle = bench.store.state.orders.length === 0;
-    const observed = idle ? bench.local.look(specs, limit) : engine.observe(specs, limit);
+    const observed = idle ? engine.look(specs, limit) : engine.observe(specs, limit);
     const [seen, there] = await Promise.all([observed, engine.deckies(limit)]);
     const sights = new Map(
       seen.flatMap((observation, at) => {

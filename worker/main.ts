@@ -122,7 +122,7 @@ async function main(): Promise<void> {
   logger.info('stopped');
 }
 
-/** `now` is true until it has worked once: what is due at the start. Makes the Schedules again where Temporal has lost it. */
+/** `now` is true until it has worked once: what is due at the start. Makes the Schedules again where Temporal has lost them. */
 async function lookAfterSchedules(
   logger: Logger,
   stopping: AbortSignal,

@@ -2,6 +2,7 @@
 import type Docker from 'dockerode';
 import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
+import { DRIFT } from '../../fleet/drift.ts';
 import type { Logger } from '../logger.ts';
 import { raceAbort } from './abort.ts';
 import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
@@ -24,10 +25,10 @@ import { judgeHealth, withEvidence } from './health.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
 import { withOwnLabels } from './labels.ts';
+import { isLeftBehind } from './left-behind.ts';
 import { NetworkKeeper } from './network.ts';
 import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
 import { purge } from './purge.ts';
-import { isLeftBehind } from './resume.ts';
 import { Semaphore } from './semaphore.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
@@ -92,6 +93,13 @@ class DockerEngine implements ComposeEngine {
     return specs.map((spec) => this.#observeOne(this.#own(spec), all));
   }
 
+  async look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
+    const seen = await this.observe(specs, signal);
+    const exited = seen.flatMap(({ drift }) => drift.filter(({ reason }) => reason === DRIFT.exited));
+    const resumed = await allSettled(exited.map(({ container }) => this.#resume(container, signal)));
+    return resumed.includes(true) ? this.observe(specs, signal) : seen;
+  }
+
   async up(given: DeckySpec, fleetNetwork: FleetNetwork, options: OperationOptions = {}): Promise<UpResult> {
     const spec = this.#own(given);
     const { network } = this.#tools;
@@ -122,17 +130,6 @@ class DockerEngine implements ComposeEngine {
     const judgement = judgeHealth(spec, inspections, minHealthyMs, await this.#engineNow(signal));
     const culprit = judgement.status === 'failed' ? judgement.container : null;
     return withEvidence(judgement, culprit ? await lastLogLines(this.#docker, culprit.id, signal) : '');
-  }
-
-  async resume(deckies: readonly string[], signal?: AbortSignal): Promise<readonly string[]> {
-    const all = await this.#listing.all(signal);
-    const exited = all.filter(({ decky, state }) => state === 'exited' && deckies.includes(decky));
-    const inspections = await allSettled(
-      exited.map(({ name }) => inspectContainer(this.#docker, this.#scope, name, signal)),
-    );
-    const left = inspections.flatMap((inspection) => (inspection && isLeftBehind(inspection) ? [inspection] : []));
-    const started = await allSettled(left.map(({ id, name }) => this.#resumeOne(id, name, signal)));
-    return started.flat();
   }
 
   async down(decky: string, options: OperationOptions = {}): Promise<readonly string[]> {
@@ -191,15 +188,18 @@ class DockerEngine implements ComposeEngine {
     };
   }
 
-  async #resumeOne(id: string, name: string, signal: AbortSignal | undefined): Promise<readonly string[]> {
+  /** Says whether a container was started that the engine had left behind; one that does not start is logged. */
+  async #resume(name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const inspection = await inspectContainer(this.#docker, this.#scope, name, signal);
+    if (!inspection || !isLeftBehind(inspection)) return false;
     try {
-      await this.#tools.containers.start(id, name, signal);
+      await this.#tools.containers.start(inspection.id, name, signal);
       this.#logger.info({ container: name }, 'started what the engine had left behind');
-      return [name];
+      return true;
     } catch (error) {
       signal?.throwIfAborted();
       this.#logger.warn({ err: error, container: name }, 'what the engine had left behind does not start');
-      return [];
+      return false;
     }
   }
 

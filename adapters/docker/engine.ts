@@ -73,6 +73,8 @@ export interface ComposeEngine {
   ping(signal?: AbortSignal): Promise<{ readonly version: string }>;
   /** Compares what runs with what should, for all deckies given, by one listing. Changes nothing. */
   observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
+  /** As `observe`, after services were started that the engine could not start when it came back (left-behind.ts). What exited otherwise stays as it is. */
+  look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
   /**
    * Brings one decky up: network, images, containers; touches only what differs; returns when its containers were started.
    * One whose spec says `stopped` is stopped instead: its containers stay, and none of them runs.
@@ -81,8 +83,6 @@ export interface ComposeEngine {
   up(spec: DeckySpec, network: FleetNetwork, options?: OperationOptions): Promise<UpResult>;
   /** Of a stopped decky `healthy` means that none of its containers runs. Else: whether the decky's containers run and stayed up for `minHealthyMs`; a container that restarts over and over is `failed`. */
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
-  /** Starts services of these deckies that the engine could not start when it came back (resume.ts). Returns their containers' names; one that fails is logged. */
-  resume(deckies: readonly string[], signal?: AbortSignal): Promise<readonly string[]>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;
   /** True when the network is ours, but not as it should be: what hangs on it must go before it can be made anew. */

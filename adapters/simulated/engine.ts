@@ -63,6 +63,11 @@ class SimulatedEngine implements ComposeEngine {
     return Promise.resolve({ version: 'simulated' });
   }
 
+  /** No engine restarts here. */
+  look(specs: readonly DeckySpec[]): Promise<readonly DeckyObservation[]> {
+    return this.observe(specs);
+  }
+
   async observe(specs: readonly DeckySpec[]): Promise<readonly DeckyObservation[]> {
     const { deckies } = await this.#store.read();
     return specs.map((spec) => {
@@ -147,11 +152,6 @@ class SimulatedEngine implements ComposeEngine {
   async writeDocument(document: ComposeDocument): Promise<string> {
     await writeComposeFile(this.#composeFile, composeFileText(document, this.#scope));
     return this.#composeFile;
-  }
-
-  /** No engine restarts here. */
-  async resume(): Promise<readonly string[]> {
-    return [];
   }
 
   async purge(): Promise<Purged> {

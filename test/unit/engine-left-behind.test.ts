@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isLeftBehind } from '../../adapters/docker/resume.ts';
+import { isLeftBehind } from '../../adapters/docker/left-behind.ts';
 
 describe('what the engine left behind', () => {
   it('is known by the engine’s words, of old engines and new ones', () => {
