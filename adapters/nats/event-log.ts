@@ -1,6 +1,6 @@
 /** Reads the stream of events in order, from any sequence on, by ordered consumers of JetStream. */
 import { type ConsumerMessages, connect, DeliverPolicy, type JsMsg, type NatsConnection, type StreamState } from 'nats';
-import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
 import { type Envelope, EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
 import { ensureStream, withoutCredentials } from './bus.ts';
 
@@ -15,7 +15,7 @@ export interface EventLog {
   /** The stream's first and last sequence; a stream without events has a first one that is not there yet. */
   bounds(): Promise<{ first: number; last: number }>;
   size(): Promise<{ events: number; bytes: number }>;
-  /** All that comes after `after`, for as long as the connection lives and `signal` is not aborted. */
+  /** All that comes after `after`, for as long as the connection lives and `signal` is not aborted. Throws what the bus's client does. */
   follow(after: number, signal: AbortSignal): AsyncGenerator<StreamedEvent>;
   /** What is stored after `after` and up to `until`, oldest first. */
   between(after: number, until: number): AsyncGenerator<StreamedEvent>;
@@ -52,21 +52,19 @@ export function createEventLog(url: string, name: string): EventLog {
   async function connected(): Promise<NatsConnection> {
     connection ??= open().catch((error: unknown) => {
       connection = null;
-      throw unavailable(error);
+      throw error;
     });
     return connection;
   }
 
   function unavailable(error: unknown): DeckhandError {
-    if (isDeckhandError(error)) return error;
     const sentence = `NATS at ${withoutCredentials(url)} can’t be reached; events wait until it is back.`;
     return new DeckhandError('Unavailable', sentence, { cause: error });
   }
 
   async function streamState(): Promise<StreamState> {
-    const nc = await connected();
     try {
-      const manager = await nc.jetstreamManager({ timeout: ANSWER_MS });
+      const manager = await (await connected()).jetstreamManager({ timeout: ANSWER_MS });
       return (await manager.streams.info(EVENT_STREAM)).state;
     } catch (error) {
       throw unavailable(error);
