@@ -1,35 +1,20 @@
 /** What becomes of a host's part of a deployment that is cancelled; agents are scripted, so that it is cancelled where it is meant to be. */
 import assert from 'node:assert/strict';
 import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { scriptedSwarm } from '../support/scripted-swarm.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 describe('a deploy over hosts that is cancelled', function () {
   this.timeout(120_000);
-  let world: World;
-  let agents: ScriptedAgent[] = [];
-  beforeEach(async () => {
-    world = await createWorld();
-  });
-  afterEach(async () => {
-    await Promise.all(agents.map((agent) => agent.close()));
-    agents = [];
-    await world.close();
-  });
-  async function agent(name: string, options?: { fenced?: boolean }): Promise<ScriptedAgent> {
-    const made = await scriptedAgent(world, name, options);
-    agents.push(made);
-    return made;
-  }
+  const swarm = scriptedSwarm();
 
   it('C4: ends its rows, says what goes on there or that nothing was begun, and the lane goes on', async () => {
-    const h1 = await agent('h1');
-    const begun = await world.deploy(iniOf('a'));
+    const h1 = await swarm.agent('h1');
+    const begun = await swarm.world.deploy(iniOf('a'));
     await until('h1 has the order', () => h1.orders.length === 1);
-    const waiting = await world.deploy(iniOf('b'));
-    for (const { deployment_id } of [waiting, begun]) await world.deployments.cancel(deployment_id);
-    const rows = await world.ended([...begun.lifecycle_ids, ...waiting.lifecycle_ids]);
+    const waiting = await swarm.world.deploy(iniOf('b'));
+    for (const { deployment_id } of [waiting, begun]) await swarm.world.deployments.cancel(deployment_id);
+    const rows = await swarm.world.ended([...begun.lifecycle_ids, ...waiting.lifecycle_ids]);
     assert.deepEqual(statusesOf(rows), { a: 'failed', b: 'failed' });
     const [a, b] = rows.map(({ error }) => error ?? '');
     assert.match(a ?? '', /^Cancelled: .*host h1 takes back what was not done/);
@@ -37,19 +22,19 @@ describe('a deploy over hosts that is cancelled', function () {
     assert.equal(h1.orders.length, 1, 'nothing was sent for what waited');
     assert.deepEqual(h1.teardowns, [null], 'nothing else is there');
     h1.onDeploy = () => h1.report('succeeded');
-    const after = await world.deploy(iniOf('c'));
-    assert.deepEqual(statusesOf(await world.ended(after.lifecycle_ids)), { c: 'succeeded' });
+    const after = await swarm.world.deploy(iniOf('c'));
+    assert.deepEqual(statusesOf(await swarm.world.ended(after.lifecycle_ids)), { c: 'succeeded' });
   });
 
   it('C4: its host gets what was there before as a later attempt of the operation', async () => {
-    const h1 = await agent('h1');
+    const h1 = await swarm.agent('h1');
     h1.onDeploy = () => h1.report('succeeded');
-    await world.ended((await world.deploy(iniOf('a'))).lifecycle_ids);
+    await swarm.world.ended((await swarm.world.deploy(iniOf('a'))).lifecycle_ids);
     h1.onDeploy = () => undefined;
-    const accepted = await world.deploy(iniOf('b'));
+    const accepted = await swarm.world.deploy(iniOf('b'));
     await until('h1 has the order', () => h1.orders.length === 2);
-    await world.deployments.cancel(accepted.deployment_id);
-    await world.ended(accepted.lifecycle_ids);
+    await swarm.world.deployments.cancel(accepted.deployment_id);
+    await swarm.world.ended(accepted.lifecycle_ids);
     const { config, deckhand } = h1.orders[2] ?? {};
     assert.deepEqual(
       config?.deckies.map(({ name }) => name),
@@ -62,34 +47,34 @@ describe('a deploy over hosts that is cancelled', function () {
   });
 
   it('C4: brings back what was on its way down, which can be taken down again', async () => {
-    const h1 = await agent('h1');
+    const h1 = await swarm.agent('h1');
     h1.onDeploy = () => h1.report('succeeded');
-    await world.ended((await world.deploy(iniOf('a'))).lifecycle_ids);
+    await swarm.world.ended((await swarm.world.deploy(iniOf('a'))).lifecycle_ids);
     h1.onDeploy = () => undefined;
-    const replaced = await world.deploy(iniOf('b'), { replace: true });
+    const replaced = await swarm.world.deploy(iniOf('b'), { replace: true });
     await until('h1 has the order', () => h1.orders.length === 2);
-    await world.deployments.cancel(replaced.deployment_id);
-    const rows = await world.ended([...replaced.lifecycle_ids, ...replaced.removed_lifecycle_ids]);
+    await swarm.world.deployments.cancel(replaced.deployment_id);
+    const rows = await swarm.world.ended([...replaced.lifecycle_ids, ...replaced.removed_lifecycle_ids]);
     assert.deepEqual(statusesOf(rows), { a: 'failed', b: 'failed' });
     assert.deepEqual(
       h1.orders[2]?.config.deckies.map(({ name }) => name),
       ['a'],
     );
-    const [a] = await world.database.sql<{ state: string; last_error: string }[]>`
+    const [a] = await swarm.world.database.sql<{ state: string; last_error: string }[]>`
       select state, last_error from fleet_deckies where name = 'a'`;
     assert.equal(a?.state, 'teardown_failed');
     assert.match(a?.last_error ?? '', /^Cancelled: /);
-    const again = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
-    assert.deepEqual(statusesOf(await world.ended([again.lifecycle_id])), { a: 'succeeded' });
+    const again = await swarm.world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    assert.deepEqual(statusesOf(await swarm.world.ended([again.lifecycle_id])), { a: 'succeeded' });
   });
 
   it('C4: says what goes on where an agent knows no attempts, or is silent', async () => {
-    const [h1, h2] = [await agent('h1', { fenced: false }), await agent('h2')];
-    const accepted = await world.deploy(iniOf('a', 'b'));
+    const [h1, h2] = [await swarm.agent('h1', { fenced: false }), await swarm.agent('h2')];
+    const accepted = await swarm.world.deploy(iniOf('a', 'b'));
     await until('both have their orders', () => h1.orders.length + h2.orders.length === 2);
     await h2.silence();
-    await world.deployments.cancel(accepted.deployment_id);
-    const rows = await world.ended(accepted.lifecycle_ids);
+    await swarm.world.deployments.cancel(accepted.deployment_id);
+    const rows = await swarm.world.ended(accepted.lifecycle_ids);
     for (const { error } of rows) assert.match(error ?? '', /^Cancelled: .* before goes on there/);
     assert.equal(h1.orders.length, 1);
   });

@@ -2,55 +2,49 @@ import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import type { ScriptedAgent } from '../support/scripted-agent.ts';
+import { scriptedSwarm } from '../support/scripted-swarm.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
+import type { World } from '../support/world.ts';
 
 describe('a teardown of many', function () {
   this.timeout(120_000);
-  let world: World;
-  let agents: ScriptedAgent[] = [];
+  const swarm = scriptedSwarm();
   let sweeps = 0;
-  beforeEach(async () => {
-    world = await createWorld();
-  });
-  afterEach(async () => {
-    await Promise.all(agents.map((agent) => agent.close()));
-    agents = [];
-    await world.close();
-  });
 
+  /** Those that deploy what they are told. */
   async function hosts(...names: string[]): Promise<ScriptedAgent[]> {
+    const made: ScriptedAgent[] = [];
     for (const name of names) {
-      const agent = await scriptedAgent(world, name);
+      const agent = await swarm.agent(name);
       agent.onDeploy = () => agent.report('succeeded');
-      agents.push(agent);
+      made.push(agent);
     }
-    return agents;
+    return made;
   }
   async function deploy(text: string, replace = false): Promise<string[]> {
-    const accepted = await world.deploy(text, { replace });
+    const accepted = await swarm.world.deploy(text, { replace });
     const ids = [...accepted.lifecycle_ids, ...accepted.removed_lifecycle_ids];
-    assert.ok((await world.ended(ids)).every((row) => row.status === 'succeeded'));
+    assert.ok((await swarm.world.ended(ids)).every((row) => row.status === 'succeeded'));
     return ids;
   }
   const states = async (): Promise<Record<string, string>> =>
     Object.fromEntries(
-      (await world.database.sql<{ name: string; state: string }[]>`select name, state from fleet_deckies`).map(
+      (await swarm.world.database.sql<{ name: string; state: string }[]>`select name, state from fleet_deckies`).map(
         ({ name, state }) => [name, state],
       ),
     );
   const teardowns = async (): Promise<{ decky_name: string; status: string; error: string | null }[]> =>
-    world.database
+    swarm.world.database
       .sql`select decky_name, status, error from decky_lifecycle where operation = 'teardown' order by started_at, position`;
   const sweep = (): Promise<unknown> =>
-    world.temporal.client.workflow.execute('sweep', {
-      workflowId: `sweep/${world.id}/${sweeps++}`,
-      taskQueue: world.id,
+    swarm.world.temporal.client.workflow.execute('sweep', {
+      workflowId: `sweep/${swarm.world.id}/${sweeps++}`,
+      taskQueue: swarm.world.id,
       args: [],
     });
   const takeDown = (hostUuid: string | null): ReturnType<World['deployments']['operate']> =>
-    world.deployments.operate({
+    swarm.world.deployments.operate({
       username: 'admin',
       kind: 'teardown',
       request: { host_uuid: hostUuid, owed: false },
@@ -58,14 +52,14 @@ describe('a teardown of many', function () {
     });
 
   it('takes all hosts at once and the master’s own engine beside them; one that is lost owes its decky, and its return begins anew after a restart of the worker (gaps B17, C15, C16)', async () => {
-    const here = `${world.id}-here`;
+    const here = `${swarm.world.id}-here`;
     await deploy(iniOf(here));
     const [h1, h2, h3] = (await hosts('h1', 'h2', 'h3')) as [ScriptedAgent, ScriptedAgent, ScriptedAgent];
     await deploy(iniOf('a', 'b', 'c'));
     await h3.silence();
     const accepted = await takeDown(null);
     assert.equal(accepted.removed_lifecycle_ids.length, 4);
-    const rows = await world.ended(accepted.removed_lifecycle_ids);
+    const rows = await swarm.world.ended(accepted.removed_lifecycle_ids);
     const failed = rows.filter((row) => row.status === 'failed');
     assert.deepEqual(
       failed.map((row) => row.decky_name),
@@ -75,10 +69,10 @@ describe('a teardown of many', function () {
     assert.deepEqual([h1.teardowns, h2.teardowns, h3.teardowns], [[null], [null], []]);
     assert.deepEqual(await states(), { c: 'tearing_down' });
 
-    await world.stopWorker();
+    await swarm.world.stopWorker();
     await h3.listen();
-    await createHostStore(world.database.sql).markReachable(h3.hostUuid);
-    await world.startWorker();
+    await createHostStore(swarm.world.database.sql).markReachable(h3.hostUuid);
+    await swarm.world.startWorker();
     await sweep();
     await until('the decky is gone', async () => Object.keys(await states()).length === 0);
     assert.deepEqual(h3.teardowns, [null]);
@@ -87,7 +81,7 @@ describe('a teardown of many', function () {
       (await teardowns()).filter((row) => row.decky_name === 'c').map((row) => row.status),
       ['failed', 'succeeded'],
     );
-    const [owed] = await world.database.sql<{ count: number }[]>`select count(*)::int from owed_teardowns`;
+    const [owed] = await swarm.world.database.sql<{ count: number }[]>`select count(*)::int from owed_teardowns`;
     assert.equal(owed?.count, 0);
   });
 
@@ -99,7 +93,7 @@ describe('a teardown of many', function () {
     const second = await takeDown(h1.hostUuid);
     assert.deepEqual([first.removed_lifecycle_ids.length, second.removed_lifecycle_ids.length], [2, 0]);
     await h1.listen();
-    const rows = await world.ended(first.removed_lifecycle_ids);
+    const rows = await swarm.world.ended(first.removed_lifecycle_ids);
     assert.ok(rows.every((row) => row.status === 'succeeded'));
     assert.deepEqual([h1.teardowns, h2.teardowns], [[null], []]);
     assert.deepEqual(Object.keys(await states()), ['b']);
@@ -109,16 +103,16 @@ describe('a teardown of many', function () {
     const [h1] = (await hosts('h1')) as [ScriptedAgent];
     await deploy(iniOf('a', 'b'));
     await h1.silence();
-    const teardown = await world.deployments.teardown({
+    const teardown = await swarm.world.deployments.teardown({
       username: 'admin',
       decky_name: 'a',
       options: { hostLostAfterMs: 5_000 },
     });
-    const [row] = await world.ended([teardown.lifecycle_id]);
+    const [row] = await swarm.world.ended([teardown.lifecycle_id]);
     assert.match(row?.error ?? '', /^HostLost: /);
     assert.deepEqual(await states(), { a: 'tearing_down', b: 'running' });
     await h1.listen();
-    await createHostStore(world.database.sql).markReachable(h1.hostUuid);
+    await createHostStore(swarm.world.database.sql).markReachable(h1.hostUuid);
     await deploy(iniOf('d'));
     assert.deepEqual(
       h1.orders.at(-1)?.config.deckies.map((decky) => decky.name),
@@ -133,19 +127,19 @@ describe('a teardown of many', function () {
     const [h1] = (await hosts('h1')) as [ScriptedAgent];
     await deploy(iniOf('a'));
     await h1.silence();
-    const first = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
-    const reader = createDeploymentReader(world.database.sql);
+    const first = await swarm.world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    const reader = createDeploymentReader(swarm.world.database.sql);
     const detail = async () => (await reader.get(first.lifecycle_id)) ?? assert.fail('it is gone');
     await until('it is begun', async () => (await detail()).rows[0]?.status === 'running');
-    await world.deployments.cancel(first.lifecycle_id);
-    const [row] = await world.ended([first.lifecycle_id]);
+    await swarm.world.deployments.cancel(first.lifecycle_id);
+    const [row] = await swarm.world.ended([first.lifecycle_id]);
     assert.match(row?.error ?? '', /^Cancelled: /);
     await until('the end', async () => (await detail()).outcome === 'failed');
     assert.deepEqual(await states(), { a: 'teardown_failed' });
-    assert.equal((await world.database.sql`select 1 from owed_teardowns`).length, 0);
+    assert.equal((await swarm.world.database.sql`select 1 from owed_teardowns`).length, 0);
     await h1.listen();
-    const again = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
-    assert.deepEqual(statusesOf(await world.ended([again.lifecycle_id])), { a: 'succeeded' });
+    const again = await swarm.world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    assert.deepEqual(statusesOf(await swarm.world.ended([again.lifecycle_id])), { a: 'succeeded' });
   });
 
   it('replace_fleet reaches a host that receives none and loses all (gap B11)', async () => {
