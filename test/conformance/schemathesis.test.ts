@@ -44,7 +44,6 @@ describe('Schemathesis with the OpenAPI document', function () {
       perOperation: PER_OPERATION,
       seconds: long ? 450 : 110,
       seed: SEED,
-      workers: 2 as const,
       onItself: false,
     };
     const outcome = await runSchemathesis(command, scene, front, { ...bounds, ...options });
@@ -73,7 +72,7 @@ describe('Schemathesis with the OpenAPI document', function () {
   });
   it('on the routes of one’s own account, which end tokens', async () => {
     const own = [`--include-path-regex`, `${OWN_ACCOUNT}|/reset-password$`];
-    await run({ account: scene.restless, workers: 1, onItself: true, filter: own });
+    await run({ account: scene.restless, onItself: true, filter: own });
   });
 
   it('with as many requests as were asked for', () => assert.ok(asked >= requests, `${asked} of ${requests}`));
