@@ -11,7 +11,7 @@ import { EXAMPLES, ROW_ID } from '../examples.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyConfigView, DeckyName, Row } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
-import { DeployBody, idempotencyOf, rolloutOptions } from './deploy-request.ts';
+import { DeployBody, IdempotencyKey, idempotencyOf, rolloutOptions } from './deploy-request.ts';
 
 const deploy = (deps: RouteDependencies) =>
   createRoute({
@@ -23,9 +23,7 @@ const deploy = (deps: RouteDependencies) =>
     description:
       'Accepted means: every row that is named reaches an end. With an `Idempotency-Key`, the same request again gets the first answer.',
     request: {
-      headers: z.object({
-        'idempotency-key': z.string().optional().openapi({ description: 'Kept for 24 hours, per user.' }),
-      }),
+      headers: z.object({ 'idempotency-key': IdempotencyKey }),
       body: {
         required: true,
         content: json(DeployBody, { ini_content: '[web-01]\nservices=http,ssh\n', replace_fleet: false }),

@@ -66,9 +66,18 @@ export function rolloutOptions(body: DeployBody): Partial<RolloutOptions> {
 export const lostAfter = (value: string | number | undefined): Partial<RolloutOptions> =>
   value === undefined ? {} : { hostLostAfterMs: parseDuration(value, 'host_lost_after') };
 
+/** 1 to 255 printable ASCII characters; HTTP takes spaces off both ends. */
+const IDEMPOTENCY_KEY = /^[!-~]([ -~]{0,253}[!-~])?$/;
+
+/** Only described here: {@link assertIdempotencyKey} says in a sentence what is wrong with one. */
+export const IdempotencyKey = z
+  .string()
+  .optional()
+  .openapi({ description: 'Kept for 24 hours, per user.', pattern: IDEMPOTENCY_KEY.source });
+
 /** Throws InvalidParameters for a key that a header can't carry. */
 export function assertIdempotencyKey(key: string): void {
-  if (!/^[\x20-\x7e]{1,255}$/.test(key))
+  if (!IDEMPOTENCY_KEY.test(key))
     throw new DeckhandError('InvalidParameters', 'Idempotency-Key: 1 to 255 printable ASCII characters are needed');
 }
 

@@ -8,7 +8,7 @@ import { ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName } from '../schemas.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
-import { assertIdempotencyKey } from './deploy-request.ts';
+import { assertIdempotencyKey, IdempotencyKey } from './deploy-request.ts';
 
 const MutateBody = z
   .object({
@@ -32,9 +32,7 @@ const mutate = (deps: RouteDependencies) =>
       'Only this decky is touched. Where the new services do not come up, what it was before comes back and the row says so.',
     request: {
       params: z.object({ decky_name: DeckyName }),
-      headers: z.object({
-        'idempotency-key': z.string().optional().openapi({ description: 'Kept for 24 hours, per user.' }),
-      }),
+      headers: z.object({ 'idempotency-key': IdempotencyKey }),
       body: { required: false, content: json(MutateBody, { services: ['http', 'ssh'] }) },
     },
     responses: {
@@ -49,6 +47,9 @@ const mutate = (deps: RouteDependencies) =>
       ...unsupportedMediaType,
     },
   });
+
+/** Nine digits, as {@link INTERVAL_PATTERN} has them. */
+const MOST_MINUTES = 999_999_999;
 
 /** Gap C21: the original's own page sends a number, which counts as minutes. */
 const Interval = z.preprocess(
@@ -71,6 +72,9 @@ const setInterval = (deps: RouteDependencies) =>
           z.object({
             mutate_interval: Interval.openapi({
               type: ['string', 'integer', 'null'],
+              pattern: INTERVAL_PATTERN.source,
+              minimum: 1,
+              maximum: MOST_MINUTES,
               description: 'm: minutes, d: days, M: months, y or Y: years; a number: minutes; null: never.',
               example: '30m',
             }),

@@ -93,6 +93,37 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(described, []);
   });
 
+  const describes = (schema: object | undefined, value: unknown): boolean =>
+    checker.exampleProblem({ schema: schema ?? {}, example: value }) === null;
+
+  it('describes which intervals are taken', async () => {
+    const route = '/api/v1/deckies/{decky_name}/mutate-interval';
+    const schema = description.paths[route]?.put?.requestBody?.content['application/json']?.schema;
+    const token = await swarm.api.login('admin', ADMIN_PASSWORD);
+    const taken = ['30m', '1Y', 1, 999_999_999, null];
+    for (const value of [...taken, 0, -1, 1.5, 1_000_000_000, '', '0m', '30', '30h', true, ['30m']]) {
+      const body = { mutate_interval: value };
+      const { status } = await swarm.api.call('PUT', route.replace('{decky_name}', 'nobody'), { token, body });
+      assert.ok((taken.includes(value as string) ? [404] : [400, 422]).includes(status), `${value}: ${status}`);
+      assert.equal(describes(schema, body), status === 404, String(value));
+    }
+  });
+
+  it('describes which idempotency keys are taken', async () => {
+    const token = await swarm.api.login('admin', ADMIN_PASSWORD);
+    const taken = ['a', 'a b', '~'.repeat(255)];
+    for (const route of ['/api/v1/deckies/deploy', '/api/v1/deckies/{decky_name}/mutate']) {
+      const parameters = description.paths[route]?.post?.parameters ?? [];
+      const { schema } = parameters.find(({ name }) => name === 'idempotency-key') ?? {};
+      for (const key of [...taken, '', '~'.repeat(256), 'a\tb', 'é']) {
+        const call = { token, headers: { 'idempotency-key': key }, body: { ini_content: '[x]\nservices=nosuch\n' } };
+        const { text } = await swarm.api.call('POST', route.replace('{decky_name}', 'nobody'), call);
+        assert.equal(!text.includes('Idempotency-Key: 1 to 255'), taken.includes(key), key);
+        assert.equal(describes(schema, key), taken.includes(key), key);
+      }
+    }
+  });
+
   it('is what answers are held against: another status, type or body is seen', () => {
     const seen = (status: number, text: string, contentType = 'application/json') =>
       checker.problem('GET', '/api/v1/deckies?x=1', { status, text, contentType }) ?? 'nothing';
