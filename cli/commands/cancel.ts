@@ -1,10 +1,8 @@
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { nextCommands, reportEnd } from '../report.ts';
+import { nextCommands } from '../report.ts';
 import { deckies } from '../text.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { followAndTell } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 
 export interface CancelOptions {
@@ -23,12 +21,9 @@ export async function cancel(context: Context, id: string, options: CancelOption
     else io.out(`Cancelled: ${deckies(answer.lifecycle_ids.length)} to end. Follow it: ${next.lookAgain}`);
     return EXIT.succeeded;
   }
-  const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
-    timeoutMs: options.timeout ?? DEFAULT_TIMEOUT_MS,
-    interrupted: io.interrupted,
-  });
-  const what = 'The cancelled deployment';
-  const code = reportEnd(io, { result, unchanged: 0, what, next, startedAt, json, extra: { ...answer } });
+  const deadline = startedAt + (options.timeout ?? DEFAULT_TIMEOUT_MS);
+  const told = { what: 'The cancelled deployment', startedAt, next, extra: answer };
+  const { end, code } = await followAndTell(context, { id, deadline }, told);
   // Rows that failed because of it are what was asked for.
-  return result.end === 'ended' ? EXIT.succeeded : code;
+  return end === 'ended' ? EXIT.succeeded : code;
 }

@@ -2,10 +2,8 @@ import type { ReconcileAnswer } from '../api-types.ts';
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { renderDrift, renderMending } from '../render-drift.ts';
-import { nextCommands, reportEnd } from '../report.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { nextCommands } from '../report.ts';
+import { followAndTell } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 
 interface Waiting {
@@ -45,7 +43,7 @@ export async function reconcile(
     ...(names.length > 0 ? { deckies: names } : {}),
   });
   if (!json) io.out(renderMending(answer, io.colours));
-  return follow(context, answer, { ...options, what: 'The reconcile', startedAt });
+  return untilEnded(context, answer, { ...options, what: 'The reconcile', startedAt });
 }
 
 /** Stops or starts a decky. Without --wait, 0 means that it was accepted. */
@@ -57,7 +55,7 @@ export async function power(
 ): Promise<ExitCode> {
   const startedAt = Date.now();
   const answer = await context.master.power(name, kind);
-  return follow(context, answer, { ...options, what: `The ${kind}`, startedAt });
+  return untilEnded(context, answer, { ...options, what: `The ${kind}`, startedAt });
 }
 
 /** An interval as the API takes it (`5m`, `1d`), or `off`. */
@@ -69,21 +67,17 @@ export async function reconcileInterval(context: Context, interval: string): Pro
   return EXIT.succeeded;
 }
 
-async function follow(
-  { io, json, master }: Context,
+async function untilEnded(
+  context: Context,
   answer: Pick<ReconcileAnswer, 'deployment_id'>,
   { wait, timeout = DEFAULT_TIMEOUT_MS, what, startedAt }: Waiting & { what: string; startedAt: number },
 ): Promise<ExitCode> {
   const id = answer.deployment_id;
   if (!wait || !id) {
-    if (json) printJson(io, answer);
-    else if (id) io.out(`Accepted. Follow it: ${nextCommands(id).lookAgain}`);
+    if (context.json) printJson(context.io, answer);
+    else if (id) context.io.out(`Accepted. Follow it: ${nextCommands(id).lookAgain}`);
     return EXIT.succeeded;
   }
-  const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
-    timeoutMs: Math.max(0, startedAt + timeout - Date.now()),
-    interrupted: io.interrupted,
-  });
-  const next = nextCommands(id);
-  return reportEnd(io, { result, unchanged: 0, what, next, startedAt, json, extra: { ...answer } });
+  const followed = { id, deadline: startedAt + timeout };
+  return (await followAndTell(context, followed, { what, startedAt, extra: answer })).code;
 }

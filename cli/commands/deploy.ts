@@ -10,9 +10,7 @@ import { type Missing, selectMissing } from '../missing.ts';
 import { nextCommands, reportEnd } from '../report.ts';
 import { countByStatus } from '../tally.ts';
 import { deckies } from '../text.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { follow } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { submit } from './submit.ts';
 
@@ -123,10 +121,7 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     ...missing.underway,
     ...(accepted && id === null ? [...accepted.lifecycle_ids, ...(accepted.removed_lifecycle_ids ?? [])] : []),
   ];
-  const result = await watchRows(followReader(context.master, id, others), viewFor(context.io, context.json), {
-    timeoutMs: Math.max(0, startedAt + timeoutMs - Date.now()),
-    interrupted: context.io.interrupted,
-  });
+  const result = await follow(context, { id, lifecycleIds: others, deadline: startedAt + timeoutMs });
   if (result.end === 'ended') await writeSummary(options.summaryFile, result.snapshot.rows, missing.unchanged.length);
   return reportEnd(context.io, {
     result,

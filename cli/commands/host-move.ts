@@ -2,9 +2,7 @@
 import type { Context } from '../context.ts';
 import type { HostView } from '../hosts.ts';
 import { pause } from '../pause.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { follow } from './follow.ts';
 import type { Emptied } from './host-deckies.ts';
 
 const LOOK_MS = 2_000;
@@ -16,15 +14,12 @@ export async function moveAll(
   names: readonly string[],
   boundMs: number,
 ): Promise<Emptied> {
-  const { io, json, hosts, master } = context;
+  const { io, hosts } = context;
   if (names.length === 0) return { gone: [], left: [], owes: 0 };
   const deadline = Date.now() + boundMs;
   const { deploymentId, ids } = await hosts.move(host.uuid);
-  const reader = deploymentId === null ? followReader(master, null, ids) : followReader(master, deploymentId, []);
-  const { end, snapshot } = await watchRows(reader, viewFor(io, json), {
-    timeoutMs: Math.max(0, deadline - Date.now()),
-    interrupted: io.interrupted,
-  });
+  const lifecycleIds = deploymentId === null ? ids : [];
+  const { end, snapshot } = await follow(context, { id: deploymentId, lifecycleIds, deadline });
   if (end === 'interrupted') io.interrupted.throwIfAborted();
   const left = snapshot.rows
     .filter((row) => row.status !== 'succeeded')

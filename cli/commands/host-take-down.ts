@@ -4,9 +4,8 @@ import type { OperationRow } from '../api-types.ts';
 import type { Context } from '../context.ts';
 import type { HostView } from '../hosts.ts';
 import { type Outcome, openIds, takeDownTogether } from '../take-down.ts';
-import { viewFor } from '../views.ts';
-import { type Snapshot, watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import type { Snapshot } from '../watch.ts';
+import { follow } from './follow.ts';
 import type { Emptied } from './host-deckies.ts';
 
 export async function takeDownOn(
@@ -15,17 +14,11 @@ export async function takeDownOn(
   names: readonly string[],
   boundMs: number,
 ): Promise<Emptied> {
-  const { io, json, master, hosts } = context;
+  const { io, hosts } = context;
   const deadline = Date.now() + boundMs;
   const outcomes = await takeDownTogether(context, names, () => hosts.teardown(host.uuid), deadline);
   const ids = openIds(outcomes);
-  const watched =
-    ids.length === 0
-      ? null
-      : await watchRows(followReader(master, null, ids), viewFor(io, json), {
-          timeoutMs: Math.max(0, deadline - Date.now()),
-          interrupted: io.interrupted,
-        });
+  const watched = ids.length === 0 ? null : await follow(context, { id: null, lifecycleIds: ids, deadline });
   if (watched?.end === 'interrupted') io.interrupted.throwIfAborted();
   return sortOut(outcomes, watched?.snapshot ?? null);
 }

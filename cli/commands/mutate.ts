@@ -1,10 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { nextCommands, reportEnd } from '../report.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { followAndTell } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { submit } from './submit.ts';
 
@@ -36,19 +33,8 @@ export async function mutate(context: Context, name: string, options: MutateOpti
     else io.out(`Accepted. Follow it: deckhand status ${id} --wait`);
     return EXIT.succeeded;
   }
-  const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
-    timeoutMs: Math.max(0, deadline - Date.now()),
-    interrupted: io.interrupted,
-  });
-  return reportEnd(io, {
-    result,
-    unchanged: 0,
-    what: 'The mutation',
-    next: nextCommands(id),
-    startedAt,
-    json,
-    extra: { ...accepted },
-  });
+  const told = { what: 'The mutation', startedAt, extra: accepted };
+  return (await followAndTell(context, { id, deadline }, told)).code;
 }
 
 /** `off`, or what the API takes (`30m`, `5d`, `2M`, `1y`). */

@@ -1,11 +1,8 @@
 import { type Context, printJson } from '../context.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { renderDeployment, renderDeployments } from '../render-tables.ts';
-import { nextCommands, reportEnd } from '../report.ts';
 import { deckies } from '../text.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { followAndTell } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 
 export interface StatusOptions {
@@ -19,7 +16,7 @@ const RECENT = 20;
 /** Without an id: recent deployments. With one: its rows and what it waits for; with --wait until it has ended. */
 export async function status(context: Context, id: string | undefined, options: StatusOptions): Promise<ExitCode> {
   if (id === undefined) return recent(context, options.limit ?? RECENT);
-  if (options.wait) return follow(context, id, options.timeout ?? DEFAULT_TIMEOUT_MS);
+  if (options.wait) return untilEnded(context, id, options.timeout ?? DEFAULT_TIMEOUT_MS);
   const detail = await context.master.deployment(id);
   if (context.json) printJson(context.io, detail);
   else context.io.out(renderDeployment(detail, context.io.colours, Date.now()));
@@ -45,22 +42,10 @@ async function tellDrift({ io, master }: Context): Promise<void> {
   if (unknown > 0) io.out(`${deckies(unknown)} unknown, since no answer comes: deckhand drift`);
 }
 
-async function follow(context: Context, id: string, timeoutMs: number): Promise<ExitCode> {
-  const { io, json, master } = context;
+async function untilEnded(context: Context, id: string, timeoutMs: number): Promise<ExitCode> {
   const startedAt = Date.now();
   // An id that does not exist is refused at once, not waited for.
-  await master.deployment(id);
-  const result = await watchRows(followReader(master, id, []), viewFor(io, json), {
-    timeoutMs,
-    interrupted: io.interrupted,
-  });
-  return reportEnd(io, {
-    result,
-    unchanged: 0,
-    what: 'The deployment',
-    next: nextCommands(id),
-    startedAt,
-    json,
-    extra: { deployment_id: id },
-  });
+  await context.master.deployment(id);
+  const told = { what: 'The deployment', startedAt, extra: { deployment_id: id } };
+  return (await followAndTell(context, { id, deadline: startedAt + timeoutMs }, told)).code;
 }

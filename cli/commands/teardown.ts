@@ -1,10 +1,7 @@
 import { type Context, printJson } from '../context.ts';
 import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
-import { nextCommands, reportEnd } from '../report.ts';
 import { openIds, takeDownAll, takeDownTogether } from '../take-down.ts';
-import { viewFor } from '../views.ts';
-import { watchRows } from '../watch.ts';
-import { followReader } from './follow.ts';
+import { followAndTell } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 
 export interface TeardownOptions {
@@ -49,7 +46,7 @@ export async function teardown(
   given: readonly string[],
   options: TeardownOptions,
 ): Promise<ExitCode> {
-  const { io, json, master } = context;
+  const { io, json } = context;
   const startedAt = Date.now();
   const deadline = startedAt + (options.timeout ?? DEFAULT_TIMEOUT_MS);
   const { names, ask } = await wishOf(context, given, options);
@@ -63,18 +60,7 @@ export async function teardown(
     else if (ids.length > 0) io.out(`${ids.length} still on the way down; see \`deckhand deckies\`.`);
     return anyRefused ? EXIT.refused : EXIT.succeeded;
   }
-  const result = await watchRows(followReader(master, null, ids), viewFor(io, json), {
-    timeoutMs: Math.max(0, deadline - Date.now()),
-    interrupted: io.interrupted,
-  });
-  const code = reportEnd(io, {
-    result,
-    unchanged: 0,
-    what: 'The teardown',
-    next: nextCommands(null),
-    startedAt,
-    json,
-    extra: { outcomes },
-  });
+  const told = { what: 'The teardown', startedAt, extra: { outcomes } };
+  const { code } = await followAndTell(context, { id: null, lifecycleIds: ids, deadline }, told);
   return code === EXIT.succeeded && anyRefused ? EXIT.refused : code;
 }
