@@ -38,7 +38,9 @@ export interface Users {
   /** Makes the user where there are no users at all; false when there are some. */
   createFirst(user: NewUser): Promise<boolean>;
   /** Every token issued so far, also within this very second, stops counting. False when there is no such user. */
-  setPassword(uuid: string, passwordHash: string, mustChange: boolean): Promise<boolean>;
+  resetPassword(uuid: string, passwordHash: string): Promise<boolean>;
+  /** The same by the user, who needs not change it again. False where another one than `from` stands there by now. */
+  changePassword(uuid: string, from: string, to: string): Promise<boolean>;
   remove(uuid: string): Promise<boolean>;
 }
 
@@ -47,6 +49,7 @@ const FIRST_USER_LOCK = 7_236_002;
 
 export function createUsers(sql: Sql): Users {
   const record = sql`uuid, username, role, must_change_password, password_hash, tokens_valid_from::float8`;
+  const tokensEnd = () => sql`tokens_valid_from = greatest(tokens_valid_from, ${Math.floor(Date.now() / 1000)}) + 1`;
   return {
     async byUsername(username) {
       const [row] = await sql<UserRecord[]>`select ${record} from users where username = ${username}`;
@@ -74,12 +77,15 @@ export function createUsers(sql: Sql): Users {
         if (some === undefined) await insert(tx, user);
         return some === undefined;
       }),
-    async setPassword(uuid, passwordHash, mustChange) {
-      const now = Math.floor(Date.now() / 1000);
+    async resetPassword(uuid, passwordHash) {
       const result = await sql`
-        update users set password_hash = ${passwordHash}, must_change_password = ${mustChange},
-          tokens_valid_from = greatest(tokens_valid_from, ${now}) + 1
-        where uuid = ${uuid}`;
+        update users set password_hash = ${passwordHash}, must_change_password = true, ${tokensEnd()} where uuid = ${uuid}`;
+      return result.count === 1;
+    },
+    async changePassword(uuid, from, to) {
+      const result = await sql`
+        update users set password_hash = ${to}, must_change_password = false, ${tokensEnd()}
+        where uuid = ${uuid} and password_hash = ${from}`;
       return result.count === 1;
     },
     remove: async (uuid) => (await sql`delete from users where uuid = ${uuid}`).count === 1,

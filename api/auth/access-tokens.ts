@@ -11,7 +11,8 @@ const AUDIENCE = 'decnet-dashboard';
 const MOST_VERIFIED = 1_000;
 
 export interface AccessTokens {
-  issue(user: UserRecord): Promise<string>;
+  /** `since` (milliseconds): before the user was read. A password that has changed from then on ends the token at once. */
+  issue(user: UserRecord, since: number): Promise<string>;
   /** The claims of a token that is signed, current and complete; null for any other text. */
   verify(token: string): Promise<TokenClaims | null>;
 }
@@ -20,10 +21,10 @@ export function createAccessTokens(options: { secret: string; lifetimeMinutes: n
   const key = new TextEncoder().encode(options.secret);
   const verified = new Map<string, TokenClaims>();
   return {
-    issue(user) {
+    issue(user, since) {
       const now = Math.floor(Date.now() / 1000);
       // A password changed within this second moved `tokens_valid_from` to the next one: the new token must count, the old not.
-      const iat = Math.max(now, user.tokens_valid_from);
+      const iat = Math.max(Math.floor(since / 1000), user.tokens_valid_from);
       return new SignJWT({ uuid: user.uuid, typ: 'access' })
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
         .setJti(randomUUID().replaceAll('-', ''))

@@ -113,11 +113,12 @@ async function verifyCounted(
 export const addAuthRoutes: AddRoutes = (app, deps) => {
   app.openapi(login, async (c) => {
     const { username, password } = c.req.valid('json');
+    const since = Date.now();
     const user = username.includes('\0') ? null : await deps.users.byUsername(username);
     const keys = [`peer:${peerOf(c)}`, `user:${username}`];
     const fits = await verifyCounted(deps, deps.loginLimit, keys, password, user?.password_hash ?? null);
     if (!fits || user === null) throw new DeckhandError('Unauthenticated', 'Incorrect username or password');
-    const token = await deps.accessTokens.issue(user);
+    const token = await deps.accessTokens.issue(user, since);
     return c.json(
       { access_token: token, token_type: 'bearer' as const, must_change_password: user.must_change_password },
       200,
@@ -129,7 +130,9 @@ export const addAuthRoutes: AddRoutes = (app, deps) => {
     const { uuid, password_hash } = c.var.user;
     const fits = await verifyCounted(deps, deps.passwordLimit, [uuid], old_password, password_hash);
     if (!fits) throw new DeckhandError('Unauthenticated', 'Incorrect old password');
-    await deps.users.setPassword(uuid, await deps.passwords.hash(new_password), false);
+    // An administrator may have reset it meanwhile: passwords are looked at in turn, which can take seconds.
+    const changed = await deps.users.changePassword(uuid, password_hash, await deps.passwords.hash(new_password));
+    if (!changed) throw new DeckhandError('Unauthenticated', 'Incorrect old password');
     return c.json({ message: 'Password updated successfully' }, 200);
   });
 

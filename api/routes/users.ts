@@ -78,7 +78,7 @@ export const addUserRoutes: AddRoutes = (app, deps) => {
   app.openapi(resetPassword(deps), async (c) => {
     const uuid = c.req.valid('param').user_uuid;
     const passwordHash = await deps.passwords.hash(c.req.valid('json').new_password);
-    assertFound(!uuid.includes('\0') && (await deps.users.setPassword(uuid, passwordHash, true)));
+    assertFound(!uuid.includes('\0') && (await deps.users.resetPassword(uuid, passwordHash)));
     return c.json({ message: 'Password reset successfully' }, 200);
   });
 

@@ -1,6 +1,7 @@
 /** Who gets in: tokens, roles, passwords, and the limit of wrong ones. */
 import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
+import { createPasswords } from '../../api/auth/passwords.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
 
 const GUARDED: readonly [string, string, 'admin' | 'viewer'][] = [
@@ -97,6 +98,50 @@ describe('API: auth', () => {
     const fresh = await api.login('admin', 'another-long-password');
     for (const token of tokens) assert.equal((await api.call('GET', '/api/v1/deckies', { token })).status, 401);
     assert.equal((await api.call('GET', '/api/v1/deckies', { token: fresh })).status, 200);
+  });
+
+  describe('while passwords wait for their turn', () => {
+    const OTHER = 'another-long-password';
+    const { now } = Date;
+    afterEach(() => {
+      Date.now = now;
+    });
+    /** Of all these the users are read now, their passwords one after the other. */
+    const queue = () => Array.from({ length: 12 }, () => login('admin', ADMIN_PASSWORD));
+    const reset = async (hash: string) => {
+      const user = await api.deps.users.byUsername('admin');
+      assert.equal(await api.deps.users.resetPassword(user?.uuid ?? '', hash), true);
+    };
+
+    it('gives no token that counts to an old password', async () => {
+      const hash = await createPasswords().hash(OTHER);
+      const waiting = queue();
+      await waiting[0];
+      let late = false;
+      const answers = waiting.map(async (one) => ({ ...(await one), late }));
+      await reset(hash);
+      late = true;
+      // Tokens end by the second: those that are made now are made in a later one.
+      Date.now = () => now() + 2_000;
+      const issued = (await Promise.all(answers)).filter((answer) => answer.late && answer.status === 200);
+      assert.ok(issued.length > 0, 'all had their turn before the reset');
+      for (const { json } of issued)
+        assert.equal((await api.call('GET', '/api/v1/deckies', { token: json.access_token })).status, 401);
+    });
+
+    it('changes no password that was reset meanwhile', async () => {
+      const hash = await createPasswords().hash(OTHER);
+      const token = await api.login('admin', ADMIN_PASSWORD);
+      const waiting = queue();
+      const body = { old_password: ADMIN_PASSWORD, new_password: 'a-thief-s-password' };
+      const change = api.call('POST', '/api/v1/auth/change-password', { token, body });
+      await waiting[0];
+      await reset(hash);
+      assert.equal((await change).status, 401);
+      assert.equal((await login('admin', 'a-thief-s-password')).status, 401);
+      assert.equal((await login('admin', OTHER)).json.must_change_password, true);
+      await Promise.all(waiting);
+    });
   });
 
   it('ends one token with a logout, and the tokens of a user who is deleted or reset', async () => {
