@@ -2,15 +2,8 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { Logger } from '../adapters/logger.ts';
+import type { TokenClaims } from '../adapters/postgres/tokens.ts';
 import type { UserRecord } from '../adapters/postgres/users.ts';
-
-export interface TokenClaims {
-  readonly uuid: string;
-  readonly jti: string;
-  /** Epoch seconds. */
-  readonly iat: number;
-  readonly exp: number;
-}
 
 export interface ApiEnv {
   /** Absent for requests made in-process. */

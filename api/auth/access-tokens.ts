@@ -1,8 +1,8 @@
 /** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role (wire.md 1.2). */
 import { randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
+import type { TokenClaims } from '../../adapters/postgres/tokens.ts';
 import type { UserRecord } from '../../adapters/postgres/users.ts';
-import type { TokenClaims } from '../environment.ts';
 
 const ISSUER = 'decnet';
 const AUDIENCE = 'decnet-dashboard';

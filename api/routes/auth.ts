@@ -142,7 +142,7 @@ export const addAuthRoutes: AddRoutes = (app, deps) => {
   });
 
   app.openapi(ticket(deps), async (c) => {
-    const issued = await deps.tokens.issueTicket(c.var.user.uuid);
+    const issued = await deps.tokens.issueTicket(c.var.claims);
     return c.json({ ticket: issued, expires_in: TICKET_SECONDS }, 200);
   });
 };

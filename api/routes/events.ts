@@ -4,6 +4,7 @@ import type { MiddlewareHandler } from 'hono';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { ownerOf } from '../auth/guard.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TEXT, TooManyAttempts } from '../errors.ts';
 import { EVENT_EXAMPLE, EventBody, eventChunks } from '../event-text.ts';
@@ -21,19 +22,18 @@ const STREAM_HEADERS = {
   'x-accel-buffering': 'no',
 };
 
-/** Where a browser can send no header, a ticket stands for the token; its stream lives as long as a token would. */
+/** Where a browser can send no header, a ticket stands for the token that asked for it. */
 function tokenOrTicket(deps: RouteDependencies): MiddlewareHandler<ApiEnv> {
   const byToken = deps.guard({ role: 'viewer' });
   return async function tokenOrTicket(c, next) {
     const ticket = c.req.query('ticket');
     if (ticket === undefined) return byToken(c, next);
-    const uuid = await deps.tokens.redeemTicket(ticket);
-    const user = uuid === null ? null : await deps.users.ofToken(uuid, '');
-    if (user === null) throw new DeckhandError('Unauthenticated', TEXT.unauthenticated);
+    const claims = await deps.tokens.redeemTicket(ticket);
+    const user = claims === null ? null : await ownerOf(deps.users, claims);
+    if (claims === null || user === null) throw new DeckhandError('Unauthenticated', TEXT.unauthenticated);
     if (user.must_change_password) throw new DeckhandError('PasswordChangeRequired', TEXT.passwordChange);
-    const now = Math.floor(Date.now() / 1000);
     c.set('user', user);
-    c.set('claims', { uuid: user.uuid, jti: '', iat: now, exp: now + deps.jwt.lifetimeMinutes * 60 });
+    c.set('claims', claims);
     await next();
   };
 }
@@ -107,10 +107,7 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
     count(user.uuid, 1);
     try {
       const reader = await deps.events.read({ after, wants: wanted(filter) });
-      const allowed = async (): Promise<boolean> => {
-        const now = await deps.users.ofToken(claims.uuid, claims.jti);
-        return now !== null && claims.iat >= now.tokens_valid_from && Date.now() / 1000 < claims.exp;
-      };
+      const allowed = async (): Promise<boolean> => (await ownerOf(deps.users, claims)) !== null;
       const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), outgoing: c.env?.outgoing });
       return c.body(body, 200, STREAM_HEADERS);
     } catch (error) {

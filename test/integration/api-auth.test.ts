@@ -194,7 +194,9 @@ describe('API: auth', () => {
     assert.match(admin?.password_hash ?? '', /^\$argon2id\$/);
     const token = await api.login('admin', ADMIN_PASSWORD);
     const { ticket } = (await api.call('POST', '/api/v1/auth/sse-ticket', { token })).json;
-    assert.equal(await api.deps.tokens.redeemTicket(ticket), admin?.uuid);
+    const { uuid, jti, iat, exp } = decodeJwt(token);
+    assert.equal(uuid, admin?.uuid);
+    assert.deepEqual(await api.deps.tokens.redeemTicket(ticket), { uuid, jti, iat, exp });
     assert.equal(await api.deps.tokens.redeemTicket(ticket), null);
   });
 

@@ -166,6 +166,14 @@ describe('API: events', () => {
     }
   });
 
+  it('lets no ticket in whose token has ended', async () => {
+    const url = `http://127.0.0.1:${server.port}/api/v1/events`;
+    const another = await api.login('admin', ADMIN_PASSWORD);
+    const { json } = await api.call('POST', '/api/v1/auth/sse-ticket', { token: another });
+    assert.equal((await api.call('POST', '/api/v1/auth/logout', { token: another })).status, 200);
+    assert.equal((await fetch(`${url}?ticket=${json.ticket}`)).status, 401);
+  });
+
   it('are what `deckhand events` prints, also those that came before it began', async () => {
     const { id, names } = await deploy(2);
     const first = await read(`?deployment=${id}`);
