@@ -7,7 +7,7 @@ import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { accessLog } from './access-log.ts';
 import { audit } from './audit/middleware.ts';
-import { createAccessTokens } from './auth/access-tokens.ts';
+import { type AccessTokens, createAccessTokens } from './auth/access-tokens.ts';
 import { FailureLimit } from './auth/failure-limit.ts';
 import { createGuard } from './auth/guard.ts';
 import { createPasswords } from './auth/passwords.ts';
@@ -76,7 +76,7 @@ function routeDependencies(deps: ApiDependencies): RouteDependencies {
   };
 }
 
-function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
+function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies, accessTokens: AccessTokens): void {
   app.use(
     requestId({ limitLength: 64 }),
     traceRequests,
@@ -104,7 +104,7 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies): void {
         }),
     }),
   );
-  app.use('/api/*', readBody);
+  app.use('/api/*', readBody(accessTokens));
   app.use('/api/v1/*', async (_, next) => {
     const missing = deps.notReady();
     if (missing !== null) throw new DeckhandError('Unavailable', missing);
@@ -124,8 +124,8 @@ export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   });
   app.onError(answerError);
   app.notFound((c) => c.json({ detail: TEXT.notFound }, 404, { [ERROR_CODE_HEADER]: 'NotFound' }));
-  addMiddleware(app, deps);
   const routes = routeDependencies(deps);
+  addMiddleware(app, deps, routes.accessTokens);
   for (const add of ROUTES) add(app, routes);
   return app;
 }

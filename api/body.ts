@@ -6,11 +6,16 @@ import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { DeckhandError } from '../fleet/errors.ts';
 import { LIMITS } from '../fleet/limits.ts';
+import type { AccessTokens } from './auth/access-tokens.ts';
+import { bearerOf } from './auth/guard.ts';
 import type { ApiEnv } from './environment.ts';
 import { TEXT, unprocessable } from './errors.ts';
 
 /** The longest INI, four bytes a character, and 64 KiB for the rest of the JSON. */
 export const BODY_LIMIT_BYTES = LIMITS.iniCharacters * 4 + 64 * 1024;
+
+/** Of whom shows no token of ours: all that is theirs is a login, and their bodies are in memory before they are refused. */
+export const STRANGER_BODY_LIMIT_BYTES = 64 * 1024;
 
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
@@ -31,22 +36,30 @@ function assertJson(bytes: ArrayBuffer, path: string): void {
   }
 }
 
-const limit = bodyLimit({
-  maxSize: BODY_LIMIT_BYTES,
-  onError: (c) => {
-    throw unprocessable(c.req.path);
-  },
-});
-
-export const readBody: MiddlewareHandler<ApiEnv> = async (c, next) => {
-  if (!METHODS_WITH_BODY.has(c.req.method)) return next();
-  if (announcesBody(c) && !isJson(c)) throw wrongMediaType();
-  return limit(c, async () => {
-    const bytes = await c.req.arrayBuffer();
-    if (bytes.byteLength > 0) {
-      if (!isJson(c)) throw wrongMediaType();
-      assertJson(bytes, c.req.path);
-    }
-    await next();
+const atMost = (maxSize: number): MiddlewareHandler<ApiEnv> =>
+  bodyLimit({
+    maxSize,
+    onError: (c) => {
+      throw unprocessable(c.req.path);
+    },
   });
-};
+
+/** Whether the token still counts is the guard's to say, after the body: here it need be one that was issued. */
+export function readBody(accessTokens: Pick<AccessTokens, 'verify'>): MiddlewareHandler<ApiEnv> {
+  const ofStrangers = atMost(STRANGER_BODY_LIMIT_BYTES);
+  const ofUsers = atMost(BODY_LIMIT_BYTES);
+  return async function readBody(c, next) {
+    if (!METHODS_WITH_BODY.has(c.req.method)) return next();
+    if (announcesBody(c) && !isJson(c)) throw wrongMediaType();
+    const token = bearerOf(c.req.header('authorization'));
+    const isUser = token !== null && (await accessTokens.verify(token)) !== null;
+    return (isUser ? ofUsers : ofStrangers)(c, async () => {
+      const bytes = await c.req.arrayBuffer();
+      if (bytes.byteLength > 0) {
+        if (!isJson(c)) throw wrongMediaType();
+        assertJson(bytes, c.req.path);
+      }
+      await next();
+    });
+  };
+}

@@ -31,7 +31,7 @@ async function answerOf(c: Context<ApiEnv>): Promise<Fields> {
 async function entryOf(
   c: Context<ApiEnv>,
   listener: NewAuditEntry['listener'],
-  username: string | null,
+  { username, request }: Pick<NewAuditEntry, 'username' | 'request'>,
 ): Promise<NewAuditEntry> {
   const path = c.req.path.slice(0, LONGEST_PATH).replaceAll('\0', '');
   return {
@@ -42,7 +42,7 @@ async function entryOf(
     method: c.req.method,
     path,
     subject: subjectOf(path),
-    request: requestFields(await jsonOf(c.req.json())),
+    request,
   };
 }
 
@@ -65,14 +65,17 @@ export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> 
     const { store, listener } = parts;
     let begun: string | null = null;
     c.set('auditBegins', async (username) => {
-      begun = await store.begin(await entryOf(c, listener, username));
+      const request = requestFields(await jsonOf(c.req.json()));
+      begun = await store.begin(await entryOf(c, listener, { username, request }));
     });
     await next();
     const { status } = c.res;
     const isOpen = OPEN.has(c.req.path) && !QUIET.has(status);
     if (begun === null && !isOpen) return;
     try {
-      const id: string = begun ?? (await store.begin(await entryOf(c, listener, await whoAsked(c, parts))));
+      // Of what nobody in particular asks nothing is kept: it could be anything, of any size, again and again.
+      const stranger = async () => ({ username: await whoAsked(c, parts), request: {} });
+      const id: string = begun ?? (await store.begin(await entryOf(c, listener, await stranger())));
       const errorCode = c.res.headers.get(ERROR_CODE_HEADER);
       await store.end(id, subjectOf(c.req.path), { status, errorCode, answer: await answerOf(c) });
     } catch (error) {

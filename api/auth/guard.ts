@@ -16,7 +16,7 @@ export interface GuardOptions {
 
 export type Guard = (options: GuardOptions) => MiddlewareHandler<ApiEnv>;
 
-const bearerOf = (header: string | undefined): string | null =>
+export const bearerOf = (header: string | undefined): string | null =>
   /^bearer +([\w.~+/=-]+) *$/i.exec(header ?? '')?.[1] ?? null;
 
 /** Whose token it is; null once it has ended, in whatever way. */

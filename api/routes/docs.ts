@@ -59,6 +59,15 @@ const PAGES: RouteConfig[] = [
   },
 ];
 
+/** Made at the first request, when all routes are there. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
 export const addDocsRoutes: AddRoutes = (app) => {
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
@@ -66,9 +75,12 @@ export const addDocsRoutes: AddRoutes = (app) => {
     bearerFormat: 'JWT',
   });
   for (const page of PAGES) app.openAPIRegistry.registerPath(page);
-  app.get('/openapi.json', (c) => c.json(describe(app)));
+  // Anybody may ask for them, and making them takes tens of milliseconds.
+  const document = once(() => JSON.stringify(describe(app)));
+  const page = once(() => docsPage(describe(app)));
+  app.get('/openapi.json', (c) => c.body(document(), 200, { 'content-type': 'application/json' }));
   app.get('/docs', (c) => {
     c.header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");
-    return c.html(docsPage(describe(app)));
+    return c.html(page());
   });
 };

@@ -17,15 +17,20 @@ import { operatorGate } from './gate.ts';
 import { heartbeat } from './heartbeat.ts';
 import { listHosts, listShards, removeHost, showHost } from './hosts.ts';
 import { check, deploy, teardown } from './orders.ts';
+import { addressOf, isLoopback, peerOf } from './peer.ts';
 import type { ControllerDependencies } from './ports.ts';
 import { Unprocessable } from './unprocessable.ts';
 
 /** A status of some thousand deckies, or the errors of 500. */
-const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+export const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Without a certificate, and not on this machine: a signing request, at most 16 KiB of text. */
+export const STRANGER_BODY_LIMIT_BYTES = 64 * 1024;
 /** Agents wait 10 s for an answer: they are told in time to come again. */
 const AGENT_ANSWER_MS = 9_500;
 /** wire.md 2.2. */
 const REMOVALS = { failures: 20, windowMs: 60_000 };
+/** Of one address: who has no token or certificate that counts. Each is an entry in the audit. */
+const REFUSALS = { failures: 30, windowMs: 60_000 };
 const HEALTH = { status: 'ok', role: 'swarm-controller' };
 
 /** Builds the app; nothing is opened or started. */
@@ -50,23 +55,18 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
   app.get('/health', (c) => c.json(HEALTH));
   app.get('/swarm/health', (c) => c.json(HEALTH));
   app.get('/swarm/ca', (c) => c.body(deps.authority.caPem, 200, { 'content-type': 'application/x-pem-file' }));
-  app.use(
-    bodyLimit({
-      maxSize: BODY_LIMIT_BYTES,
-      onError: (c) => c.json({ detail: `The body is larger than ${BODY_LIMIT_BYTES} bytes.` }, 413),
-    }),
-    async (_, next) => {
-      const missing = deps.notReady();
-      if (missing !== null) throw new DeckhandError('Unavailable', missing);
-      await next();
-    },
-  );
+  app.use(limitBody(), async (_, next) => {
+    const missing = deps.notReady();
+    if (missing !== null) throw new DeckhandError('Unavailable', missing);
+    await next();
+  });
   app.use(audit(deps.audit && { store: deps.audit, listener: 'swarm', knownUser: async () => null }));
   for (const path of ['/swarm/heartbeat', '/swarm/join', '/swarm/renew'])
     app.use(path, answerInTime({ answerMs: AGENT_ANSWER_MS, operationMs: AGENT_ANSWER_MS }));
   app.post('/swarm/heartbeat', heartbeat(deps));
-  app.post('/swarm/join', join(deps));
-  app.post('/swarm/renew', renew(deps));
+  const refusals = new FailureLimit(REFUSALS);
+  app.post('/swarm/join', notAfter(refusals), join(deps));
+  app.post('/swarm/renew', notAfter(refusals), renew(deps));
   addOperatorRoutes(app, deps);
   return app;
 }
@@ -81,6 +81,30 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.post('/swarm/teardown', ...operator, teardown(deps));
   app.post('/swarm/check', ...operator, check(deps));
   app.get('/swarm/deckies', ...operator, listShards(deps));
+}
+
+function limitBody(): MiddlewareHandler<ApiEnv> {
+  const [known, stranger] = [BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES].map((maxSize) =>
+    bodyLimit({ maxSize, onError: (c) => c.json({ detail: `The body is larger than ${maxSize} bytes.` }, 413) }),
+  );
+  return async function limitBody(c, next) {
+    const address = addressOf(c);
+    // Requests that are made in-process have no address.
+    const isKnown = peerOf(c) !== null || address === null || isLoopback(address);
+    return (isKnown ? known : stranger)?.(c, next);
+  };
+}
+
+/** So many refusals (403) of an address in the window, then 429. */
+function notAfter(limit: FailureLimit): MiddlewareHandler<ApiEnv> {
+  return async function notAfter(c, next) {
+    const key = [addressOf(c) ?? 'in-process'];
+    const wait = limit.retryAfterSeconds(key);
+    if (wait !== null)
+      throw new TooManyAttempts(`Too many refused requests of this address. Try again in ${wait} s.`, wait);
+    await next();
+    if (c.res.status === 403) limit.recordFailure(key);
+  };
 }
 
 /** So many requests of a user in the window, then 429. */

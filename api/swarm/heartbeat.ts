@@ -138,9 +138,15 @@ function readHeartbeat(body: unknown): Heartbeat {
   };
 }
 
+/** Enough to see what is wrong with a list; each is longer than the item that it is about. */
+const MOST_PROBLEMS = 100;
+
 function problemsOfDeltas(lifecycle: unknown): Problem[] {
   if (!Array.isArray(lifecycle)) return [wrongKind('array', ['body', 'lifecycle'], lifecycle)];
-  return lifecycle.flatMap((item: unknown, index) =>
-    isObject(item) ? [] : [wrongKind('object', ['body', 'lifecycle', index], item)],
-  );
+  const problems: Problem[] = [];
+  for (const [index, item] of lifecycle.entries()) {
+    if (problems.length >= MOST_PROBLEMS) break;
+    if (!isObject(item)) problems.push(wrongKind('object', ['body', 'lifecycle', index], item));
+  }
+  return problems;
 }

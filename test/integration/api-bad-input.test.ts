@@ -1,6 +1,6 @@
 /** Bad input: each a 4xx with a sentence, and nothing changed (issue 4; gaps A11, B1, C20). */
 import assert from 'node:assert/strict';
-import { BODY_LIMIT_BYTES } from '../../api/body.ts';
+import { BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES } from '../../api/body.ts';
 import { ADMIN_PASSWORD, type ApiHarness, type Call, createApiHarness, GENERAL } from '../support/api-harness.ts';
 
 const DEPLOY = '/api/v1/deckies/deploy';
@@ -184,6 +184,25 @@ describe('API: bad input', () => {
   it('refuses the media type of a body that is too large without reading it', async () => {
     const headers = { 'content-type': 'text/plain', 'content-length': String(BODY_LIMIT_BYTES + 1) };
     assert.equal((await api.call('POST', DEPLOY, { raw: 'x'.repeat(BODY_LIMIT_BYTES + 1), headers })).status, 415);
+  });
+
+  it('reads no more than 64 KiB of whom shows no token that was issued', async () => {
+    const json = { 'content-type': 'application/json' };
+    const status = async (size: number, call: Call) =>
+      (
+        await api.call('POST', DEPLOY, {
+          raw: `"${'x'.repeat(size - 2)}"`,
+          ...call,
+          headers: { ...json, ...call.headers },
+        })
+      ).status;
+    const forged = { headers: { authorization: `Bearer ${token.slice(0, -3)}AAA` } };
+    for (const stranger of [{}, forged]) {
+      assert.equal(await status(STRANGER_BODY_LIMIT_BYTES, stranger), 401);
+      assert.equal(await status(STRANGER_BODY_LIMIT_BYTES + 1, stranger), 422);
+    }
+    const viewer = await api.viewer('big');
+    assert.equal(await status(STRANGER_BODY_LIMIT_BYTES + 1, { token: viewer }), 403);
   });
 
   it('judges JSON before the token, the token before the schema and the path’s pattern', async () => {

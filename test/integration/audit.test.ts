@@ -126,6 +126,12 @@ describe('API: the audit', function () {
     assert.equal(removed.before?.name, 'h1');
     assert.equal(removed.after, null);
     await swarm.call('POST', '/swarm/join', { body: { token: MARK, name: 'h2', csr_pem: 'x' } });
+    const refused = await newest();
+    assert.deepEqual(
+      [refused.path, refused.status, refused.after],
+      ['/swarm/join', 403, null],
+      'nothing of what strangers send',
+    );
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { body: {} })).headers['x-request-id']?.length, 36);
   });
 

@@ -158,6 +158,41 @@ describe('the listener of the swarm controller', () => {
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, raw })).status, 413);
   });
 
+  /** As from an address on the network, without a certificate. */
+  async function fromNetwork(path: string, raw: string): Promise<Response> {
+    const incoming = { socket: { remoteAddress: '192.0.2.77' } };
+    const headers = { 'content-type': 'application/json' };
+    return swarm.app.request(path, { method: 'POST', headers, body: raw }, { incoming });
+  }
+
+  it('takes no more than 64 KiB of whom shows no certificate', async () => {
+    const heartbeat = (size: number) =>
+      fromNetwork('/swarm/heartbeat', `{"host_uuid":"x","status":{"a":"${'x'.repeat(size)}"}}`);
+    assert.equal((await heartbeat(60 * 1024)).status, 404);
+    assert.equal((await heartbeat(64 * 1024)).status, 413);
+    const { identity } = await swarm.enroll('agent-large');
+    const raw = `{"host_uuid":"x","status":{"a":"${'x'.repeat(64 * 1024)}"}}`;
+    assert.equal((await swarm.call('POST', '/swarm/heartbeat', { identity, raw })).status, 404);
+  });
+
+  it('names at most a hundred faults of a report', async () => {
+    const { identity } = await swarm.enroll('agent-faulty');
+    const raw = `{"host_uuid":"x","status":{},"lifecycle":[${Array.from({ length: 300_000 }, () => 1).join()}]}`;
+    const answer = await swarm.call('POST', '/swarm/heartbeat', { identity, raw });
+    assert.deepEqual([answer.status, answer.json.detail.length], [422, 100]);
+  });
+
+  it('has refused an address thirty times, then says when to come again, and hears others', async () => {
+    const refused = { token: 'guessed', csr_pem: 'x' };
+    const ask = async () => (await fromNetwork('/swarm/join', JSON.stringify(refused))).status;
+    const answers = [];
+    for (let turn = 0; turn < 32; turn += 1) answers.push(await ask());
+    assert.deepEqual(answers, [...Array.from({ length: 30 }, () => 403), 429, 429]);
+    const renewal = await fromNetwork('/swarm/renew', '{"csr_pem":"x"}');
+    assert.deepEqual([renewal.status, Number(renewal.headers.get('retry-after')) > 0], [429, true]);
+    assert.equal((await swarm.call('POST', '/swarm/join', { body: refused })).status, 403);
+  });
+
   it('cuts who is slow with the handshake, with headers and with a body, and who comes beyond the limit', async () => {
     const listener = await startListener(swarm.app, {
       host: '127.0.0.1',

@@ -4,10 +4,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { READER_LIMIT } from '../../adapters/nats/event-reader.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
-import { BODY_LIMIT_BYTES } from '../../api/body.ts';
+import { BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES } from '../../api/body.ts';
 import { ANSWER_DEADLINES } from '../../api/deadline.ts';
 import { HSTS, SECURE_HEADERS } from '../../api/secure-headers.ts';
 import { MAX_CONNECTIONS, SERVER_LIMITS } from '../../api/server.ts';
+import * as swarm from '../../api/swarm/app.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 
 const root = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -35,6 +36,15 @@ describe('docs/security.md', () => {
     const seconds = (ms: number): string => `${ms / 1_000} s`;
     const expected = [
       ['body', `${english(BODY_LIMIT_BYTES)} bytes`],
+      ['body', `${english(swarm.BODY_LIMIT_BYTES)} bytes`],
+      [
+        'body of a stranger: no token that was issued, no certificate',
+        `${english(STRANGER_BODY_LIMIT_BYTES)} bytes (422)`,
+      ],
+      [
+        'body of a stranger: no token that was issued, no certificate',
+        `${english(swarm.STRANGER_BODY_LIMIT_BYTES)} bytes (413)`,
+      ],
       ['headers, by time', seconds(SERVER_LIMITS.headersMs)],
       ['whole request', seconds(SERVER_LIMITS.requestMs)],
       ['TLS handshake', seconds(SERVER_LIMITS.handshakeMs)],
