@@ -15,6 +15,9 @@ const DEADLOCK = '40P01';
 /** A report that was taken in counts as known for so long: what others changed meanwhile is mended then at the latest. */
 const TAKEN_FOR = '5 minutes';
 
+/** Deckies remembered of one host: the largest fleet, and as many that were there before. */
+const MOST_SHARDS = 20_000;
+
 /** What the heartbeat of a known host has to know of it. */
 export interface ReportingHost {
   readonly fenced: boolean;
@@ -149,7 +152,10 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     reported as (
       insert into decky_shards as s (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error, last_seen)
       select ${uuid}, decky_name, services, decky_config, decky_ip, shard_state, null, now()
-      from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)} order by decky_name
+      from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)}
+        and ((select count(*) from decky_shards where host_uuid = ${uuid}) < ${MOST_SHARDS}
+          or exists (select from decky_shards k where k.host_uuid = ${uuid} and k.decky_name = r.decky_name))
+      order by decky_name
       on conflict (host_uuid, decky_name) do update set services = excluded.services, decky_config = excluded.decky_config,
         decky_ip = excluded.decky_ip, state = excluded.state, last_error = null, last_seen = now(), updated_at = now()
       where (s.services, s.decky_config, s.decky_ip, s.state, s.last_error)

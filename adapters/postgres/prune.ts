@@ -63,6 +63,18 @@ function records(sql: Sql): Prunable[] {
       },
     },
     {
+      table: 'decky_shards',
+      batch: BATCH,
+      // What a host reported once and the fleet does not have.
+      remove: async (limit) => {
+        const gone = await sql`delete from decky_shards where (host_uuid, decky_name) in (
+          select host_uuid, decky_name from decky_shards s where state = 'torn_down' and updated_at < ${old}
+            and not exists (select from fleet_deckies f where f.name = s.decky_name)
+          order by updated_at limit ${limit})`;
+        return gone.count;
+      },
+    },
+    {
       table: 'rotation_skips',
       batch: BATCH,
       remove: async (limit) => {

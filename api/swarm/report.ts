@@ -1,7 +1,9 @@
 /** What the status in a heartbeat says, judged entry by entry: a bad one costs itself only. */
 import { createHash } from 'node:crypto';
 import type { ReportedDecky, WholeReport } from '../../adapters/postgres/host-reports.ts';
+import { addressProblem } from '../../fleet/addresses.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
+import { LIMITS } from '../../fleet/limits.ts';
 import { isStorable, StrictDeckyConfig } from './decky-config.ts';
 
 /** Docker's words for a container, and DECNET's for none; others are not passed on. */
@@ -19,7 +21,7 @@ export const hashOf = (status: Json): string => createHash('sha256').update(JSON
 export function readReport(status: Json, facts: { hash: string; agentVersion: string | null }): WholeReport {
   const fenced = isObject(status.deckhand);
   const deployed = Boolean(status.deployed);
-  const entries = deployed && Array.isArray(status.deckies) ? status.deckies.filter(isObject) : [];
+  const { entries, whole } = entriesOf(status);
   const runtime = isObject(status.runtime) ? status.runtime : {};
   // Of two entries with one name the last counts, as where they are written one after another.
   const deckies = new Map<string, ReportedDecky>();
@@ -32,14 +34,25 @@ export function readReport(status: Json, facts: { hash: string; agentVersion: st
     fenced,
     deckies: [...deckies.values()],
     present: entries.flatMap((entry) => (typeof entry.name === 'string' && isStorable(entry.name) ? [entry.name] : [])),
-    complete: deployed ? Array.isArray(status.deckies) : fenced && status.deployed === false,
+    complete: deployed ? whole : fenced && status.deployed === false,
   };
+}
+
+/** The deckies that a status names, as many as a fleet may have; `whole`: none was left out, so that what is missing is gone. */
+export function entriesOf(status: Json): { readonly entries: readonly Json[]; readonly whole: boolean } {
+  if (!status.deployed || !Array.isArray(status.deckies)) return { entries: [], whole: false };
+  const entries = status.deckies.slice(0, LIMITS.deploymentLimitMax).filter(isObject);
+  return { entries, whole: status.deckies.length <= LIMITS.deploymentLimitMax };
 }
 
 export function deckyConfigOf(entry: Json): DeckyConfig | null {
   const result = StrictDeckyConfig.safeParse(entry);
-  return result.success && isStorable(entry) ? result.data : null;
+  return result.success && isStorable(entry) ? withAddress(result.data) : null;
 }
+
+/** What is no address is none: the fleet's addresses are counted on (gap B12), and one of them may come from here. */
+const withAddress = (config: DeckyConfig): DeckyConfig =>
+  addressProblem(config.ip) === null ? config : { ...config, ip: '' };
 
 function reportedDecky(config: DeckyConfig, runtime: unknown): ReportedDecky {
   const running = isObject(runtime) && Boolean(runtime.running);

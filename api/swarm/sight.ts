@@ -1,12 +1,14 @@
 /** What a status says of a host's engine, for the comparison with what should be there. Words of the agent's own are not passed on. */
 import { type Difference, DRIFT, type DriftReason, type EngineSight, type SeenDecky } from '../../fleet/drift.ts';
-import { deckyConfigOf, isObject, type Json } from './report.ts';
+import { deckyConfigOf, entriesOf, isObject, type Json } from './report.ts';
 
 /** Names as deckies and containers have them; others are dropped. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
 const DECKY_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 /** More differences of one decky than a decky has containers mean nothing. */
 const MOST_DIFFERENCES = 100;
+/** Each is a line of drift with an event of its own; what is beyond comes to light when some are gone. */
+const MOST_ORPHANS = 1_000;
 
 const WORDS: Readonly<Record<DriftReason, string>> = Object.freeze({
   missing: 'it is missing',
@@ -21,8 +23,7 @@ const isReason = (value: unknown): value is DriftReason => Object.values<unknown
 
 export function sightOf(status: Json): EngineSight {
   const report = isObject(status.deckhand) ? status.deckhand : null;
-  const deployed = Boolean(status.deployed);
-  const entries = deployed && Array.isArray(status.deckies) ? status.deckies.filter(isObject) : [];
+  const { entries, whole } = entriesOf(status);
   const runtime = isObject(status.runtime) ? status.runtime : {};
   const known = isObject(report?.deckies) ? report.deckies : {};
   // An agent leaves `runtime` empty where Docker does not answer.
@@ -43,8 +44,8 @@ export function sightOf(status: Json): EngineSight {
   return {
     answered: true,
     deckies,
-    orphans: Array.isArray(report?.orphans) ? report.orphans.filter(isDeckyName) : [],
-    complete: deployed ? Array.isArray(status.deckies) : report !== null && status.deployed === false,
+    orphans: Array.isArray(report?.orphans) ? report.orphans.slice(0, MOST_ORPHANS).filter(isDeckyName) : [],
+    complete: status.deployed ? whole : report !== null && status.deployed === false,
   };
 }
 

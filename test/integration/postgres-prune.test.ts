@@ -55,6 +55,26 @@ describe('the prune of PostgreSQL', () => {
     assert.equal((await database.sql`select from fleet_deckies`).length, 4);
   });
 
+  it('forgets after 90 days what a host reported and the fleet does not have', async () => {
+    const { sql } = database;
+    await endedDeploy('in-fleet', 1);
+    await sql`insert into swarm_hosts (uuid, name, address, client_cert_fingerprint) values ('h', 'h1', '192.0.2.1', 'f')`;
+    for (const [name, state, days] of [
+      ['old', 'torn_down', 91],
+      ['young', 'torn_down', 89],
+      ['up', 'running', 91],
+      ['in-fleet', 'torn_down', 91],
+    ] as const)
+      await sql`insert into decky_shards (host_uuid, decky_name, services, state, updated_at)
+        values ('h', ${name}, '[]', ${state}, now() - make_interval(days => ${days}))`;
+    assert.equal(await prune('decky_shards'), 1);
+    const left = await sql`select decky_name from decky_shards order by decky_name`;
+    assert.deepEqual(
+      left.map((row) => row.decky_name),
+      ['in-fleet', 'up', 'young'],
+    );
+  });
+
   it('never touches a deployment that has not ended, however old, nor one with an open row or an open ticket', async () => {
     const { sql } = database;
     const open = await storeDeploy(sql, '[a]\nservices=ssh\n');

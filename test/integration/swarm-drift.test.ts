@@ -32,6 +32,14 @@ describe('drift of a host', function () {
     assert.deepEqual(await drift(), []);
   });
 
+  it('names at most a thousand that nobody wants', async () => {
+    const a = fresh();
+    await up(a);
+    const orphans = Array.from({ length: 1_500 }, (_, index) => `left-${index}`);
+    await heartbeat({ status: statusOf(await configs([a]), true, ours({ [a]: { drift: [] } }, { orphans })) });
+    assert.equal((await drift()).length, 1_000);
+  });
+
   it('of an agent of DECNET is what its states and its version of a decky tell', async () => {
     const [a, b, c] = [fresh(), fresh(), fresh()];
     await up(a, b, c);

@@ -62,6 +62,33 @@ describe('what a heartbeat reports of a host', function () {
     assert.equal(listed.json[0].ip, '10.201.1.7');
   });
 
+  it('an address that is none leaves the one that was there, and deploys of others go on', async () => {
+    const name = fresh();
+    await up(name);
+    const [config] = await configs([name]);
+    assert.ok(config);
+    for (const ip of ['x', '10.0.0.300', '::1', '9'.repeat(5_000)])
+      await heartbeat({ status: statusOf([{ ...config, ip }], true, OURS) });
+    const { decky_ip, config: desired, established } = await fleet(name);
+    assert.deepEqual([decky_ip, desired.ip, established?.config.ip], Array(3).fill(config.ip));
+    await deployed(fresh());
+  });
+
+  it('no more deckies of a host are remembered than twice the largest fleet, and those that are known still change', async () => {
+    const name = fresh();
+    await up(name);
+    const [config] = await configs([name]);
+    assert.ok(config);
+    await heartbeat({ status: statusOf([config]) });
+    await sql()`insert into decky_shards (host_uuid, decky_name, services, state)
+      select ${on.host.host.uuid}, 'made-up-' || n, '[]', 'torn_down' from generate_series(1, 20000) n`;
+    await heartbeat({ status: statusOf([config, { ...config, name: 'one-more' }], false) });
+    const [counted] = await sql()`select count(*)::int as all from decky_shards`;
+    assert.equal(counted?.all, 20_001);
+    const [own] = await sql()`select state from decky_shards where decky_name = ${name}`;
+    assert.equal(own?.state, 'degraded');
+  });
+
   it('a decky that vanishes from the reports is torn down, and says since when it is missed (B16)', async () => {
     const [a, b] = [fresh(), fresh()];
     await up(a, b);
