@@ -8,6 +8,9 @@ import type { ApiEnv } from './environment.ts';
 /** Asked for every few seconds by machines: a line each only when it goes wrong. */
 const ROUTINE = new Set(['/healthz', '/readyz', '/metrics', '/health', '/swarm/health', '/swarm/heartbeat']);
 
+/** A bundle's address is its one-shot token. */
+const shown = (path: string): string => path.replace(/(\/enroll-bundle\/)[^/]+/, '$1[cut]');
+
 const DEPLOYMENT = /^\/api\/v1\/deployments\/([^/]+)/;
 
 /** What a line is about, by the names that the logs of worker and agent use too; a path may name a decky that is none. */
@@ -28,7 +31,7 @@ export const accessLog = (logger: Logger): MiddlewareHandler<ApiEnv> =>
     await withinRequest(c.var.requestId, next);
     const ms = Math.round(performance.now() - started);
     const { method, path } = c.req;
-    const line = { method, path, status: c.res.status, ms, user: c.get('user')?.username, ...about(c) };
+    const line = { method, path: shown(path), status: c.res.status, ms, user: c.get('user')?.username, ...about(c) };
     if (ROUTINE.has(path) && (c.res.status < 400 || c.res.status === 503)) log.debug(line, 'request');
     else log.info(line, 'request');
   };

@@ -7,6 +7,7 @@ import Docker from 'dockerode';
 import type { Provided, StackContext } from './context.ts';
 import { dockerAnswers } from './docker-ping.ts';
 import { writeJson } from './json-file.ts';
+import { ownDirectory } from './own-directory.ts';
 import { commandLine, identify, signalProcess, waitForExit } from './process-table.ts';
 
 /** `host` is null when there is no engine: deckies are simulated then, and `reason` says why. */
@@ -54,7 +55,7 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
       // It stops its containers first.
       stopTimeoutMs: 60_000,
       prepare: async () => {
-        mkdirSync(run, { recursive: true, mode: 0o700 });
+        ownDirectory(run);
         mkdirSync(data, { recursive: true, mode: 0o711 });
         setLiveRestore(run, true);
         removeStalePidFile(pidFile);
