@@ -43,12 +43,14 @@ export async function runShards(
   const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
   const starts = new Window(isSince(2, input) ? STARTS : parts.length);
   let left = parts.length;
-  const granting = bounded
-    ? places.grant(
-        (hostUuid) => workflowIds.get(hostUuid),
-        () => left === 0,
-      )
-    : Promise.resolve();
+  // A cancellation ends it by the shards' ends: its own rejection, which nobody awaits before those, would fail the workflow's task again and again.
+  const granting = CancellationScope.nonCancellable(async () => {
+    if (!bounded) return;
+    await places.grant(
+      (hostUuid) => workflowIds.get(hostUuid),
+      () => left === 0,
+    );
+  });
   const summaries = await Promise.all(
     parts.map(async (part) => {
       const { hostUuid } = part;

@@ -26,6 +26,24 @@ describe('a deploy over hosts that is cancelled', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended(after.lifecycle_ids)), { c: 'succeeded' });
   });
 
+  it('C4: ends the rows of all its hosts, also those that wait for a place of `max_parallel`', async () => {
+    const agents = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
+    const options = { minHealthyTimeMs: 0, maxParallel: 1 };
+    const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'), { options });
+    await until('one has its order', () => agents.some(({ orders }) => orders.length === 1));
+    await swarm.world.deployments.cancel(accepted.deployment_id);
+    const rows = await swarm.world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(statusesOf(rows), { a: 'failed', b: 'failed', c: 'failed' });
+    for (const { error } of rows) assert.match(error ?? '', /^Cancelled: /);
+    for (const agent of agents) agent.onDeploy = () => agent.report('succeeded');
+    const after = await swarm.world.deploy(iniOf('d', 'e', 'f'));
+    assert.deepEqual(statusesOf(await swarm.world.ended(after.lifecycle_ids)), {
+      d: 'succeeded',
+      e: 'succeeded',
+      f: 'succeeded',
+    });
+  });
+
   it('C4: its host gets what was there before as a later attempt of the operation', async () => {
     const h1 = await swarm.agent('h1');
     h1.onDeploy = () => h1.report('succeeded');
