@@ -43,17 +43,19 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   const local = acceptance.parts.filter((part) => !isOfHost(part));
   const shards = acceptance.parts.filter(isOfHost);
   const waits = new Waits();
+  let hasLeft = false;
   if (acceptance.leaving) {
     const { hostLostAfterMs } = acceptance.rollout ?? ROLLOUT_DEFAULTS;
     const names = shards.flatMap((shard) => shard.names);
-    await leaveHost({ ...acceptance.leaving, operationId: input.operationId, hostLostAfterMs, names }, lane, waits);
+    const leave = { ...acceptance.leaving, operationId: input.operationId, hostLostAfterMs, names };
+    hasLeft = await leaveHost(leave, lane, waits);
   }
-  const counts = addCounts(
-    await Promise.all([
+  const run = () =>
+    Promise.all([
       ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),
       ...(shards.length > 0 ? [runShards(input, acceptance, shards, places, waits)] : []),
-    ]),
-  );
+    ]);
+  const counts = addCounts(await (hasLeft ? CancellationScope.nonCancellable(run) : run()));
   await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
   const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
   if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);

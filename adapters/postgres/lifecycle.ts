@@ -7,7 +7,7 @@ import { reachable } from './connect.ts';
 import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { isoOfText } from './iso-text.ts';
 import { announceMutations } from './mutation-events.ts';
-import { settleTeardowns, type TeardownEnd } from './owed-teardowns.ts';
+import { settleTeardowns, stayWhereTheyRun, type TeardownEnd } from './owed-teardowns.ts';
 
 export interface LifecycleReader {
   /** Unknown ids are left out; ordered by started_at. */
@@ -154,7 +154,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
   return rows.map((row) => row.id);
 }
 
-type Ended = TeardownEnd & { seen: string | null };
+type Ended = TeardownEnd & { readonly id: string; readonly seen: string | null };
 
 /** What the end of a row means for the decky: docs/states/row.md. */
 async function settleFleet(
@@ -185,6 +185,11 @@ async function settleFleet(
         decky_ip = coalesce(f.established->'config'->>'ip', f.decky_ip)
       from unnest(${names}::text[], ${rows.map((row) => row.error)}::text[], ${rows.map((row) => row.seen)}::text[]) as r (name, error, seen)
       where f.name = r.name`;
+    if (operation === 'deploy')
+      await stayWhereTheyRun(
+        tx,
+        rows.map((row) => row.id),
+      );
   }
 }
 

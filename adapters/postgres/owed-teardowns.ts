@@ -70,10 +70,32 @@ export async function oweByPlacement(
     update fleet_deckies f set state = 'degraded', updated_at = now() from again a where f.host_uuid = a.host_uuid and f.name = a.decky_name`;
   const leaving = tx<{ name: string; host: string }[]>`
     select f.name, f.host_uuid as host from fleet_deckies f join ${r} on r.name = f.name and r.host <> f.host_uuid
-    where f.host_uuid <> ${LOCAL_HOST} and exists (select from decky_lifecycle l
-      where l.decky_name = f.name and l.host_uuid = f.host_uuid and l.dispatched_at is not null)`;
+    where f.host_uuid <> ${LOCAL_HOST} and (f.established->'config'->>'host_uuid' = f.host_uuid
+      or exists (select from decky_lifecycle l
+        where l.decky_name = f.name and l.host_uuid = f.host_uuid and l.dispatched_at is not null))`;
   const [, moved] = await Promise.all([again, leaving]);
   await owe(tx, moved);
+}
+
+/**
+ * Moves that failed: a decky that the host which it was to leave still owes has run there all along, and is that host's again.
+ * Taken down there it would run nowhere. What the other host was sent of it, that one owes now.
+ */
+export async function stayWhereTheyRun(tx: Queryable, lifecycleIds: readonly string[]): Promise<void> {
+  const stayed = await tx<{ name: string; host: string; dispatched: boolean }[]>`
+    with kept as (
+      delete from owed_teardowns o using decky_lifecycle l, fleet_deckies f
+      where l.id = any(${[...lifecycleIds]}::text[]) and f.name = l.decky_name and o.decky_name = l.decky_name
+        and f.host_uuid = l.host_uuid and o.host_uuid <> f.host_uuid and f.established->'config'->>'host_uuid' = o.host_uuid
+      returning o.host_uuid as back, l.decky_name as name, l.host_uuid as host, l.dispatched_at is not null as dispatched),
+    moved as (
+      update fleet_deckies f set host_uuid = k.back, state = 'degraded', updated_at = now() from kept k where f.name = k.name),
+    told as (update swarm_hosts h set report_hash = null from kept k where h.uuid = k.back)
+    select name, host, dispatched from kept`;
+  await owe(
+    tx,
+    stayed.filter(({ dispatched }) => dispatched),
+  );
 }
 
 /** The host says that it took the decky down. */

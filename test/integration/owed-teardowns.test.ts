@@ -9,7 +9,7 @@ import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { createOwedTeardowns } from '../../adapters/postgres/owed-requests.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, storeMutate, storeTeardown, storeTeardownOf } from '../support/requests.ts';
+import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/requests.ts';
 
 const LOST = 'HostLost: host h1 gave no sign of life for 90 s';
 
@@ -115,6 +115,14 @@ describe('teardowns that a lost host owes', () => {
     await accept((await createOwedTeardowns(database.sql).request(h1)).operationId);
     const moved = (await createFleetReader(database.sql).deckies()).find((decky) => decky.name === 'm');
     assert.deepEqual([moved?.host_uuid, await owed()], [h2, []]);
+  });
+
+  it('are of a host whose deckies move away, also when their rows are pruned', async () => {
+    const { sql } = database;
+    await enroll('h2');
+    await sql`delete from deployments`;
+    await accept(await storeMove(sql, h1));
+    assert.deepEqual(await owed(), ['a', 'b']);
   });
 
   it('end with another reason, or with the host: nobody tries for ever', async () => {

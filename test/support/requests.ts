@@ -39,6 +39,9 @@ export const storeTeardown = (sql: Sql, deckyName: string): Promise<string> =>
 export const storeTeardownOf = (sql: Sql, hostUuid: string | null, owed = false): Promise<string> =>
   store(sql, deployWorkflowId, { kind: 'teardown', request: { host_uuid: hostUuid, owed } });
 
+export const storeMove = (sql: Sql, hostUuid: string): Promise<string> =>
+  store(sql, deployWorkflowId, { kind: 'move', request: { host_uuid: hostUuid } });
+
 export const storeMutate = (
   sql: Sql,
   deckyName: string,

@@ -25,6 +25,8 @@ export interface ScriptedAgent {
   /** Called with every order, after the 202. */
   onDeploy: (body: AgentDeployBody) => void | Promise<void>;
   onMutate: (body: AgentMutateBody) => void | Promise<void>;
+  /** Called with every teardown, before its answer. */
+  onTeardown: (deckyId: string | null) => void | Promise<void>;
   /** Reports on the deckies of the last order, as of its fence. */
   report(status: DeckyReport['status'], names?: readonly string[], more?: Partial<Report>): Promise<void>;
   /** Stops listening; `listen` starts again on the same port. */
@@ -75,6 +77,7 @@ export async function scriptedAgent(
     if (request.url === '/teardown') {
       const { decky_id } = body as { decky_id: string | null };
       agent.teardowns.push(decky_id);
+      await scripted.onTeardown(decky_id);
       return answer(response, 200, { status: 'torn_down', decky_id });
     }
     if (request.url === '/mutate') {
@@ -100,6 +103,7 @@ export async function scriptedAgent(
     status: { deployed: false, deckies: [] },
     onDeploy: () => undefined,
     onMutate: () => undefined,
+    onTeardown: () => undefined,
     report: async (status, names, more = {}) => {
       const fence = last;
       if (!fence) throw new Error('nothing was ordered');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
@@ -67,6 +68,68 @@ describe('moving what a host has', function () {
     await until('a host that owes nothing', async () => (await owes()) === 0);
     assert.deepEqual([h1.teardowns, await owes()], [[null], 0]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
+  });
+
+  /** What a host's return begins, at once. */
+  async function sweep(): Promise<void> {
+    await world.temporal.client.workflow.execute('sweep', {
+      workflowId: `sweep/${world.id}/${randomUUID()}`,
+      taskQueue: world.id,
+      args: [],
+    });
+  }
+
+  it('leaves them where they run when it is cancelled before their host was told', async () => {
+    const { sql } = world.database;
+    await sql`update host_tickets set closed_at = null where host_uuid = ${h1.hostUuid}`;
+    const { deployment_id, lifecycle_ids } = await move(h1.hostUuid);
+    await until('a move that waits', async () => (await places()).a === h2.hostUuid);
+    await world.deployments.cancel(deployment_id);
+    const [row] = await world.ended(lifecycle_ids);
+    assert.match(row?.error ?? '', /^Cancelled: /);
+    assert.deepEqual([await places(), await owes()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
+    await sweep();
+    assert.deepEqual([h1.teardowns, h2.orders.length], [[], 1]);
+  });
+
+  it('goes on to its end when it is cancelled while their host takes them down', async () => {
+    let done = (): void => undefined;
+    h1.onTeardown = () =>
+      new Promise((resolve) => {
+        done = resolve;
+      });
+    const { deployment_id, lifecycle_ids } = await move(h1.hostUuid);
+    await until('h1 takes it down', () => h1.teardowns.length === 1);
+    await world.deployments.cancel(deployment_id);
+    done();
+    const [row] = await world.ended(lifecycle_ids);
+    assert.deepEqual([row?.status, await owes()], ['succeeded', 0]);
+    assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
+  });
+
+  it('leaves them with a host that was away where they do not come up elsewhere', async () => {
+    await h1.silence();
+    h2.onDeploy = () => h2.report('failed', ['a'], { error: 'ImageUnavailable: no such image' });
+    const { lifecycle_ids } = await move(h1.hostUuid, { hostLostAfterMs: 2_000 });
+    const [row] = await world.ended(lifecycle_ids);
+    assert.equal(row?.status, 'failed');
+    assert.deepEqual([await places(), await owes()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
+    await h1.listen();
+    for (const { hostUuid } of [h1, h2]) await createHostStore(world.database.sql).markReachable(hostUuid);
+    h2.onDeploy = () => h2.report('succeeded');
+    const before = h2.orders.length;
+    await sweep();
+    await until('the other host’s order to have it no more', () => h2.orders.length > before);
+    assert.deepEqual(
+      h2.orders.at(-1)?.config.deckies.map((decky) => decky.name),
+      ['b'],
+    );
+    await until('nothing that is owed', async () => {
+      const [owed] = await world.database.sql`select count(*)::int as all from owed_teardowns`;
+      return owed?.all === 0;
+    });
+    assert.deepEqual([h1.teardowns, h1.orders.length], [[], 1]);
+    assert.deepEqual(await places(), { a: h1.hostUuid, b: h2.hostUuid });
   });
 
   it('is refused where no other host takes deckies, and where one is busy; nothing changes', async () => {
