@@ -5,7 +5,7 @@ import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
 import { patiently } from './patience.ts';
-import { type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
+import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
 import { failureText, type Job, note, specOf } from './workbench.ts';
 
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
@@ -27,7 +27,7 @@ export interface BringUp {
 export async function bringUp(job: Job, work: BringUp): Promise<void> {
   const { name, operation, desired } = work;
   if (work.reported && hasEndedIn(job.bench.store.state, job.order, name)) return;
-  const established = recordOf(job.bench.store.state, name).established;
+  const { established } = recordOf(job.bench.store.state, name);
   const cut = (text: string): string =>
     job.bench.local.cutSecrets(text, established ? [desired, established] : [desired]);
   const onStep = (text: string): void => void job.bench.steps.set(name, cut(text));
@@ -46,17 +46,27 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
     job.signal.throwIfAborted();
     job.bench.logger.warn({ decky: name, err: cut(failureText(error, null)) }, 'a decky did not come up');
     if (!work.reported) return;
-    const aftermath = await discard(job, work, established, onStep);
+    const lastGood = established && whereItCanBe(job.bench.store.state, established, desired);
+    const aftermath = await discard(job, work, lastGood, onStep);
     const outcome = {
       operation,
       status: STATUS.failed,
       error: cut(failureText(error, aftermath.sentence)),
       seen: aftermath.seen,
     };
-    await note(job, name, outcome, { desired: established });
+    await note(job, name, outcome, { desired: lastGood, established: lastGood });
   } finally {
     job.bench.steps.delete(name);
   }
+}
+
+/** The last good version of a decky that moved: at the address of the order, where by the same order its own is another's. */
+function whereItCanBe({ deckies }: AgentState, established: DesiredDecky, { config }: DesiredDecky): DesiredDecky {
+  const { ip } = established.config;
+  const isTaken = Object.entries(deckies).some(
+    ([name, { desired }]) => name !== config.name && desired?.config.ip === ip,
+  );
+  return isTaken ? { ...established, config: { ...established.config, ip: config.ip } } : established;
 }
 
 /** What an earlier attempt began with it, and was broken off, nobody ends any more. */
@@ -144,8 +154,11 @@ async function discard(
   }
 }
 
-/** Takes a decky down and forgets it. Resolves with the error, if there was one; throws only when aborted. */
-export async function takeDown(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
+/**
+ * Removes a decky's containers; what the host knows of it stays, so that it can come up elsewhere. Resolves with the error, if
+ * there was one; throws only when aborted.
+ */
+export async function clearAway(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
   const { bench, signal } = job;
   const onStep = (text: string): void => void bench.steps.set(name, text);
   const release = await bench.window.acquire(signal);
@@ -156,10 +169,6 @@ export async function takeDown(job: Job, name: string, progressDeadlineMs: numbe
       cut: job.cut,
       onStep,
     });
-    await bench.store.record((state) => {
-      const record = knownRecord(state, name);
-      if (record) Object.assign(record, { desired: null, established: null });
-    });
     return null;
   } catch (error) {
     signal.throwIfAborted();
@@ -168,6 +177,17 @@ export async function takeDown(job: Job, name: string, progressDeadlineMs: numbe
     release();
     bench.steps.delete(name);
   }
+}
+
+/** As {@link clearAway}, and forgets it. */
+export async function takeDown(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
+  const error = await clearAway(job, name, progressDeadlineMs);
+  if (error !== null) return error;
+  await job.bench.store.record((state) => {
+    const record = knownRecord(state, name);
+    if (record) Object.assign(record, { desired: null, established: null });
+  });
+  return null;
 }
 
 /** As {@link takeDown}, with reports to the master. */

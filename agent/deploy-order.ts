@@ -3,7 +3,7 @@ import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, hasEnded, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
-import { bringUp, takeDown, takeDownReported } from './decky-work.ts';
+import { bringUp, clearAway, takeDown, takeDownReported } from './decky-work.ts';
 import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
@@ -61,7 +61,7 @@ async function makeRoom(job: Job<DeployOrderRecord>): Promise<void> {
     const specs = desired.filter((decky) => isDescribable(bench, decky)).map((decky) => specOf(bench, decky));
     const seen = await bench.local.engine.observe(specs, signal);
     const moving = inTheWay(specs.flatMap(wantedAddress), seen.flatMap(heldAddresses));
-    await all(moving.map((name) => takeDown(job, name, order.timing.progressDeadlineMs)));
+    await all(moving.map((name) => clearAway(job, name, order.timing.progressDeadlineMs)));
   } catch (error) {
     signal.throwIfAborted();
     bench.logger.warn({ err: error }, 'could not make room for addresses');
