@@ -4,7 +4,7 @@ import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { bringUp } from './decky-work.ts';
 import { tidy, writeDocument } from './host-steps.ts';
-import { knownRecord, type MutateOrderRecord } from './state.ts';
+import { hasEndedIn, knownRecord, type MutateOrderRecord } from './state.ts';
 import { failureText, type Job, note } from './workbench.ts';
 
 export async function mutate(job: Job<MutateOrderRecord>): Promise<void> {
@@ -45,7 +45,8 @@ async function mutateDecky(job: Job<MutateOrderRecord>, name: string): Promise<v
     custom_services: order.custom_services ?? present.custom_services,
   };
   await bench.store.record(() => {
-    record.desired = desired;
+    // After a restart: what has failed in this order has got its last good version back.
+    if (!hasEndedIn(state, order, name)) record.desired = desired;
   });
   await writeDocument(job);
   await bringUp(job, { name, desired, network: state.network, operation, timing, reported: true });

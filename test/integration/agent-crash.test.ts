@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { readdir, rename, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { AgentState, OrderRecord } from '../../agent/state.ts';
+import { mutateOrder } from '../../agent/take-order.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { engineProxy } from '../support/engine-proxy.ts';
@@ -51,6 +53,36 @@ describe('the agent when something dies', () => {
     const sequences = ended(host.master.deltas()).map(({ sequence }) => sequence);
     assert.equal(new Set(sequences).size, sequences.length, 'a number was used twice');
   }).timeout(150_000);
+
+  it('keeps what a failed mutation went back to when it is killed before that order has left the queue', async () => {
+    const decky = host.decky('one', 11);
+    const order = host.order([decky]);
+    const idle = () => until('an agent without work', async () => (await host.status()).deckhand?.work.length === 0);
+    await host.call('POST', '/deploy', order);
+    await idle();
+    const { deckhand } = order;
+    assert.ok(deckhand);
+    const services = ['no-such-service'];
+    const fence = { ...deckhand, operation_id: `m-${host.prefix}` };
+    const body = { decky_id: decky.name, services, dry_run: false, deckhand: { ...fence, custom_services: {} } };
+    await host.call('POST', '/mutate', body);
+    await until('the end of the mutation', () => ended(host.master.deltas()).length === 2);
+    assert.deepEqual(
+      ended(host.master.deltas()).map(({ status }) => status),
+      ['succeeded', 'failed'],
+    );
+    await idle();
+    await host.end('SIGKILL');
+    await queueAgain(join(host.directory, 'state', 'agent-state.json'), mutateOrder(body, new Date()));
+    await host.start();
+    await idle();
+    assert.deepEqual(
+      (await host.status()).deckies.map((one) => one.services),
+      [['http']],
+    );
+    assert.deepEqual(Object.keys(await host.containers()).sort(), [decky.name, `${decky.name}-http`]);
+    assert.equal(ended(host.master.deltas()).length, 2, 'it was reported twice');
+  });
 
   it('A6: keeps what the master has not acknowledged, also when it is killed itself, and delivers it later', async () => {
     await host.master.away();
@@ -219,3 +251,9 @@ describe('the agent when something dies', () => {
     assert.equal((await host.status()).deployed, false);
   });
 });
+
+/** As it stands on disk between the note of the last outcome and the end of the order. */
+async function queueAgain(file: string, order: OrderRecord): Promise<void> {
+  const state = JSON.parse(await readFile(file, 'utf8')) as AgentState;
+  await writeFile(file, JSON.stringify({ ...state, orders: [order] }));
+}
