@@ -36,24 +36,40 @@ function assertJson(bytes: ArrayBuffer, path: string): void {
   }
 }
 
-const atMost = (maxSize: number): MiddlewareHandler<ApiEnv> =>
-  bodyLimit({
-    maxSize,
-    onError: (c) => {
-      throw unprocessable(c.req.path);
-    },
-  });
+const limit = bodyLimit({
+  maxSize: BODY_LIMIT_BYTES,
+  onError: (c) => {
+    throw unprocessable(c.req.path);
+  },
+});
+
+/**
+ * Keeps no more than a stranger's share in memory, and lets the rest pass, up to what a user may send: a client that is still
+ * sending hears no answer.
+ */
+async function readOfStranger(c: Context<ApiEnv>): Promise<void> {
+  if (!c.req.raw.body || Number(c.req.header('content-length') ?? 0) > BODY_LIMIT_BYTES) return;
+  let kept: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of c.req.raw.body) {
+    size += chunk.length;
+    if (size > BODY_LIMIT_BYTES) break;
+    if (size <= STRANGER_BODY_LIMIT_BYTES) kept.push(chunk);
+    else kept = [];
+  }
+  if (size > STRANGER_BODY_LIMIT_BYTES) throw unprocessable(c.req.path);
+  c.req.raw = new Request(c.req.raw, { body: Buffer.concat(kept) });
+}
 
 /** Whether the token still counts is the guard's to say, after the body: here it need be one that was issued. */
 export function readBody(accessTokens: Pick<AccessTokens, 'verify'>): MiddlewareHandler<ApiEnv> {
-  const ofStrangers = atMost(STRANGER_BODY_LIMIT_BYTES);
-  const ofUsers = atMost(BODY_LIMIT_BYTES);
   return async function readBody(c, next) {
     if (!METHODS_WITH_BODY.has(c.req.method)) return next();
     if (announcesBody(c) && !isJson(c)) throw wrongMediaType();
     const token = bearerOf(c.req.header('authorization'));
     const isUser = token !== null && (await accessTokens.verify(token)) !== null;
-    return (isUser ? ofUsers : ofStrangers)(c, async () => {
+    if (!isUser) await readOfStranger(c);
+    return limit(c, async () => {
       const bytes = await c.req.arrayBuffer();
       if (bytes.byteLength > 0) {
         if (!isJson(c)) throw wrongMediaType();

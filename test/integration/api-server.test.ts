@@ -52,6 +52,19 @@ describe('API: the server', () => {
     assert.equal((await fetch(`${url}/healthz`)).status, 200);
   });
 
+  it('hears a stranger out who sends more than is kept: such a client reads no answer before', async () => {
+    const body = `"${'x'.repeat(600_000)}"`;
+    const socket = connect(server.port, '127.0.0.1');
+    const head = `POST /api/v1/deckies/deploy HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n`;
+    await new Promise<void>((sent, failed) => {
+      socket.pause().once('error', failed);
+      socket.write(head + body, () => sent());
+    });
+    const [answer] = await once(socket.resume(), 'data');
+    assert.match(String(answer), /^HTTP\/1.1 422 /);
+    socket.destroy();
+  });
+
   it('answers broken HTTP with 400 and goes on', async () => {
     const socket = connect(server.port, '127.0.0.1');
     socket.end('NONSENSE\r\n\r\n');

@@ -33,6 +33,8 @@ export async function startFront(apiUrl: string): Promise<Front> {
 
   function relay(asked: IncomingMessage, answer: IncomingMessage, to: ServerResponse): void {
     const { statusCode: status = 0, headers } = answer;
+    // Answered before all was sent: the rest is taken here, since who sends it reads no answer before.
+    if (!asked.complete) asked.unpipe().resume();
     to.writeHead(status, answer.rawHeaders);
     let text = '';
     if (status >= 500) answer.on('data', (chunk: Buffer) => (text += chunk));
