@@ -18,6 +18,8 @@ import type { Shard } from './shard.ts';
 
 /** A cancelled shard has its host take back what is not done; before, it went on there. */
 const RECALLS = 'cancelled-shards-recall';
+/** Histories from before recall while what was reported is being written. */
+const WRITTEN_FIRST = 'recall-after-reports';
 /** While a host does not answer. */
 const ASK_AGAIN_MS = 8_000;
 /** An agent that forgets an order again and again (its disk is gone) gets it this often. */
@@ -31,9 +33,19 @@ export async function converge(shard: Shard): Promise<void> {
   try {
     await untilAllEnded(shard, watch);
   } catch (failure) {
-    if (isCancellation(failure) && patched(RECALLS)) await CancellationScope.nonCancellable(() => recall(shard, watch));
+    if (isCancellation(failure) && patched(RECALLS))
+      await CancellationScope.nonCancellable(() => takeBack(shard, watch));
     throw failure;
   }
+}
+
+/** What was reported before counts: the host is to keep it, and is told so by what the books have as established. */
+async function takeBack(shard: Shard, watch: Watch): Promise<void> {
+  if (patched(WRITTEN_FIRST)) {
+    takeIn(shard.inbox.splice(0), shard.ledger, watch);
+    await shard.ledger.drain();
+  }
+  await recall(shard, watch);
 }
 
 async function untilAllEnded(shard: Shard, watch: Watch): Promise<void> {

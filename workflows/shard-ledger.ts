@@ -55,6 +55,12 @@ export class ShardLedger {
     void CancellationScope.nonCancellable(() => this.write());
   }
 
+  /** Writes all that has ended by now. */
+  async drain(): Promise<void> {
+    await condition(() => !this.writing);
+    while (this.queue.length > 0) await settleShard({ transitions: this.queue.splice(0, BATCH) });
+  }
+
   /** Writes what is left and gives the host's lane to the next operation, in one activity. */
   async settle(): Promise<void> {
     await condition(() => !this.writing);

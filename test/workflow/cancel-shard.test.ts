@@ -1,5 +1,6 @@
 /** What becomes of a host's part of a deployment that is cancelled; agents are scripted, so that it is cancelled where it is meant to be. */
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';
 import { until } from '../support/until.ts';
@@ -62,6 +63,30 @@ describe('a deploy over hosts that is cancelled', function () {
       [deckhand?.operation_id, deckhand?.attempt, deckhand?.deploy, deckhand?.remove],
       [accepted.deployment_id, 2, [], []],
     );
+  });
+
+  it('C4: leaves the host what it had reported as done, however slow the books are', async () => {
+    const h1 = await swarm.agent('h1');
+    const { sql } = swarm.world.database;
+    const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'));
+    await until('h1 has the order', () => h1.orders.length === 1);
+    const books = await sql.reserve();
+    await books`begin`;
+    await books`select from decky_lifecycle where decky_name = 'a' for update`;
+    await h1.report('succeeded', ['a']);
+    await h1.report('succeeded', ['b']);
+    await swarm.world.deployments.cancel(accepted.deployment_id);
+    // Long enough for a recall that does not wait.
+    await setTimeout(2_000);
+    await books`rollback`;
+    books.release();
+    const rows = await swarm.world.ended(accepted.lifecycle_ids);
+    assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', c: 'failed' });
+    assert.deepEqual(
+      h1.orders[1]?.config.deckies.map(({ name }) => name),
+      ['a', 'b'],
+    );
+    assert.deepEqual(h1.teardowns, []);
   });
 
   it('C4: brings back what was on its way down, which can be taken down again', async () => {
