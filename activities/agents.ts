@@ -230,14 +230,15 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
       const host = await hostOf(hostUuid);
       await answered(host, client.health(addressOf(host)));
     },
-    tearDownOnHost: async ({ hostUuid, operationId, deckyName }) => {
-      const host = await hosts.get(hostUuid);
-      // As in dispatchShard: what a removed host may still run is out of reach for good.
-      if (!host) return;
-      const fence: Fence = { operation_id: operationId, attempt: 1 };
-      await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
-      await store.owesNoMore(hostUuid, deckyName);
-    },
+    tearDownOnHost: ({ hostUuid, operationId, deckyName }) =>
+      alive(async () => {
+        const host = await hosts.get(hostUuid);
+        // As in dispatchShard: what a removed host may still run is out of reach for good.
+        if (!host) return;
+        const fence: Fence = { operation_id: operationId, attempt: 1 };
+        await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
+        await store.owesNoMore(hostUuid, deckyName);
+      }),
     giveHostUp: async ({ hostUuid }) => {
       await hosts.markUnreachable(hostUuid);
     },

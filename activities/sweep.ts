@@ -36,6 +36,8 @@ export interface SweepActivities {
   resumeTeardowns(): Promise<number>;
 }
 
+/** Rows that one sweep ends as lost: their texts have to fit into one payload of Temporal's (2 MiB). The next minute goes on. */
+export const MOST_LOST = 1_000;
 /** A row this young may belong to a workflow that is just being started. */
 const ROW_GRACE_MS = 15_000;
 /** Longer than a workflow waits to be accepted (50 s), so that a slow acceptance is never cut off. */
@@ -62,7 +64,7 @@ export function createSweepActivities({
       if (state === 'unknown') restartIds.push(id);
       if (state === 'closed') lost.push(...rows.filter((row) => row.deploymentId === id));
     }
-    return { restart: restartIds, lost };
+    return { restart: restartIds, lost: lost.slice(0, MOST_LOST) };
   }
 
   async function closeOrphans(): Promise<void> {

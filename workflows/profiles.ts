@@ -93,9 +93,10 @@ export const AWAIT_HOST = (leftMs: number): ActivityOptions => ({
   retry: { initialInterval: '2s', backoffCoefficient: 1.5, maximumInterval: '8s' },
 });
 
-/** Taking one decky down on a host; the agent answers when it is down. */
+/** Taking one decky down on a host; the agent answers when it is down. A worker that dies meanwhile costs one heartbeat: it is no silence of the host. */
 export const REMOTE_TEARDOWN = (leftMs: number): ActivityOptions => ({
   startToCloseTimeout: '130s',
+  heartbeatTimeout: ENGINE_HEARTBEAT,
   scheduleToCloseTimeout: leftMs,
   retry: { initialInterval: '1s', maximumInterval: '8s' },
 });

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { loadRequest, returnedIds } from '../../adapters/postgres/deployments.ts';
+import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -65,6 +67,29 @@ describe('rows that nobody works on', () => {
     const again = await world.deploy(`[${name}]\nservices=redis\n`);
     await sweep();
     assert.equal((await world.ended(again.lifecycle_ids))[0]?.status, 'succeeded');
+  });
+
+  it('are ended a thousand at a time, so that what is said of them fits into Temporal', async function () {
+    this.timeout(120_000);
+    const { sql } = world.database;
+    const ini = Array.from({ length: 11 }, (_, group) => `[${world.id}-${group}]\nservices=redis\namount=100\n`).join(
+      '',
+    );
+    await createSettings(sql).setDeploymentLimit(2_000);
+    const network = { ...TEST_NETWORK, bridge_pool: '10.77.0.0/16' };
+    const request = await storeDeploy(sql, ini, false, network);
+    assert.deepEqual(await acceptRequest(sql, request), { accepted: true });
+    const workflowId = deployWorkflowId(request);
+    await world.temporal.client.workflow.execute('sweep', { workflowId, taskQueue: world.id, args: [] });
+    await age();
+    const lost: number[] = [];
+    // It closed a moment ago, and is left alone until its activities would have noticed (15 s).
+    for (let tries = 0; tries < 40 && lost.length < 2; tries += 1) {
+      const summary = await sweep();
+      if (summary.lost > 0) lost.push(summary.lost);
+      else await setTimeout(1_000);
+    }
+    assert.deepEqual(lost, [1_000, 100]);
   });
 
   it('are left alone while their workflow works, and so is the fleet (gap B7)', async () => {

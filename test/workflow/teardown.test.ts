@@ -5,6 +5,7 @@ import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';
 import { until } from '../support/until.ts';
+import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import type { World } from '../support/world.ts';
 
 describe('a teardown of many', function () {
@@ -148,5 +149,23 @@ describe('a teardown of many', function () {
     await deploy(iniOf('a'), true);
     assert.deepEqual([h1.teardowns, h2.teardowns], [[], [null]]);
     assert.deepEqual(Object.keys(await states()), ['a']);
+  });
+
+  it('goes on when the worker dies in mid-call: that is no silence of the host', async () => {
+    const [h1] = await hosts('h1');
+    await deploy(iniOf('a', 'b'));
+    await swarm.world.stopWorker();
+    const first = await spawnWorker(swarm.world.environment);
+    if (h1) h1.onTeardown = () => new Promise(() => undefined);
+    const { lifecycle_id } = await swarm.world.deployments.teardown({ username: 'admin', decky_name: 'a' });
+    await until('h1 is told', () => h1?.teardowns.length === 1);
+    await endWorker(first, 'SIGKILL');
+    if (h1) h1.onTeardown = () => undefined;
+    const second = await spawnWorker(swarm.world.environment);
+    try {
+      assert.deepEqual(statusesOf(await swarm.world.ended([lifecycle_id])), { a: 'succeeded' });
+    } finally {
+      await endWorker(second, 'SIGTERM');
+    }
   });
 });
