@@ -15,6 +15,7 @@ import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';
+import { EVERY_DECKY, Turns } from './turns.ts';
 
 /** `differs`: something must be done; `young`: as specified, but not up for min_healthy_time yet; `as specified`: nothing to do. */
 export interface LocalWork {
@@ -69,11 +70,14 @@ export interface ComposeActivities {
   tidyEngine(): Promise<void>;
 }
 
+type DeckyWork<T> = (found: HostMember, step: (text: string) => void, signal: AbortSignal) => Promise<T>;
+
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
 const LOOK_MS = 1_000;
 
 export function createComposeActivities(deps: ComposeDependencies): ComposeActivities {
   const { engine, store, resolve, notes } = deps;
+  const turns = new Turns();
 
   async function member(deckyName: string): Promise<HostMember> {
     const found = await store.hostMember(LOCAL_HOST, deckyName);
@@ -94,19 +98,21 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
   }
 
   /** Runs engine work on one decky, tells its steps, and keeps its secrets out of what is thrown. */
-  async function onDecky<T>(
-    input: DeckyInput,
-    work: (found: HostMember, step: (text: string) => void, signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
+  async function onDecky<T>(input: DeckyInput, work: DeckyWork<T>, given?: AbortSignal): Promise<T> {
     const found = await member(input.deckyName);
     const versions = [found.desired, ...(found.established ? [found.established] : [])];
-    return onContainers(input, versions, (step, signal) => work(found, step, signal));
+    return onContainers(input, versions, (step, signal) => work(found, step, signal), given);
   }
+
+  /** As onDecky, for work that changes something: nobody else does so to this decky meanwhile. Who only looks needs no turn. */
+  const alone = <T>(input: DeckyInput, work: DeckyWork<T>): Promise<T> =>
+    turns.take(input.deckyName, (signal) => onDecky(input, work, signal));
 
   async function onContainers<T>(
     { lifecycleId }: DeckyInput,
     versions: readonly DesiredDecky[],
     work: (step: (text: string) => void, signal: AbortSignal) => Promise<T>,
+    given?: AbortSignal,
   ): Promise<T> {
     const { attempt } = activityInfo();
     try {
@@ -117,7 +123,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
           notes.note(lifecycleId, clean, attempt);
         };
         return work(step, signal);
-      });
+      }, given);
     } catch (error) {
       throw toFailure(error, (text) => deps.cutSecrets(text, versions));
     }
@@ -193,7 +199,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
   return withFailures<ComposeActivities>({
     planLocal: ({ workflowId }) => alive((_step, signal) => planLocal(workflowId, signal)),
     composeUp: (input) =>
-      onDecky(input, async ({ desired }, onProgress, signal) => {
+      alone(input, async ({ desired }, onProgress, signal) => {
         const spec = specOf(desired);
         await engine.up(spec, await network(), { signal, onProgress });
         // A failure is left to awaitHealthy, which has the deadline and the evidence.
@@ -205,16 +211,9 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         const deadline = Context.current().info.scheduledTimestampMs + input.healthyDeadlineMs;
         await watchHealth(specOf(desired), { minHealthyMs: input.minHealthyTimeMs, deadline, onProgress, signal });
       }),
-    composeDown: async (input) => {
-      // One that is not in the fleet is an orphan, which goes all the same.
-      const found = await store.hostMember(LOCAL_HOST, input.deckyName);
-      const versions = [found?.desired, found?.established].flatMap((version) => version ?? []);
-      await onContainers(input, versions, async (onProgress, signal) => {
-        await engine.down(input.deckyName, { signal, onProgress });
-      });
-    },
+    composeDown: (input) => turns.take(input.deckyName, (signal) => takeDown(input, signal)),
     composeDiscard: (input) =>
-      onDecky(input, async ({ established }, onProgress, signal) => {
+      alone(input, async ({ established }, onProgress, signal) => {
         if (!established) {
           await engine.down(input.deckyName, { signal, onProgress });
           return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
@@ -224,12 +223,22 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         return { sentence: 'the last good version is back', seen };
       }),
     sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
-    leaveNetwork: () => alive(leaveNetwork),
+    leaveNetwork: () => turns.take(EVERY_DECKY, (signal) => alive(leaveNetwork, signal)),
     tidyEngine: () =>
       alive(async (_step, signal) => {
         if ((await writeDocument(new Set(), new Set())) === 0) await engine.removeNetworkIfUnused(signal);
       }),
   });
+
+  async function takeDown(input: DeckyInput, given: AbortSignal): Promise<void> {
+    // One that is not in the fleet is an orphan, which goes all the same.
+    const found = await store.hostMember(LOCAL_HOST, input.deckyName);
+    const versions = [found?.desired, found?.established].flatMap((version) => version ?? []);
+    const down = async (onProgress: (step: string) => void, signal: AbortSignal): Promise<void> => {
+      await engine.down(input.deckyName, { signal, onProgress });
+    };
+    await onContainers(input, versions, down, given);
+  }
 
   async function watchHealth(
     spec: DeckySpec,

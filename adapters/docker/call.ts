@@ -17,6 +17,8 @@ export interface CallOptions {
   readonly timeoutMs: number;
   /** Taken for the length of the call. */
   readonly semaphore?: Semaphore;
+  /** How long an abort leaves a call that was sent to its end. Absent: it is cut off at once. */
+  readonly graceMs?: number;
 }
 
 /**
@@ -28,7 +30,11 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
   signal?.throwIfAborted();
   const release = options.semaphore ? await options.semaphore.acquire(signal) : undefined;
   const controller = new AbortController();
-  const stopListening = onAbort(signal, () => controller.abort());
+  let grace: NodeJS.Timeout | undefined;
+  const stopListening = onAbort(signal, () => {
+    if (options.graceMs === undefined) controller.abort();
+    else grace = setTimeout(() => controller.abort(), options.graceMs);
+  });
   let late = false;
   const timer = setTimeout(() => {
     late = true;
@@ -46,6 +52,7 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
     throw toDeckhandError(error, doing);
   } finally {
     clearTimeout(timer);
+    clearTimeout(grace);
     stopListening();
     release?.();
   }

@@ -14,6 +14,11 @@ const REMOVAL_PAUSE_MS = 400;
 /** A stale container of ours may hold the name; it is replaced, but not for ever. */
 const CREATE_TRIES = 5;
 const CREATE_PAUSE_MS = 400;
+/**
+ * The engine goes on with a creation whose caller has left, and nobody can see the container before it is made: whoever removes
+ * a decky that was being created would miss it. It takes less than a second; a worker that stops has 15 s left for it.
+ */
+const CREATE_GRACE_MS = 10_000;
 /** How long a program has to end by itself before it is killed. */
 const STOP_SECONDS = 5;
 
@@ -36,7 +41,8 @@ export class Containers {
   async create(name: string, body: Docker.ContainerCreateOptions, signal?: AbortSignal): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await callEngine(this.#change(`creation of container ${name}`, signal), async (abortSignal) => {
+        const call = { ...this.#change(`creation of container ${name}`, signal), graceMs: CREATE_GRACE_MS };
+        return await callEngine(call, async (abortSignal) => {
           // Without `_query`, dockerode would put the whole body, secrets and all, into the URL too.
           const options = { _query: { name }, _body: body, abortSignal };
           return (await this.#docker.createContainer(options as Docker.ContainerCreateOptions)).id;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 import { engineThatKeepsNetworks } from '../support/refusing-engine.ts';
 
@@ -121,6 +122,23 @@ describe('taking deckies down', () => {
       (await stage.engine.observe(specs)).flatMap(({ differences }) => differences),
       [],
     );
+  });
+
+  it('what is taken down right after an abort leaves no container that the engine was making just then', async () => {
+    const specs = Array.from({ length: 6 }, (_, index) => stage.spec(`just${index}`, index + 1));
+    await Promise.all(
+      specs.map(async (spec, index) => {
+        const controller = new AbortController();
+        const onProgress = (step: string): void => {
+          if (step.startsWith('creating')) setTimeout(() => controller.abort(), 10 * index);
+        };
+        await stage.engine.up(spec, stage.network, { signal: controller.signal, onProgress }).catch(() => undefined);
+        await stage.engine.down(spec.decky);
+      }),
+    );
+    // A creation whose caller has left goes on in the engine, and is listed once it has ended.
+    await pause(2_000);
+    for (const { decky } of specs) assert.deepEqual(await stage.ids(decky), {});
   });
 
   it('a name that a creation which was cut off holds unseen is waited for', async () => {

@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { createAgentClient } from '../../adapters/agent/client.ts';
+import type { ComposeEngine } from '../../adapters/docker/engine.ts';
 import { createLocalEngine, type LocalEngine } from '../../adapters/local-engine.ts';
 import { createLogger } from '../../adapters/logger.ts';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
@@ -82,7 +83,14 @@ export interface World {
 }
 
 export async function createWorld(
-  options: { worker?: boolean; natsUrl?: string; dockerHost?: string; simulated?: boolean } = {},
+  options: {
+    worker?: boolean;
+    natsUrl?: string;
+    dockerHost?: string;
+    simulated?: boolean;
+    /** What the worker gets in the engine's place. */
+    engine?: (engine: ComposeEngine) => ComposeEngine;
+  } = {},
 ): Promise<World> {
   const id = `t${randomBytes(4).toString('hex')}`;
   process.env.TEMPORAL_ADDRESS = testServers.temporalAddress;
@@ -101,7 +109,8 @@ export async function createWorld(
   };
   const config = readWorkerConfig(environment);
   const logger = createLogger(id);
-  const local = await createLocalEngine(config, logger);
+  const found = await createLocalEngine(config, logger);
+  const local = { ...found, engine: options.engine?.(found.engine) ?? found.engine };
   const temporal = openTemporal(id);
   const bus = createBus(config.natsUrl, id);
   const deployments = createDeployments(database.sql, temporal, { taskQueue: id });
