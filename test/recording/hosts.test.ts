@@ -120,6 +120,20 @@ describe('recording histories over hosts', () => {
     await Promise.all([h1.close(), h2.close()]);
   });
 
+  it('cancelled: hosts that wait for a place, and one that has its order', async () => {
+    await world.startWorker();
+    const agents = await Promise.all(['h1', 'h2', 'h3'].map((name) => scriptedAgent(world, name)));
+    const options = { minHealthyTimeMs: 0, maxParallel: 1 };
+    const { deployment_id: id } = await world.deploy(TWO, { options });
+    await until('one has its order', () => agents.some(({ orders }) => orders.length === 1));
+    await world.deployments.cancel(id);
+    await closed(id).catch(() => undefined);
+    const begun = agents.find(({ orders }) => orders.length > 0);
+    if (begun)
+      await save('swarm-window-cancelled', { 'deploy-fleet': deployWorkflowId(id), 'deploy-shard': shard(id, begun) });
+    await Promise.all(agents.map((agent) => agent.close()));
+  });
+
   it('cancelled: one whose order was sent, and one that waits for its turn', async () => {
     await world.startWorker();
     const h1 = await scriptedAgent(world, 'h1');
