@@ -37,7 +37,7 @@ export interface SweepActivities {
 }
 
 /** Rows that one sweep ends as lost: their texts have to fit into one payload of Temporal's (2 MiB). The next minute goes on. */
-export const MOST_LOST = 1_000;
+const MOST_LOST = 1_000;
 /** A row this young may belong to a workflow that is just being started. */
 const ROW_GRACE_MS = 15_000;
 /** Longer than a workflow waits to be accepted (50 s), so that a slow acceptance is never cut off. */

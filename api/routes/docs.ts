@@ -76,8 +76,9 @@ export const addDocsRoutes: AddRoutes = (app) => {
   });
   for (const page of PAGES) app.openAPIRegistry.registerPath(page);
   // Anybody may ask for them, and making them takes tens of milliseconds.
-  const document = once(() => JSON.stringify(describe(app)));
-  const page = once(() => docsPage(describe(app)));
+  const description = once(() => describe(app));
+  const document = once(() => JSON.stringify(description()));
+  const page = once(() => docsPage(description()));
   app.get('/openapi.json', (c) => c.body(document(), 200, { 'content-type': 'application/json' }));
   app.get('/docs', (c) => {
     c.header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'");

@@ -83,25 +83,30 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.get('/swarm/deckies', ...operator, listShards(deps));
 }
 
+const bodyOfAtMost = (maxSize: number): MiddlewareHandler<ApiEnv> =>
+  bodyLimit({ maxSize, onError: (c) => c.json({ detail: `The body is larger than ${maxSize} bytes.` }, 413) });
+
 function limitBody(): MiddlewareHandler<ApiEnv> {
-  const [known, stranger] = [BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES].map((maxSize) =>
-    bodyLimit({ maxSize, onError: (c) => c.json({ detail: `The body is larger than ${maxSize} bytes.` }, 413) }),
-  );
+  const known = bodyOfAtMost(BODY_LIMIT_BYTES);
+  const stranger = bodyOfAtMost(STRANGER_BODY_LIMIT_BYTES);
   return async function limitBody(c, next) {
     const address = addressOf(c);
     // Requests that are made in-process have no address.
     const isKnown = peerOf(c) !== null || address === null || isLoopback(address);
-    return (isKnown ? known : stranger)?.(c, next);
+    return (isKnown ? known : stranger)(c, next);
   };
+}
+
+function assertWithin(limit: FailureLimit, key: readonly string[], requests: string): void {
+  const wait = limit.retryAfterSeconds(key);
+  if (wait !== null) throw new TooManyAttempts(`Too many ${requests}. Try again in ${wait} s.`, wait);
 }
 
 /** So many refusals (403) of an address in the window, then 429. */
 function notAfter(limit: FailureLimit): MiddlewareHandler<ApiEnv> {
   return async function notAfter(c, next) {
     const key = [addressOf(c) ?? 'in-process'];
-    const wait = limit.retryAfterSeconds(key);
-    if (wait !== null)
-      throw new TooManyAttempts(`Too many refused requests of this address. Try again in ${wait} s.`, wait);
+    assertWithin(limit, key, 'refused requests of this address');
     await next();
     if (c.res.status === 403) limit.recordFailure(key);
   };
@@ -112,8 +117,7 @@ function atMost(bounds: FailureLimitOptions): MiddlewareHandler<ApiEnv> {
   const limit = new FailureLimit(bounds);
   return async function atMost(c, next) {
     const key = [c.var.user.uuid];
-    const wait = limit.retryAfterSeconds(key);
-    if (wait !== null) throw new TooManyAttempts(`Too many requests. Try again in ${wait} s.`, wait);
+    assertWithin(limit, key, 'requests');
     limit.recordFailure(key);
     await next();
   };

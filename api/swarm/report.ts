@@ -20,8 +20,7 @@ export const hashOf = (status: Json): string => createHash('sha256').update(JSON
 
 export function readReport(status: Json, facts: { hash: string; agentVersion: string | null }): WholeReport {
   const fenced = isObject(status.deckhand);
-  const deployed = Boolean(status.deployed);
-  const { entries, whole } = entriesOf(status);
+  const { entries, complete } = entriesOf(status);
   const runtime = isObject(status.runtime) ? status.runtime : {};
   // Of two entries with one name the last counts, as where they are written one after another.
   const deckies = new Map<string, ReportedDecky>();
@@ -34,15 +33,17 @@ export function readReport(status: Json, facts: { hash: string; agentVersion: st
     fenced,
     deckies: [...deckies.values()],
     present: entries.flatMap((entry) => (typeof entry.name === 'string' && isStorable(entry.name) ? [entry.name] : [])),
-    complete: deployed ? whole : fenced && status.deployed === false,
+    complete,
   };
 }
 
-/** The deckies that a status names, as many as a fleet may have; `whole`: none was left out, so that what is missing is gone. */
-export function entriesOf(status: Json): { readonly entries: readonly Json[]; readonly whole: boolean } {
-  if (!status.deployed || !Array.isArray(status.deckies)) return { entries: [], whole: false };
+/** The deckies that a status names, as many as a fleet may have; `complete`: what is not among them is not there. */
+export function entriesOf(status: Json): { readonly entries: readonly Json[]; readonly complete: boolean } {
+  // An agent of DECNET says `false` too where it knows nothing.
+  if (!status.deployed) return { entries: [], complete: isObject(status.deckhand) && status.deployed === false };
+  if (!Array.isArray(status.deckies)) return { entries: [], complete: false };
   const entries = status.deckies.slice(0, LIMITS.deploymentLimitMax).filter(isObject);
-  return { entries, whole: status.deckies.length <= LIMITS.deploymentLimitMax };
+  return { entries, complete: status.deckies.length <= LIMITS.deploymentLimitMax };
 }
 
 export function deckyConfigOf(entry: Json): DeckyConfig | null {

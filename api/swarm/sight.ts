@@ -23,7 +23,7 @@ const isReason = (value: unknown): value is DriftReason => Object.values<unknown
 
 export function sightOf(status: Json): EngineSight {
   const report = isObject(status.deckhand) ? status.deckhand : null;
-  const { entries, whole } = entriesOf(status);
+  const { entries, complete } = entriesOf(status);
   const runtime = isObject(status.runtime) ? status.runtime : {};
   const known = isObject(report?.deckies) ? report.deckies : {};
   // An agent leaves `runtime` empty where Docker does not answer.
@@ -45,7 +45,7 @@ export function sightOf(status: Json): EngineSight {
     answered: true,
     deckies,
     orphans: Array.isArray(report?.orphans) ? report.orphans.slice(0, MOST_ORPHANS).filter(isDeckyName) : [],
-    complete: status.deployed ? whole : report !== null && status.deployed === false,
+    complete,
   };
 }
 

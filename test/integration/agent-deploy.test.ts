@@ -2,21 +2,19 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import type { AgentHost } from '../support/agent-host.ts';
 import { leaveBehind } from '../support/left-behind.ts';
+import { startedAgent } from '../support/started-agent.ts';
 import { until } from '../support/until.ts';
 
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
 
 describe('the agent at work', () => {
   let host: AgentHost;
-  before(async () => {
-    host = await agentHost();
-    await host.start();
+  startedAgent((made) => {
+    host = made;
   });
-  after(() => host?.clean());
-  afterEach(async () => {
-    await host.call('POST', '/teardown', { decky_id: null });
+  afterEach(() => {
     host.master.heartbeats.length = 0;
   });
 

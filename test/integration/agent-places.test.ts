@@ -3,18 +3,14 @@ import assert from 'node:assert/strict';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta, DeployOrder } from '../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import type { AgentHost } from '../support/agent-host.ts';
+import { startedAgent } from '../support/started-agent.ts';
 import { until } from '../support/until.ts';
 
 describe('the agent when deckies change places', () => {
   let host: AgentHost;
-  before(async () => {
-    host = await agentHost();
-    await host.start();
-  });
-  after(() => host?.clean());
-  afterEach(async () => {
-    await host.call('POST', '/teardown', { decky_id: null });
+  startedAgent((made) => {
+    host = made;
   });
 
   const at = (name: string, n: number, change: Partial<DeckyConfig> = {}): DeckyConfig =>

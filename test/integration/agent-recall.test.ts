@@ -1,7 +1,8 @@
 /** A cancelled shard sends a later attempt that names nobody (workflows/recall.ts): what the agent does with it. */
 import assert from 'node:assert/strict';
 import type { AgentDeployBody, Fence } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import type { AgentHost } from '../support/agent-host.ts';
+import { startedAgent } from '../support/started-agent.ts';
 import { until } from '../support/until.ts';
 
 /** Nobody is healthy before a test has ended. */
@@ -9,13 +10,8 @@ const LONG_MS = 600_000;
 
 describe('the agent when an operation is cancelled', () => {
   let host: AgentHost;
-  before(async () => {
-    host = await agentHost();
-    await host.start();
-  });
-  after(() => host?.clean());
-  afterEach(async () => {
-    await host.call('POST', '/teardown', { decky_id: null });
+  startedAgent((made) => {
+    host = made;
   });
 
   const fenceOf = ({ deckhand }: AgentDeployBody): Fence & NonNullable<AgentDeployBody['deckhand']> => {

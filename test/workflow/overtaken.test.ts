@@ -28,27 +28,23 @@ describe('a decky that is on its way up when its operation ends', function () {
     return (await world.ended(ids))[0];
   }
 
-  it('is not created behind the clean-up’s back where it waits for the engine as the deploy is cancelled (gap C4)', async () => {
-    const name = `${world.id}-queued`;
-    engine.hold('queued');
-    const accepted = await world.deploy(`[${name}]\nservices=redis\n`);
-    await engine.held();
-    await world.deployments.cancel(accepted.deployment_id);
-    const row = await rowAfter(accepted.lifecycle_ids);
-    assert.match(row?.error ?? '', /^Cancelled: .*\(what had been started was removed\)$/);
-    assert.ok(!(await running()).includes(name));
-  });
-
-  it('is waited for, then removed, where the engine has begun already (gap C4)', async () => {
-    const name = `${world.id}-sent`;
-    engine.hold('sent');
-    const accepted = await world.deploy(`[${name}]\nservices=redis\n`);
-    await engine.held();
-    await world.deployments.cancel(accepted.deployment_id);
-    const row = await rowAfter(accepted.lifecycle_ids);
-    assert.match(row?.error ?? '', /^Cancelled: .*\(what had been started was removed\)$/);
-    assert.ok(!(await running()).includes(name));
-  });
+  for (const [title, place] of [
+    [
+      'is not created behind the clean-up’s back where it waits for the engine as the deploy is cancelled (gap C4)',
+      'queued',
+    ],
+    ['is waited for, then removed, where the engine has begun already (gap C4)', 'sent'],
+  ] as const)
+    it(title, async () => {
+      const name = `${world.id}-${place}`;
+      engine.hold(place);
+      const accepted = await world.deploy(`[${name}]\nservices=redis\n`);
+      await engine.held();
+      await world.deployments.cancel(accepted.deployment_id);
+      const row = await rowAfter(accepted.lifecycle_ids);
+      assert.match(row?.error ?? '', /^Cancelled: .*\(what had been started was removed\)$/);
+      assert.ok(!(await running()).includes(name));
+    });
 
   it('goes too where progress_deadline has passed', async () => {
     const name = `${world.id}-late`;
