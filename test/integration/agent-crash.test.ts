@@ -71,9 +71,14 @@ describe('the agent when something dies', () => {
       ended(host.master.deltas()).map(({ status }) => status),
       ['succeeded', 'failed'],
     );
-    await idle();
+    const file = join(host.directory, 'state', 'agent-state.json');
+    // Killed before it has written that the master took a report, it sends that one again, as it should.
+    await until('an agent with nothing left to do or to report on its disk', async () => {
+      const { orders, outbox } = JSON.parse(await readFile(file, 'utf8')) as AgentState;
+      return orders.length === 0 && outbox.length === 0;
+    });
     await host.end('SIGKILL');
-    await queueAgain(join(host.directory, 'state', 'agent-state.json'), mutateOrder(body, new Date()));
+    await queueAgain(file, mutateOrder(body, new Date()));
     await host.start();
     await idle();
     assert.deepEqual(
