@@ -27,6 +27,11 @@ export const ERRORS = define({
     meaning:
       'A decky of the INI asks for something impossible (name, amount, service, archetype, nmap_os, service configuration).',
   },
+  InvalidImage: {
+    status: 409,
+    retryable: false,
+    meaning: 'The name of an image is no image reference of Docker. Write it as `docker pull` takes it.',
+  },
   InvalidAddress: {
     status: 409,
     retryable: false,

@@ -2,6 +2,7 @@
 import { serviceByName } from './catalog.ts';
 import type { CustomService } from './config.ts';
 import { DeckhandError } from './errors.ts';
+import { parseImageReference } from './image-reference.ts';
 import { type IniSection, type IniText, readIniText, readValue } from './ini-text.ts';
 import { LIMITS } from './limits.ts';
 import { assertDeckyName } from './names.ts';
@@ -59,6 +60,10 @@ class Keys {
       if (value !== undefined) return value;
     }
     return null;
+  }
+  /** Where the key stands, in the section or in [DEFAULT]. */
+  line(name: string): number {
+    return (this.section.options.get(name) ?? this.ini.defaults.get(name))?.line ?? this.section.line;
   }
   /** An empty value counts as none. */
   text(...names: readonly string[]): string | null {
@@ -138,6 +143,7 @@ function readCustomService(keys: Keys, section: string, warnings: string[]): Cus
     throw new DeckhandError('InvalidDecky', `[${section}]: '${name}' is a built-in service. Choose another name.`);
   const image = keys.text('binary');
   if (image === null) throw new DeckhandError('InvalidDecky', `[${section}] has no binary=. Name the image to run.`);
+  parseImageReference(image, `[${section}] binary= (line ${keys.line('binary')})`);
   return { name, image, exec_cmd: keys.get('exec') ?? '', ports: readPorts(keys.get('ports'), section, warnings) };
 }
 
