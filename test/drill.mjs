@@ -1,6 +1,6 @@
 /**
- * `npm run test:drill -- --seed S --rounds N [--agents A] [--kinds worker,api,both,nats,agent-1,agents] [--minutes M] [--length MS]`: kills parts of a real stack in the
- * middle of deploys, at moments that the seed gives. The last line is `N passed, N failed`.
+ * `npm run test:drill -- --seed S --rounds N [--agents A] [--kinds worker,docker,agent-1,…] [--minutes M] [--length MS]`: breaks parts of a real stack in the
+ * middle of deploys, at moments that the seed gives. `test/drills/kinds.ts` lists the kinds. The last line is `N passed, N failed`.
  */
 import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstrap.mjs';
 

@@ -26,10 +26,13 @@ export function fleetOf(stack: { readonly id: string }, label: string): DrillFle
   const names = Array.from({ length: AMOUNT }, (_, index) => `${section}-${String(index + 1).padStart(2, '0')}`);
   return {
     names,
-    containers: names.flatMap((name) => [name, ...SERVICES.map((service) => `${name}-${service}`)]),
+    containers: containersOf(names),
     ini: `[${section}]\nservices = ${SERVICES.join(',')}\namount = ${AMOUNT}\n`,
   };
 }
+
+export const containersOf = (names: readonly string[]): readonly string[] =>
+  names.flatMap((name) => [name, ...SERVICES.map((service) => `${name}-${service}`)]);
 
 export interface Accepted {
   readonly ids: readonly string[];

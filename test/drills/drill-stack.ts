@@ -9,8 +9,10 @@ import { connectDocker } from '../../adapters/docker/connect.ts';
 import { createApiClient } from '../../cli/api-client.ts';
 import { type Master, masterOf } from '../../cli/master.ts';
 import { identify } from '../../stack/process-table.ts';
+import type { StackFile } from '../../stack/stack-file.ts';
 import { processesOf } from '../support/leftovers.ts';
 import { StackProcess } from '../support/stack-process.ts';
+import type { CuttableDatabase } from './cuttable-database.ts';
 import { EventWatch } from './events.ts';
 import type { SeenContainer } from './judge.ts';
 
@@ -36,19 +38,31 @@ export class DrillStack {
   #sql: postgres.Sql | null = null;
   #events: EventWatch | null = null;
   #docker: Docker | null = null;
+  /** Where the stack was last: its file is away while it starts again. */
+  #lastFile: StackFile | null = null;
+  readonly #database: CuttableDatabase | null;
 
   /** Names of the agents' processes. */
   readonly agents: readonly string[];
 
-  private constructor(home: string, agents: number) {
+  private constructor(home: string, agents: number, database: CuttableDatabase | null) {
     this.home = home;
+    this.#database = database;
     this.agents = Array.from({ length: agents }, (_, index) => `agent-${index + 1}`);
     this.#process = this.#spawn();
   }
 
-  /** `onSpawned` hands the stack over before it is up, so that an interruption can stop it. */
-  static async start(home: string, onSpawned: (stack: DrillStack) => void = () => {}, agents = 0): Promise<DrillStack> {
-    const stack = new DrillStack(home, agents);
+  /**
+   * `onSpawned` hands the stack over before it is up, so that an interruption can stop it. `database`: a PostgreSQL beside the
+   * stack, which a drill can cut off; null: the stack's own.
+   */
+  static async start(
+    home: string,
+    onSpawned: (stack: DrillStack) => void = () => {},
+    agents = 0,
+    database: CuttableDatabase | null = null,
+  ): Promise<DrillStack> {
+    const stack = new DrillStack(home, agents, database);
     onSpawned(stack);
     await stack.#opened();
     return stack;
@@ -77,14 +91,32 @@ export class DrillStack {
   /** Asks as an operator does, by the address and password of stack.json. */
   readonly master: Master = masterOf(
     createApiClient(() => {
-      const { api_url: apiUrl, admin } = this.#process.stackFile();
+      const { api_url: apiUrl, admin } = this.#whereabouts();
       return { apiUrl, credentials: admin };
     }, this.#interrupted.signal),
   );
 
+  get docker(): Docker {
+    return present(this.#docker);
+  }
+
+  /** Whether dockerd is a process of this stack, and may be ended. */
+  get ownsEngine(): boolean {
+    return this.#process.pidOf('docker') !== null;
+  }
+
+  /** How many connections to PostgreSQL carry nothing from now on. */
+  cutDatabaseOff(): number {
+    return present(this.#database).cutOff();
+  }
+
   /** The containers that carry the instance's label, whatever their state. */
   async containers(): Promise<SeenContainer[]> {
-    const listed = (await this.#docker?.listContainers({ all: true, filters: this.#ours() })) ?? [];
+    // An engine that was ended answers again soon.
+    const listed = await this.#patiently(async () => {
+      const found = await this.#docker?.listContainers({ all: true, filters: this.#ours() });
+      return found ?? [];
+    });
     return listed.map(({ Names, State }) => ({ name: Names[0]?.slice(1) ?? '', state: State }));
   }
 
@@ -123,16 +155,39 @@ export class DrillStack {
     const env = Object.fromEntries(UNSET.map((name) => [name, undefined]));
     const args = ['--fleet', 'none', '--yes', ...(this.agents.length > 0 ? ['--agents', `${this.agents.length}`] : [])];
     // A task queue of its own: a worker that a killed stack left may still ask whatever Temporal listens on its old port.
-    const own = { DECKHAND_PROJECT: this.id, DECKHAND_TASK_QUEUE: this.id };
+    const own = {
+      DECKHAND_PROJECT: this.id,
+      DECKHAND_TASK_QUEUE: this.id,
+      ...(this.#database ? { DATABASE_URL: this.#database.url } : {}),
+    };
     return new StackProcess({ home: this.home, args, env: { ...env, ...own } });
   }
 
   async #opened(): Promise<void> {
     await this.#process.up();
     const file = this.#process.stackFile();
-    this.#sql = postgres(file.database_url, { max: 2, onnotice: () => {} });
+    this.#sql = postgres(this.#database?.directUrl ?? file.database_url, { max: 2, onnotice: () => {} });
     this.#events = await EventWatch.open(file.nats_url);
     this.#docker = file.docker_host ? connectDocker(file.docker_host) : null;
+  }
+
+  async #patiently<T>(work: () => Promise<T>): Promise<T> {
+    for (const until = Date.now() + BACK_MS; ; await pause(200)) {
+      try {
+        return await work();
+      } catch (error) {
+        if (Date.now() > until) throw error;
+      }
+    }
+  }
+
+  #whereabouts(): StackFile {
+    try {
+      this.#lastFile = this.#process.stackFile();
+    } catch (error) {
+      if (this.#lastFile === null) throw error;
+    }
+    return present(this.#lastFile);
   }
 
   async #isReady(): Promise<boolean> {

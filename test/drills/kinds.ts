@@ -1,15 +1,35 @@
-/** What a drill kills, and when: the same seed, round and kind give the same moment. */
+/** What a drill breaks, and when: the same seed, round and kind give the same moment and the same way. */
 import { createHash } from 'node:crypto';
 
 /**
- * `worker`, `api`, `both`: kill -9 at the moment. `nats`: SIGSTOP before the deploy, so that the bus takes connections and never
- * answers, until every row has ended; then SIGCONT, or, by the seed, kill -9, so that it comes back from its disk. `agent-N`:
- * kill -9 of the Nth agent; `agents`: of all of them at once.
+ * | kind | what is done at the moment |
+ * |---|---|
+ * | `worker`, `api`, `both` | kill -9 |
+ * | `nats` | SIGSTOP before the deploy, until every row has ended; then SIGCONT, or, by the seed, kill -9 |
+ * | `docker` | kill -9 or SIGTERM, by the seed, to the stack's own dockerd, which the supervisor starts again |
+ * | `base` | `docker restart` or kill -9, by the seed, of the base container of one decky |
+ * | `ctrl-c` | SIGINT to `npm start`, then `npm start` in the same home |
+ * | `freeze` | SIGSTOP to the worker for 20 s; then SIGCONT, or, by the seed, kill -9 |
+ * | `postgres` | every connection to PostgreSQL is cut off without a reset; new ones work |
+ * | `agent-N`, `agents` | kill -9 of the Nth agent, or of all at once |
  */
-export const KINDS = Object.freeze(['worker', 'api', 'both', 'nats'] as const);
+export const KINDS = Object.freeze([
+  'worker',
+  'api',
+  'both',
+  'nats',
+  'docker',
+  'base',
+  'ctrl-c',
+  'freeze',
+  'postgres',
+] as const);
 export type Kind = (typeof KINDS)[number] | 'agents' | `agent-${number}`;
 
-/** What is killed where nothing is said; with agents, each of them. */
+/** They need a Docker Engine that belongs to the drill's stack. */
+export const ENGINE_KINDS: readonly Kind[] = ['docker', 'base'];
+
+/** Kinds that run when the caller names none; with agents, each agent and all of them. */
 export const defaultKinds = (agents: number): readonly Kind[] =>
   agents === 0
     ? KINDS
@@ -31,9 +51,16 @@ function fraction(purpose: string, { seed, round, kind }: Draw): number {
 export const momentOf = (draw: Draw, lengthMs: number): number =>
   draw.kind === 'nats' ? 0 : Math.floor(fraction('moment', draw) * lengthMs);
 
-/** How a silent bus ends. */
-export const busEndingOf = (draw: Draw): 'continued' | 'killed' =>
+/** How a process that was stopped by SIGSTOP ends. */
+export const endingOf = (draw: Draw): 'continued' | 'killed' =>
   fraction('ending', draw) < 0.5 ? 'continued' : 'killed';
+
+/** How Docker, or a base container, is ended. */
+export const mannerOf = (draw: Draw): 'politely' | 'by kill' =>
+  fraction('manner', draw) < 0.5 ? 'politely' : 'by kill';
+
+/** Which of `count` things the fault strikes, from 0. */
+export const victimOf = (draw: Draw, count: number): number => Math.floor(fraction('victim', draw) * count);
 
 /** `worker,api,agent-2` → kinds; throws with what is wrong. `agents`: how many there are. */
 export function parseKinds(text: string, agents: number): Kind[] {

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { type Counts, totalsLine } from '../support/stack-totals.ts';
+import { type CuttableDatabase, openCuttableDatabase } from './cuttable-database.ts';
 import { DrillStack } from './drill-stack.ts';
+import { ENGINE_KINDS, type Kind } from './kinds.ts';
 import { type DrillOptions, parseDrillOptions } from './options.ts';
 import { rotationDrill } from './rotation.ts';
 import { measureDeploy, type RoundResult, runRound } from './round.ts';
@@ -18,6 +20,9 @@ interface Drill {
   readonly results: RoundResult[];
   readonly deadline: number;
   stack: DrillStack | null;
+  database: CuttableDatabase | null;
+  /** Kinds that can't be drilled on this machine, which the drill has said. */
+  leftOut: readonly Kind[];
   /** What went wrong with `--rotate`; null where it was not run to its end. */
   rotation: readonly string[] | null;
 }
@@ -32,17 +37,22 @@ async function runRounds(drill: Drill): Promise<void> {
   const onSpawned = (spawned: DrillStack): void => {
     drill.stack = spawned;
   };
-  const stack = await DrillStack.start(drill.home, onSpawned, options.agents);
+  if (options.kinds.includes('postgres')) drill.database = await openCuttableDatabase(drill.home);
+  const stack = await DrillStack.start(drill.home, onSpawned, options.agents, drill.database);
   if (!stack.hasEngine) console.log('There is no Docker Engine: deckies are simulated, containers are not looked at.');
   if (options.rotateMinutes !== null) {
     drill.rotation = await rotationDrill(stack, options.rotateMinutes, options.seed);
     return;
   }
+  const leaveOut = options.kinds.filter((kind) => ENGINE_KINDS.includes(kind) && !stack.ownsEngine);
+  drill.leftOut = leaveOut;
+  if (leaveOut.length > 0)
+    console.log(`${leaveOut.join(' and ')}: left out, since no Docker Engine is this stack's own.`);
   const measured = await measureDeploy(stack);
   const lengthMs = options.lengthMs ?? measured;
   console.log(`drill: seed ${options.seed}, an undisturbed deploy takes ${measured} ms, moments over ${lengthMs} ms`);
   for (let round = 1; round <= options.rounds; round += 1)
-    for (const kind of options.kinds) {
+    for (const kind of options.kinds.filter((one) => !leaveOut.includes(one))) {
       if (Date.now() > drill.deadline - LAST_START_MS) return;
       const result = await runRound(stack, { seed: options.seed, round, kind }, lengthMs);
       results.push(result);
@@ -69,9 +79,9 @@ function removeHome(home: string, keepLogs: boolean): void {
   rmSync(home, { recursive: true, force: true });
 }
 
-function summarise({ options, results, rotation }: Drill, broken: readonly string[]): Counts {
+function summarise({ options, results, rotation, leftOut }: Drill, broken: readonly string[]): Counts {
   const failed = results.filter(({ problems }) => problems.length > 0);
-  const skipped = options.rounds * options.kinds.length - results.length;
+  const skipped = options.rounds * (options.kinds.length - leftOut.length) - results.length;
   console.log('');
   for (const kind of options.kinds) {
     const own = results.filter(({ draw }) => draw.kind === kind);
@@ -97,6 +107,8 @@ async function run(options: DrillOptions): Promise<number> {
     results: [],
     deadline: Date.now() + options.minutes * 60_000,
     stack: null,
+    database: null,
+    leftOut: [],
     rotation: null,
   };
   const broken: string[] = [];
@@ -109,6 +121,7 @@ async function run(options: DrillOptions): Promise<number> {
   if (why !== null) broken.push(why);
   // What is left on the engine tells only where no round was cut in the middle.
   const left = (await drill.stack?.stop()) ?? [];
+  await drill.database?.close();
   if (cut === null) broken.push(...left);
   broken.push(...(drill.rotation ?? []));
   const totals = summarise(drill, broken);

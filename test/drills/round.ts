@@ -1,6 +1,7 @@
 /** One round: a deploy, a fault in the middle, and what must hold afterwards. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type DrillFleet, deploy, deployRows, fleetOf, takeDown, untilEnded } from './deploy.ts';
+import { judgeAnswers } from './answers.ts';
+import { containersOf, type DrillFleet, deploy, deployRows, fleetOf, takeDown, untilEnded } from './deploy.ts';
 import type { DrillStack } from './drill-stack.ts';
 import { type Fault, strike } from './faults.ts';
 import { judgeContainers, judgeRows, judgeSeen, judgeStored, type SeenRow } from './judge.ts';
@@ -65,7 +66,7 @@ async function disturbedDeploy(
   draw: Draw,
   momentMs: number,
 ): Promise<{ told: string; problems: string[] }> {
-  const striking = strike(stack, draw, momentMs);
+  const striking = strike(stack, fleet, draw, momentMs);
   const [deployed, struck] = await Promise.allSettled([deploy(stack, fleet), striking]);
   if (struck.status === 'rejected') throw struck.reason;
   const fault = struck.value;
@@ -74,8 +75,14 @@ async function disturbedDeploy(
     const { ids, lost } = deployed.value;
     await untilEnded(stack, fleet.names);
     const rows = await deployRows(stack, fleet.names);
-    const problems = judgeRows(ids, fleet.names, rows);
-    if (stack.hasEngine) problems.push(...judgeContainers(fleet.containers, await stack.containers()));
+    const ended = fault.mayFail ? rows.filter((row) => row.status !== 'failed') : rows;
+    const problems = judgeRows(ids, fleet.names, rows, fault.mayFail);
+    if (stack.hasEngine) {
+      // Before containers are counted: what a look puts right counts as well.
+      problems.push(...(await judgeAnswers(stack, fleet.names)));
+      const wanted = containersOf(ended.map((row) => row.decky_name));
+      problems.push(...judgeContainers(wanted, await stack.containers()));
+    }
     await fault.lift();
     // Events of rows that went wrong tell nothing new, and would be waited for in vain.
     if (problems.length === 0) problems.push(...(await judgeEvents(stack, fault, rows)));

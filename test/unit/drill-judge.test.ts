@@ -9,7 +9,7 @@ import {
   type SeenEvent,
   type SeenRow,
 } from '../drills/judge.ts';
-import { busEndingOf, KINDS, momentOf, parseKinds } from '../drills/kinds.ts';
+import { endingOf, KINDS, momentOf, parseKinds } from '../drills/kinds.ts';
 import { parseDrillOptions } from '../drills/options.ts';
 
 const row = (name: string, status = 'succeeded'): SeenRow => ({
@@ -34,6 +34,13 @@ describe('the judge of the drills', () => {
     assert.equal(judgeRows(['id-a'], ['a'], []).length, 2);
     assert.equal(judgeRows(['id-a', 'id-b'], ['a'], A).length, 1);
     assert.ok(judgeRows(['id-a'], ['a'], [...A, { ...row('a'), id: 'other' }]).length >= 2);
+  });
+
+  it('lets a row fail where its container was killed, and then wants ContainerExited', () => {
+    const failed = (error: string) => [{ ...row('a', 'failed'), error }];
+    assert.deepEqual(judgeRows(['id-a'], ['a'], failed('ContainerExited: exit code 137'), true), []);
+    assert.equal(judgeRows(['id-a'], ['a'], failed('Internal: what?'), true).length, 1);
+    assert.equal(judgeRows(['id-a'], ['a'], failed('ContainerExited: exit code 137')).length, 1);
   });
 
   it('wants running and succeeded in JetStream, once each and in that order', () => {
@@ -93,7 +100,7 @@ describe('the moments of the drills', () => {
     for (let tenth = 0; tenth < 10; tenth += 1)
       assert.ok(moments.filter((moment) => Math.floor(moment / 100) === tenth).length > 15, `tenth ${tenth}`);
     assert.equal(momentOf({ seed: 's', round: 1, kind: 'nats' }, 1_000), 0);
-    const endings = rounds.map((round) => busEndingOf({ seed: 's', round, kind: 'nats' }));
+    const endings = rounds.map((round) => endingOf({ seed: 's', round, kind: 'nats' }));
     assert.deepEqual([...new Set(endings)].sort(), ['continued', 'killed']);
   });
 
