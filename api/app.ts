@@ -11,6 +11,7 @@ import { type AccessTokens, createAccessTokens } from './auth/access-tokens.ts';
 import { FailureLimit } from './auth/failure-limit.ts';
 import { createGuard } from './auth/guard.ts';
 import { createPasswords } from './auth/passwords.ts';
+import { OpenStreams } from './auth/streams.ts';
 import { readBody } from './body.ts';
 import { answerInTime } from './deadline.ts';
 import type { ApiEnv } from './environment.ts';
@@ -19,7 +20,9 @@ import { countRequests } from './http-metrics.ts';
 import type { ApiDependencies } from './ports.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addAuthRoutes } from './routes/auth.ts';
+import { addCatalogueRoutes } from './routes/catalogue.ts';
 import { addConvergenceRoutes } from './routes/convergence.ts';
+import { addDashboardRoutes } from './routes/dashboard.ts';
 import { addDeckyRoutes } from './routes/deckies.ts';
 import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
@@ -52,6 +55,8 @@ const ROUTES: readonly AddRoutes[] = [
   addConvergenceRoutes,
   addDeploymentRoutes,
   addEventRoutes,
+  addDashboardRoutes,
+  addCatalogueRoutes,
   addSettingsRoutes,
   addUserRoutes,
   addSystemRoutes,
@@ -71,6 +76,7 @@ function routeDependencies(deps: ApiDependencies): RouteDependencies {
     accessTokens,
     guard: createGuard(accessTokens, deps.users),
     passwords: createPasswords(),
+    streams: new OpenStreams(),
     loginLimit: deps.limiterEnabled ? new FailureLimit(LOGIN_LIMIT) : null,
     passwordLimit: deps.limiterEnabled ? new FailureLimit(PASSWORD_LIMIT) : null,
   };

@@ -102,7 +102,13 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const metrics = createApiMetrics({ process: true });
   addDatabaseMetrics(metrics.registry, () => readFigures(sql));
   addKeptMetrics(metrics.registry, { stream: log.size, closedWorkflows: () => countClosed(temporal.client) });
-  const deps = { ...dependencies(config, { ...parts, startup, secret }), swarm: ports, metrics, events };
+  const deps = {
+    ...dependencies(config, { ...parts, startup, secret }),
+    swarm: ports,
+    metrics,
+    events,
+    stopping: stopping.signal,
+  };
   const { DECKHAND_TLS_CERT: certFile, DECKHAND_TLS_KEY: keyFile } = config;
   const tls = certFile && keyFile ? openOperatorTls({ certFile, keyFile }, logger) : null;
   const app = createApp({ ...deps, overTls: tls !== null });

@@ -34,6 +34,8 @@ export interface ApiDependencies {
   readonly audit?: AuditStore;
   /** Absent: there is no bus, and `/events` says so. */
   readonly events?: EventStream;
+  /** Aborted when the master stops: streams without an end of their own end then. */
+  readonly stopping?: AbortSignal;
   /** Hosts with agents; absent: `/api/v1/swarm` is not there. */
   readonly swarm?: SwarmApiPorts;
   /** Whether the worker's engine is a simulated one; null where it is not known. */

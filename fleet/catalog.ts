@@ -13,6 +13,10 @@ export interface ConfigKey {
   /** The environment variable that carries it into the container; absent where the key is declared but without effect. */
   readonly env?: string;
   readonly applied_to_compose: boolean;
+  /** What it does, in a few words. */
+  readonly description?: string;
+  /** False: read from an INI, but offered in no form. */
+  readonly declared_in_schema?: boolean;
 }
 
 export interface CatalogService {

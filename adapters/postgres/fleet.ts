@@ -38,6 +38,8 @@ export interface FleetDeckyView {
 export interface FleetReader {
   snapshot(): Promise<FleetSnapshot>;
   deckies(): Promise<DeckyConfig[]>;
+  /** How many deckies should be, and how many of them were seen running on an engine that answers. */
+  counts(): Promise<{ deployed: number; active: number }>;
   overview(): Promise<{ network: FleetNetwork | null; deckies: FleetDeckyView[] }>;
 }
 
@@ -158,6 +160,14 @@ export function createFleetReader(sql: Sql): FleetReader {
       reachable(async () => {
         const rows = await sql<{ decky_config: DeckyConfig }[]>`select decky_config from fleet_deckies order by name`;
         return rows.map((row) => row.decky_config);
+      }),
+    counts: () =>
+      reachable(async () => {
+        const [row] = await sql<{ deployed: number; active: number }[]>`
+          select count(*)::int as deployed,
+            (count(*) filter (where f.state = 'running' and s.host_key is null))::int as active
+          from fleet_deckies f left join (${SILENT(sql)}) s on s.host_key = f.host_uuid`;
+        return row ?? { deployed: 0, active: 0 };
       }),
     overview: () =>
       reachable(async () => {

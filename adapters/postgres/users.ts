@@ -41,6 +41,8 @@ export interface Users {
   resetPassword(uuid: string, passwordHash: string): Promise<boolean>;
   /** The same by the user, who needs not change it again. False where another one than `from` stands there by now. */
   changePassword(uuid: string, from: string, to: string): Promise<boolean>;
+  /** Gives another role, and ends every token issued so far. False when there is no such user. */
+  setRole(uuid: string, role: Role): Promise<boolean>;
   remove(uuid: string): Promise<boolean>;
 }
 
@@ -86,6 +88,10 @@ export function createUsers(sql: Sql): Users {
       const result = await sql`
         update users set password_hash = ${to}, must_change_password = false, ${tokensEnd()}
         where uuid = ${uuid} and password_hash = ${from}`;
+      return result.count === 1;
+    },
+    async setRole(uuid, role) {
+      const result = await sql`update users set role = ${role}, ${tokensEnd()} where uuid = ${uuid}`;
       return result.count === 1;
     },
     remove: async (uuid) => (await sql`delete from users where uuid = ${uuid}`).count === 1,

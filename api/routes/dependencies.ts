@@ -5,6 +5,7 @@ import type { AccessTokens } from '../auth/access-tokens.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
 import type { Guard, GuardOptions } from '../auth/guard.ts';
 import type { Passwords } from '../auth/passwords.ts';
+import type { OpenStreams } from '../auth/streams.ts';
 import type { ApiEnv } from '../environment.ts';
 import type { ApiDependencies } from '../ports.ts';
 
@@ -12,6 +13,7 @@ export interface RouteDependencies extends ApiDependencies {
   readonly guard: Guard;
   readonly accessTokens: AccessTokens;
   readonly passwords: Passwords;
+  readonly streams: OpenStreams;
   /** Null when DECKHAND_LIMITER_ENABLED is false. */
   readonly loginLimit: FailureLimit | null;
   readonly passwordLimit: FailureLimit | null;

@@ -1,42 +1,13 @@
 /** What happens to deckies, as it happens: server-sent events from the stream, resumable. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { MiddlewareHandler } from 'hono';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { ownerOf } from '../auth/guard.ts';
-import type { ApiEnv } from '../environment.ts';
-import { TEXT, TooManyAttempts } from '../errors.ts';
+import { STREAM_HEADERS, tokenOrTicket, tooManyStreams } from '../auth/streams.ts';
 import { EVENT_EXAMPLE, EventBody, eventChunks } from '../event-text.ts';
-import { ErrorBody, json, PREFIX, refusals } from '../openapi.ts';
+import { PREFIX, refusals } from '../openapi.ts';
 import type { AddRoutes, RouteDependencies } from './dependencies.ts';
-
-/** Open streams of one user; each costs a connection and at most a thousand events of memory. */
-const STREAMS_PER_USER = 250;
-const TOO_MANY = `${STREAMS_PER_USER} event streams of yours are open; close some.`;
-const RETRY_SECONDS = 10;
-
-const STREAM_HEADERS = {
-  'content-type': 'text/event-stream',
-  'cache-control': 'no-store',
-  'x-accel-buffering': 'no',
-};
-
-/** Where a browser can send no header, a ticket stands for the token that asked for it. */
-function tokenOrTicket(deps: RouteDependencies): MiddlewareHandler<ApiEnv> {
-  const byToken = deps.guard({ role: 'viewer' });
-  return async function tokenOrTicket(c, next) {
-    const ticket = c.req.query('ticket');
-    if (ticket === undefined) return byToken(c, next);
-    const claims = await deps.tokens.redeemTicket(ticket);
-    const user = claims === null ? null : await ownerOf(deps.users, claims);
-    if (claims === null || user === null) throw new DeckhandError('Unauthenticated', TEXT.unauthenticated);
-    if (user.must_change_password) throw new DeckhandError('PasswordChangeRequired', TEXT.passwordChange);
-    c.set('user', user);
-    c.set('claims', claims);
-    await next();
-  };
-}
 
 const sequence = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional();
 
@@ -68,10 +39,7 @@ const events = (deps: RouteDependencies) =>
         content: { 'text/event-stream': { schema: EventBody, example: EVENT_EXAMPLE } },
       },
       ...refusals(400, 401, 403, 422),
-      429: {
-        description: 'Too many streams of this user are open.',
-        content: json(ErrorBody.extend({ error: z.string() }), { error: TOO_MANY, detail: TOO_MANY }),
-      },
+      ...tooManyStreams,
     },
   });
 
@@ -89,29 +57,21 @@ const wanted =
     (deployment === undefined || origin.deploymentId === deployment);
 
 export const addEventRoutes: AddRoutes = (app, deps) => {
-  const open = new Map<string, number>();
-  const count = (uuid: string, by: number): void => {
-    const streams = (open.get(uuid) ?? 0) + by;
-    if (streams > 0) open.set(uuid, streams);
-    else open.delete(uuid);
-  };
-
   app.openapi(events(deps), async (c) => {
     if (!deps.events) throw new DeckhandError('Unavailable', 'This master has no event bus.');
     const { user, claims } = c.var;
-    if ((open.get(user.uuid) ?? 0) >= STREAMS_PER_USER) throw new TooManyAttempts(TOO_MANY, RETRY_SECONDS);
     const { last_event_id, ticket: _, ...filter } = c.req.valid('query');
     // What answers GET answers HEAD too, but nobody reads the stream then, nor ends it.
     if (c.req.method === 'HEAD') return c.body(null, 200, STREAM_HEADERS);
+    const left = deps.streams.enter(user.uuid);
     const after = c.req.valid('header')['last-event-id'] ?? last_event_id ?? null;
-    count(user.uuid, 1);
     try {
       const reader = await deps.events.read({ after, wants: wanted(filter) });
       const allowed = async (): Promise<boolean> => (await ownerOf(deps.users, claims)) !== null;
-      const body = eventChunks(reader, { allowed, left: () => count(user.uuid, -1), outgoing: c.env?.outgoing });
+      const body = eventChunks(reader, { allowed, left, outgoing: c.env?.outgoing });
       return c.body(body, 200, STREAM_HEADERS);
     } catch (error) {
-      count(user.uuid, -1);
+      left();
       throw error;
     }
   });

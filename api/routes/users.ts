@@ -50,6 +50,22 @@ const resetPassword = (deps: RouteDependencies) =>
     },
   });
 
+const setRole = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    tags: ['users'],
+    method: 'put',
+    path: `${PREFIX}/config/users/{user_uuid}/role`,
+    summary: 'Give a user another role',
+    description: 'All tokens of that user stop counting. Nobody can change their own role.',
+    request: { params, body: { required: true, content: json(z.object({ role: UserRole }), { role: 'admin' }) } },
+    responses: {
+      200: { description: 'Changed.', content: json(Message, { message: 'User role updated' }) },
+      ...refusals(400, 401, 403, 404, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
 const remove = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'admin' }),
@@ -80,6 +96,13 @@ export const addUserRoutes: AddRoutes = (app, deps) => {
     const passwordHash = await deps.passwords.hash(c.req.valid('json').new_password);
     assertFound(!uuid.includes('\0') && (await deps.users.resetPassword(uuid, passwordHash)));
     return c.json({ message: 'Password reset successfully' }, 200);
+  });
+
+  app.openapi(setRole(deps), async (c) => {
+    const uuid = c.req.valid('param').user_uuid;
+    if (uuid === c.var.user.uuid) throw new DeckhandError('Forbidden', 'Cannot change your own role');
+    assertFound(!uuid.includes('\0') && (await deps.users.setRole(uuid, c.req.valid('json').role)));
+    return c.json({ message: 'User role updated' }, 200);
   });
 
   app.openapi(remove(deps), async (c) => {

@@ -31,6 +31,7 @@ const filled = (path: string): string =>
   path
     .replace(/:file\{.*\}$/, 'unknown.sh')
     .replace(/:decky_name/, 'no-such-decky')
+    .replace(/\/stream$/, '/stream?maxOutput=0')
     .replace(/:\w+/g, NOBODY);
 
 const outcomeOf = (status: number): Outcome => (status === 401 || status === 403 ? status : 'in');

@@ -52,7 +52,7 @@ describe('docs/security.md', () => {
       ['connections', english(MAX_CONNECTIONS)],
       ['answer', seconds(ANSWER_DEADLINES.answerMs)],
       ['answer', seconds(ANSWER_DEADLINES.operationMs)],
-      ['streams of events', `${english(READER_LIMIT)} events`],
+      ['streams of events and figures', `${english(READER_LIMIT)} events`],
       ['ticket for a stream', `${TICKET_SECONDS} s`],
       ['INI', `${english(LIMITS.iniCharacters)} characters`],
       ['INI', `${english(LIMITS.amountPerSection)} deckies`],
