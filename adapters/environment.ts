@@ -1,6 +1,7 @@
 /** Reads a program's configuration from the environment by a schema, and says all that is wrong with it at once. */
 import { z } from 'zod';
-import { parseDuration } from '../fleet/limits.ts';
+import { type DurationName, parseDuration } from '../fleet/durations.ts';
+import { isDeckhandError } from '../fleet/errors.ts';
 
 /** Thrown with one line per variable that is wrong; a program prints it and exits with 2. */
 export class EnvironmentError extends Error {
@@ -30,12 +31,14 @@ export const booleanVariable = z
 
 export const portVariable = z.coerce.number('must be a port number').int().min(0).max(65_535);
 
-/** `500ms`, `3s`, `5m`, `1h` or `0` → milliseconds. */
-export const durationVariable = z.string().transform((text, context) => {
-  try {
-    return parseDuration(text, 'it');
-  } catch {
-    context.addIssue({ code: 'custom', message: 'must be a duration such as 3s, 5m or 0' });
-    return z.NEVER;
-  }
-});
+/** A duration of the table in fleet/durations.ts → milliseconds. The program does not start with one that is out of range. */
+export const durationVariable = (name: DurationName) =>
+  z.string().transform((text, context) => {
+    try {
+      return parseDuration(text, name, 'it');
+    } catch (error) {
+      if (!isDeckhandError(error)) throw error;
+      context.addIssue({ code: 'custom', message: error.message.replace(/^it: /, '') });
+      return z.NEVER;
+    }
+  });

@@ -1,5 +1,6 @@
 /** The bodies that the agent takes: DECNET's models (config.md 1: root lax, deckies strict) and what ours adds. */
 import { z } from 'zod';
+import { DURATIONS, type DurationName } from '../fleet/durations.ts';
 import { assertDeckyName } from '../fleet/names.ts';
 import { NO_INTEGER } from './validation.ts';
 
@@ -56,14 +57,12 @@ const customService = z.object({
 });
 
 const fence = { operation_id: z.string().min(1).max(200), attempt: integer.min(1) };
-const milliseconds = z
-  .number()
-  .min(0)
-  .max(24 * 60 * 60 * 1_000);
+/** As the master takes them, so that no order which it accepts is refused here. */
+const milliseconds = (name: DurationName) => z.number().min(DURATIONS[name].least).max(DURATIONS[name].most);
 const timing = {
-  min_healthy_time_ms: milliseconds,
-  healthy_deadline_ms: milliseconds,
-  progress_deadline_ms: milliseconds,
+  min_healthy_time_ms: milliseconds('min_healthy_time'),
+  healthy_deadline_ms: milliseconds('healthy_deadline'),
+  progress_deadline_ms: milliseconds('progress_deadline'),
 };
 const customServices = z.record(z.string(), z.array(customService));
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { durationVariable, portVariable, readEnvironment } from '../adapters/environment.ts';
 import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
 import { parseSubnet } from '../fleet/addresses.ts';
-import { HEARTBEAT_INTERVAL_S } from '../fleet/agent-wire.ts';
+import { DURATIONS } from '../fleet/durations.ts';
 
 /** Where `join` writes to and `run` reads from when nobody says otherwise. */
 export const DEFAULT_AGENT_DIR = join(homedir(), '.deckhand', 'agent');
@@ -17,8 +17,6 @@ const subnetVariable = z.string().refine((text) => {
     return false;
   }
 }, 'must be a subnet such as 10.201.0.0/24');
-
-const intervalVariable = durationVariable.refine((interval) => interval >= 100, 'must be 100ms or longer');
 
 const schema = z.object({
   DECKHAND_AGENT_DIR: z.string().default(DEFAULT_AGENT_DIR),
@@ -42,7 +40,7 @@ const schema = z.object({
   DECKHAND_CACHE: z.string().default(join(homedir(), '.cache', 'deckhand')),
   DECKHAND_TEMPLATES: z.string().optional(),
   DECKHAND_IMAGES: z.enum(['builtin', 'catalogue'], 'must be builtin or catalogue').default('builtin'),
-  DECKHAND_HEARTBEAT_INTERVAL: intervalVariable.default(HEARTBEAT_INTERVAL_S * 1_000),
+  DECKHAND_HEARTBEAT_INTERVAL: durationVariable('heartbeat_interval').default(DURATIONS.heartbeat_interval.usual),
   ...METRICS_VARIABLES,
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });

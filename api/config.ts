@@ -1,31 +1,17 @@
 /** The API's configuration, read from the environment in this one place (docs/environment.md). */
 import { z } from 'zod';
-import { booleanVariable, portVariable } from '../adapters/environment.ts';
+import { booleanVariable, durationVariable, portVariable } from '../adapters/environment.ts';
 import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
 import { INTERVAL_PATTERN } from '../fleet/interval.ts';
-import { LIMITS, parseDuration, type RolloutOptions } from '../fleet/limits.ts';
+import { LIMITS, type RolloutOptions } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { MAX_CONNECTIONS } from './server.ts';
 
 const INTERVAL_OR_OFF = new RegExp(`^off$|${INTERVAL_PATTERN.source}`);
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
-
-const duration = z
-  .string()
-  .refine((text) => isDuration(text), 'must be a duration such as 3s, 5m or 0')
-  .optional();
-
-function isDuration(text: string): boolean {
-  try {
-    parseDuration(text, '');
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 export const apiVariables = z
   .object({
@@ -116,12 +102,12 @@ export const apiVariables = z
     DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
     /** Temporal task queue of the workflows. */
     DECKHAND_TASK_QUEUE: z.string().default(DEFAULT_TASK_QUEUE),
-    /** Rollout options for requests that don't set them (design: as in Nomad). */
+    /** Rollout options for requests that don't set them, named as in Nomad; in milliseconds. */
     DECKHAND_MAX_PARALLEL: z.coerce.number().int().min(1).max(LIMITS.deploymentLimitMax).optional(),
-    DECKHAND_MIN_HEALTHY_TIME: duration,
-    DECKHAND_HEALTHY_DEADLINE: duration,
-    DECKHAND_PROGRESS_DEADLINE: duration,
-    DECKHAND_HOST_LOST_AFTER: duration,
+    DECKHAND_MIN_HEALTHY_TIME: durationVariable('min_healthy_time').optional(),
+    DECKHAND_HEALTHY_DEADLINE: durationVariable('healthy_deadline').optional(),
+    DECKHAND_PROGRESS_DEADLINE: durationVariable('progress_deadline').optional(),
+    DECKHAND_HOST_LOST_AFTER: durationVariable('host_lost_after').optional(),
   })
   .superRefine((variables, context) => {
     const { DECKHAND_TLS_CERT: cert, DECKHAND_TLS_KEY: key } = variables;
@@ -149,7 +135,7 @@ export function rolloutDefaults(config: ApiConfig): Partial<RolloutOptions> {
     ['progressDeadlineMs', config.DECKHAND_PROGRESS_DEADLINE],
     ['hostLostAfterMs', config.DECKHAND_HOST_LOST_AFTER],
   ] as const;
-  const given = times.flatMap(([option, text]) => (text === undefined ? [] : [[option, parseDuration(text, option)]]));
+  const given = times.filter(([, ms]) => ms !== undefined);
   const parallel = config.DECKHAND_MAX_PARALLEL;
   return { ...(parallel === undefined ? {} : { maxParallel: parallel }), ...Object.fromEntries(given) };
 }

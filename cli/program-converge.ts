@@ -1,7 +1,7 @@
 /** `deckhand drift`, `reconcile`, `stop`, `start` and `reconcile-interval`: what there is to say, and how it is explained. */
 import type { Command } from 'commander';
 import { drift, power, reconcile, reconcileInterval } from './commands/converge.ts';
-import { durationMs } from './commands/options.ts';
+import { timeoutMs } from './commands/options.ts';
 import type { Act } from './program-host.ts';
 
 const TIMEOUT = [
@@ -47,7 +47,7 @@ export function addConvergence(program: Command, act: Act): void {
     .option('--dry-run', 'say only what would be done')
     .option('--host <name>', 'on this host only, by name or uuid; `local` is the master’s own engine')
     .option('--wait', 'wait until it has ended')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .addHelpText('after', RECONCILE)
     .action((names: string[], options, command: Command) =>
       act(command, (context) => reconcile(context, names, options)),
@@ -66,7 +66,7 @@ export function addConvergence(program: Command, act: Act): void {
       .description(POWER[kind].description)
       .argument('<name>', 'decky')
       .option('--wait', 'wait until it has ended')
-      .option(...TIMEOUT, durationMs('--timeout'))
+      .option(...TIMEOUT, timeoutMs)
       .addHelpText('after', POWER[kind].examples)
       .action((name: string, options, command: Command) =>
         act(command, (context) => power(context, kind, name, options)),

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkHosts, enroll, listHosts, renewHost, showHost } from './commands/host.ts';
 import { drainHost, removeHost } from './commands/host-leave.ts';
-import { durationMs } from './commands/options.ts';
+import { timeoutMs } from './commands/options.ts';
 import type { Context } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
 
@@ -86,7 +86,7 @@ function addLeaving(host: Command, act: Act): void {
     .argument('<name>', 'host')
     .option('--move', 'its deckies go to other hosts')
     .option('--undo', 'let it have new deckies again')
-    .option(...BOUND, durationMs('--timeout'))
+    .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
     .action((name: string, options, command: Command) => act(command, (context) => drainHost(context, name, options)));
   host
@@ -95,7 +95,7 @@ function addLeaving(host: Command, act: Act): void {
     .argument('<name>', 'host')
     .option('--move', 'its deckies go to other hosts')
     .option('--self-destruct', 'the agent removes its containers and stops for good')
-    .option(...BOUND, durationMs('--timeout'))
+    .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
     .action((name: string, options, command: Command) => act(command, (context) => removeHost(context, name, options)));
 }

@@ -7,7 +7,7 @@ import { deploy } from './commands/deploy.ts';
 import { doctor } from './commands/doctor.ts';
 import { mutate, mutateInterval } from './commands/mutate.ts';
 import { open } from './commands/open.ts';
-import { durationMs, durationText, wholeNumber } from './commands/options.ts';
+import { durationOption, timeoutMs, wholeNumber } from './commands/options.ts';
 import { status } from './commands/status.ts';
 import { teardown } from './commands/teardown.ts';
 import { contextOf, type GlobalOptions } from './context.ts';
@@ -91,20 +91,28 @@ function addDeploy(program: Command, act: Act): void {
     .option('--replace', 'take down what the file does not name')
     .option('--add-missing', 'leave out deckies that are there already (ignored with --replace)')
     .option('--wait', 'wait until every decky has ended')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .option('--max-parallel <hosts>', 'hosts at work at the same time (default: 25 %, at least 8)', wholeNumber)
     .option(
       '--min-healthy-time <duration>',
-      'containers must stay up this long (default: 3s)',
-      durationText('--min-healthy-time'),
+      'containers must stay up this long, 0 to 24h (default: 3s)',
+      durationOption('min_healthy_time'),
     )
-    .option('--healthy-deadline <duration>', 'and be healthy by then (default: 5m)', durationText('--healthy-deadline'))
+    .option(
+      '--healthy-deadline <duration>',
+      'and be healthy by then, 1s to 24h (default: 5m)',
+      durationOption('healthy_deadline'),
+    )
     .option(
       '--progress-deadline <duration>',
-      'fail a decky on which nothing moves (default: 10m)',
-      durationText('--progress-deadline'),
+      'fail a decky on which nothing moves, 1s to 24h (default: 10m)',
+      durationOption('progress_deadline'),
     )
-    .option('--host-lost-after <duration>', 'give up a silent host (default: 90s)', durationText('--host-lost-after'))
+    .option(
+      '--host-lost-after <duration>',
+      'give up a silent host, 1s to 24h (default: 90s)',
+      durationOption('host_lost_after'),
+    )
     .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
     .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there once all have ended')
     .action((file: string, options, command: Command) => act(command, (context) => deploy(context, file, options)));
@@ -120,7 +128,7 @@ function addCancel(program: Command, act: Act): void {
   )
     .argument('<id>', 'deployment id')
     .option('--wait', 'wait until every decky has ended')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .action((id: string, options, command: Command) => act(command, (context) => cancel(context, id, options)));
 }
 
@@ -135,7 +143,7 @@ function addLooks(program: Command, act: Act): void {
   )
     .argument('[id]', 'deployment id')
     .option('--wait', 'follow it until every decky has ended')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .option('--limit <count>', 'how many recent ones (default: 20)', wholeNumber)
     .action((id: string | undefined, options, command: Command) =>
       act(command, (context) => status(context, id, options)),
@@ -160,7 +168,7 @@ function addMutate(program: Command, act: Act): void {
     .argument('<name>', 'decky')
     .option('--services <list>', 'separated by commas', (text: string) => text.split(',').map((name) => name.trim()))
     .option('--wait', 'wait until it has ended')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .action((name: string, options, command: Command) => act(command, (context) => mutate(context, name, options)));
   subcommand(
     program,
@@ -189,7 +197,7 @@ function addTeardown(program: Command, act: Act): void {
     .option('--all', 'all that are there')
     .option('--host <name>', 'all of a host')
     .option('--wait', 'wait until they are down')
-    .option(...TIMEOUT, durationMs('--timeout'))
+    .option(...TIMEOUT, timeoutMs)
     .action((names: string[], options, command: Command) =>
       act(command, (context) => teardown(context, names, options)),
     );

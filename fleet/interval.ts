@@ -4,8 +4,11 @@ const MINUTES: Readonly<Record<string, number>> = Object.freeze({ m: 1, d: 1_440
 /** At most nine digits, so that the minutes stay a whole number on every wire. */
 export const INTERVAL_PATTERN = /^[1-9]\d{0,8}[mdMyY]$/;
 
-/** Milliseconds of an interval; the text has to match {@link INTERVAL_PATTERN}. */
-export const intervalMs = (text: string): number => intervalMinutes(text) * 60_000;
+/** 100 years. PostgreSQL and Temporal can count no further than some hundreds, and nobody waits longer. */
+export const LONGEST_INTERVAL_MINUTES = 100 * 525_600;
+
+/** Milliseconds of an interval, at most 100 years; the text has to match {@link INTERVAL_PATTERN}. */
+export const intervalMs = (text: string): number => Math.min(intervalMinutes(text), LONGEST_INTERVAL_MINUTES) * 60_000;
 
 /** Minutes; the text has to match {@link INTERVAL_PATTERN}. */
 export const intervalMinutes = (text: string): number => Number(text.slice(0, -1)) * (MINUTES[text.slice(-1)] ?? 1);

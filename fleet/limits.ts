@@ -1,5 +1,5 @@
-/** Defaults and limits (design, section 7). Names are those that operators know from Nomad. */
-import { DeckhandError } from './errors.ts';
+/** Defaults and limits. Names are those that operators know from Nomad; durations are in durations.ts. */
+import { boundedDuration, DURATIONS, parseDuration } from './durations.ts';
 
 export const LIMITS = Object.freeze({
   /** Local deckies on their way up at the same time. */
@@ -25,22 +25,40 @@ export interface RolloutOptions {
 
 export const ROLLOUT_DEFAULTS: RolloutOptions = Object.freeze({
   maxParallel: null,
-  minHealthyTimeMs: 3_000,
-  healthyDeadlineMs: 300_000,
-  progressDeadlineMs: 600_000,
-  hostLostAfterMs: 90_000,
+  minHealthyTimeMs: DURATIONS.min_healthy_time.usual,
+  healthyDeadlineMs: DURATIONS.healthy_deadline.usual,
+  progressDeadlineMs: DURATIONS.progress_deadline.usual,
+  hostLostAfterMs: DURATIONS.host_lost_after.usual,
 });
 
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+/** The rollout options that are durations, with their names in the table of durations. */
+export const ROLLOUT_DURATIONS = Object.freeze([
+  ['minHealthyTimeMs', 'min_healthy_time'],
+  ['healthyDeadlineMs', 'healthy_deadline'],
+  ['progressDeadlineMs', 'progress_deadline'],
+  ['hostLostAfterMs', 'host_lost_after'],
+] as const);
 
-/** `"3s"`, `"5m"`, `"500ms"`, `"1h"` or `0` → milliseconds; anything else is InvalidParameters. */
-export function parseDuration(value: string | number, name: string): number {
-  if (value === 0 || value === '0') return 0;
-  const match = typeof value === 'string' ? /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(value.trim()) : null;
-  if (!match)
-    throw new DeckhandError(
-      'InvalidParameters',
-      `${name}: ${JSON.stringify(value)} is no duration; write it as "3s", "5m" or 0`,
-    );
-  return Math.round(Number(match[1]) * (UNIT_MS[match[2] ?? ''] ?? 0));
+/** Parses what is given of the durations, each by its name in the table. Throws InvalidParameters. */
+export function parseRollout(
+  given: Readonly<Partial<Record<(typeof ROLLOUT_DURATIONS)[number][1], unknown>>>,
+): Partial<RolloutOptions> {
+  const parsed = ROLLOUT_DURATIONS.flatMap(([option, name]) =>
+    given[name] === undefined ? [] : [[option, parseDuration(given[name], name)] as const],
+  );
+  return Object.fromEntries(parsed);
+}
+
+/** Options as they were stored. What an earlier version took, or somebody wrote by hand, comes out within the table. */
+export function boundedRollout(stored: Partial<RolloutOptions> | null | undefined): RolloutOptions {
+  const { maxParallel = null } = stored ?? {};
+  const isCount = typeof maxParallel === 'number' && maxParallel >= 1;
+  const durations = ROLLOUT_DURATIONS.map(
+    ([option, name]) => [option, boundedDuration(stored?.[option], name)] as const,
+  );
+  return {
+    ...ROLLOUT_DEFAULTS,
+    maxParallel: isCount ? Math.min(Math.floor(maxParallel), LIMITS.deploymentLimitMax) : null,
+    ...Object.fromEntries(durations),
+  };
 }

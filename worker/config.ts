@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { booleanVariable, durationVariable, readEnvironment } from '../adapters/environment.ts';
 import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
+import { DURATIONS } from '../fleet/durations.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 
 const schema = z.object({
@@ -27,8 +28,8 @@ const schema = z.object({
   DECKHAND_CACHE: z.string().default(join(homedir(), '.cache', 'deckhand')),
   DECKHAND_CA_DIR: z.string().optional(),
   DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
-  DECKHAND_REPORT_GRACE: durationVariable.default(120_000),
-  DECKHAND_LOOK_INTERVAL: durationVariable.default(60_000),
+  DECKHAND_REPORT_GRACE: durationVariable('report_grace').default(DURATIONS.report_grace.usual),
+  DECKHAND_LOOK_INTERVAL: durationVariable('look_interval').default(DURATIONS.look_interval.usual),
   ...METRICS_VARIABLES,
   DECNET_ARTIFACTS_ROOT: z.string().default('/var/lib/decnet/artifacts'),
 });
@@ -58,7 +59,7 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env) {
     /** How long after a dispatch a report of an agent without fences may still be under way (ours.md: 120 s). */
     reportGraceMs: env.DECKHAND_REPORT_GRACE,
     /** How often the master's own engine is compared with what should run. */
-    lookMs: Math.max(1_000, env.DECKHAND_LOOK_INTERVAL),
+    lookMs: env.DECKHAND_LOOK_INTERVAL,
     metrics: metricsAddress(env),
     artifactsRoot: env.DECNET_ARTIFACTS_ROOT,
   };

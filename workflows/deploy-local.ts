@@ -3,7 +3,6 @@ import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/wor
 import type { LocalPlan, LocalWork } from '../activities/compose.ts';
 import { isSince } from '../fleet/history-revision.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
-import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { onEngine, openRows } from './activities.ts';
 import { Board } from './board.ts';
 import type { Counts } from './ended-rows.ts';
@@ -72,8 +71,9 @@ async function planOrFail(
   recorder: TransitionRecorder,
 ): Promise<LocalPlan | null> {
   try {
-    const deadline = input.progressDeadlineMs > 0 ? input.progressDeadlineMs : ROLLOUT_DEFAULTS.progressDeadlineMs;
-    return await onEngine(engineWork(deadline), 'compare what runs with what should').planLocal({ workflowId });
+    return await onEngine(engineWork(input.progressDeadlineMs), 'compare what runs with what should').planLocal({
+      workflowId,
+    });
   } catch (failure) {
     const rows = await CancellationScope.nonCancellable(() => openRows({ workflowId }));
     const error = rowError(failure, 'progress_deadline');

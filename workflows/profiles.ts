@@ -1,5 +1,18 @@
-/** Time-outs and retry policies, by name; nothing else in workflows/ states one (design, section 5). */
+/** Time-outs and retry policies, by name; nothing else in workflows/ states one. */
 import type { ActivityOptions, LocalActivityOptions } from '@temporalio/workflow';
+import { DURATIONS } from '../fleet/durations.ts';
+
+/**
+ * The limit of a wait that has to end. Temporal takes 0 for "no limit", and refuses what is negative or no number at every
+ * workflow task, so none of these reaches it. The door refuses such durations too; what was stored before, or is what is
+ * left of a deadline, comes through here.
+ */
+const LEAST_WAIT_MS = 1_000;
+const MOST_WAIT_MS = DURATIONS.progress_deadline.most + DURATIONS.healthy_deadline.most;
+export const boundedWait = (ms: number): number =>
+  Number.isNaN(ms) || typeof ms !== 'number'
+    ? DURATIONS.progress_deadline.usual
+    : Math.min(MOST_WAIT_MS, Math.max(LEAST_WAIT_MS, Math.round(ms)));
 
 /** How long a workflow waits to be accepted before it closes itself. */
 export const ACCEPT_DEADLINE = '50s';
@@ -34,7 +47,7 @@ const ENGINE_RETRY = { initialInterval: '500ms', backoffCoefficient: 2, maximumI
 
 /** Work on an engine: tried again while errors may pass, until `deadlineMs` from its start. */
 export const engineWork = (deadlineMs: number): ActivityOptions => ({
-  scheduleToCloseTimeout: deadlineMs,
+  scheduleToCloseTimeout: boundedWait(deadlineMs),
   heartbeatTimeout: ENGINE_HEARTBEAT,
   retry: ENGINE_RETRY,
 });
@@ -89,7 +102,7 @@ export const ASK: ActivityOptions = { startToCloseTimeout: '30s', retry: { initi
 /** Until a host answers, without history for each try. */
 export const AWAIT_HOST = (leftMs: number): ActivityOptions => ({
   startToCloseTimeout: '25s',
-  scheduleToCloseTimeout: leftMs,
+  scheduleToCloseTimeout: boundedWait(leftMs),
   retry: { initialInterval: '2s', backoffCoefficient: 1.5, maximumInterval: '8s' },
 });
 
@@ -97,7 +110,7 @@ export const AWAIT_HOST = (leftMs: number): ActivityOptions => ({
 export const REMOTE_TEARDOWN = (leftMs: number): ActivityOptions => ({
   startToCloseTimeout: '130s',
   heartbeatTimeout: ENGINE_HEARTBEAT,
-  scheduleToCloseTimeout: leftMs,
+  scheduleToCloseTimeout: boundedWait(leftMs),
   retry: { initialInterval: '1s', maximumInterval: '8s' },
 });
 

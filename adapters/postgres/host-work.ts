@@ -2,7 +2,7 @@
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import type { HostSetMember } from '../../fleet/host-set.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
-import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
+import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import type { Queryable } from './connect.ts';
 import { readNetwork, stopMark } from './fleet.ts';
 import { type OpenRow, openRowOf, openRowsOf } from './lifecycle.ts';
@@ -25,7 +25,7 @@ export async function readHostWork(
     readNetwork(sql),
     sql<{ options: RolloutOptions }[]>`select options from deployments where id = ${operationId}`,
   ]);
-  return { rows, members, network, options: request?.options ?? ROLLOUT_DEFAULTS };
+  return { rows, members, network, options: boundedRollout(request?.options) };
 }
 
 interface MemberRow {

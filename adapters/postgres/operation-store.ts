@@ -3,7 +3,7 @@
 import type { FleetNetwork } from '../../fleet/config.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
 import type { Transition } from '../../fleet/lifecycle.ts';
-import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
+import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -91,8 +91,8 @@ export function createOperationStore(sql: Sql) {
     hostMembers: (hostUuid: string): Promise<HostMember[]> => reachable(() => readMembers(sql, hostUuid)),
     hostMember: async (hostUuid: string, name: string): Promise<HostMember | null> =>
       (await reachable(() => readMembers(sql, hostUuid, name)))[0] ?? null,
-    options: async (operationId: string): Promise<RolloutOptions | null> =>
-      (await reachable(() => loadRequest(sql, operationId)))?.options ?? null,
+    options: async (operationId: string): Promise<RolloutOptions> =>
+      boundedRollout((await reachable(() => loadRequest(sql, operationId)))?.options),
     openRowsOlderThan: (ageMs: number): Promise<OpenRow[]> => reachable(() => openRowsOlderThan(sql, ageMs)),
     openTicketsOlderThan: (ageMs: number): Promise<Ticket[]> => reachable(() => openTicketsOlderThan(sql, ageMs)),
     unfinished: (ageMs: number): Promise<UnfinishedOperation[]> => reachable(() => unfinishedOperations(sql, ageMs)),
@@ -120,7 +120,7 @@ async function accept(sql: Sql, operationId: string): Promise<OperationAcceptanc
   const outcome = await acceptRequest(sql, operationId);
   if (!outcome.accepted) return outcome;
   const [parts, [request]] = await Promise.all([partsOf(sql, operationId), termsOf(sql, operationId)]);
-  const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = request?.options ?? ROLLOUT_DEFAULTS;
+  const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = boundedRollout(request?.options);
   return {
     accepted: true,
     parts: [...parts],

@@ -1,7 +1,7 @@
 /** What rotates, how often, and which rotations made no row (docs/rotation.md). An interval is inherit, off, or minutes. */
 import { DeckhandError } from '../../fleet/errors.ts';
-import { INTERVAL_PATTERN, intervalMinutes } from '../../fleet/interval.ts';
-import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
+import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
+import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -64,7 +64,7 @@ const OWN_INTERVAL = (sql: Queryable) => sql`(f.decky_config->>'mutate_interval'
 export function createRotationStore(sql: Sql): RotationStore {
   const globalMinutes = async (): Promise<number> => {
     const text = await createSettings(sql).globalMutationInterval();
-    return intervalMinutes(INTERVAL_PATTERN.test(text) ? text : '30m');
+    return Math.min(intervalMinutes(INTERVAL_PATTERN.test(text) ? text : '30m'), LONGEST_INTERVAL_MINUTES);
   };
   return {
     plan: () =>
@@ -114,6 +114,6 @@ async function storeRotation(
     workflowId: mutateWorkflowId(operationId),
     username: ROTATION_USER,
     request: { decky_name: deckyName, services: null, trigger: 'scheduled' },
-    options: last?.options ?? ROLLOUT_DEFAULTS,
+    options: boundedRollout(last?.options),
   });
 }

@@ -6,6 +6,7 @@ import {
   ScheduleNotFoundError,
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
+import { LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
 import type { RotationPlan } from '../postgres/rotation.ts';
 
 export interface RotationSchedulesOptions {
@@ -40,8 +41,6 @@ interface Wanted {
 }
 
 const MINUTE_MS = 60_000;
-/** Temporal's durations end somewhere; nobody waits longer. */
-const LONGEST_MINUTES = 100 * 525_600;
 
 /** `rotate/<decky>` of a task queue; `@` and `/` stand in no decky's name, so that none is the global one. */
 export const rotationScheduleId = (taskQueue: string, deckyName: string): string => `rotate/${deckyName}@${taskQueue}`;
@@ -73,7 +72,7 @@ function wantedSchedules({ own, inherited }: RotationPlan, options: RotationSche
   const wanted = new Map<string, Wanted>();
   for (const { deckyName, minutes } of own)
     wanted.set(rotationScheduleId(taskQueue, deckyName), {
-      everyMs: Math.min(minutes, LONGEST_MINUTES) * MINUTE_MS,
+      everyMs: Math.min(minutes, LONGEST_INTERVAL_MINUTES) * MINUTE_MS,
       workflowType: 'rotateDecky',
       args: [{ deckyName, searchAttributes }],
     });

@@ -1,8 +1,9 @@
 /** The body of a deploy: closed, as DECNET's, with rollout options of our own (ours.md). */
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
+import { DURATION_PATTERN, DURATIONS, type DurationName, durationText, rangeOf } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { LIMITS, parseDuration, type RolloutOptions } from '../../fleet/limits.ts';
+import { LIMITS, parseRollout, type RolloutOptions } from '../../fleet/limits.ts';
 
 const TRUE = ['1', 'on', 't', 'true', 'y', 'yes'];
 const FALSE = ['0', 'off', 'f', 'false', 'n', 'no'];
@@ -14,10 +15,28 @@ const laxBoolean = z
   .pipe(z.enum([...TRUE, ...FALSE]))
   .transform((word) => TRUE.includes(word));
 
-const duration = (description: string, example: string) =>
-  z.union([z.string(), z.number()]).optional().openapi({ type: 'string', description, example });
+/**
+ * A duration of a body or a query. Whatever stands there is taken here and judged by {@link rolloutOptions}, so that the
+ * refusal is a sentence that names the field and its range.
+ */
+const duration = (name: DurationName, description: string) => {
+  const { zero, usual } = DURATIONS[name];
+  const range = `${rangeOf(name)}; left out: what the master was started with, else ${durationText(usual)}.`;
+  return z
+    .unknown()
+    .optional()
+    .openapi({
+      type: 'string',
+      pattern: `${zero === null ? '' : '^0$|'}${DURATION_PATTERN.source}`,
+      description: `${description} ${range}`,
+      example: durationText(usual),
+    });
+};
 
-export const HostLostAfter = duration('After how long without a sign of life a host counts as lost.', '90s');
+export const HostLostAfter = duration(
+  'host_lost_after',
+  'After how long without a sign of life a host counts as lost.',
+);
 
 export const DeployBody = z
   .strictObject({
@@ -37,34 +56,23 @@ export const DeployBody = z
       .max(LIMITS.deploymentLimitMax)
       .optional()
       .openapi({ description: 'Hosts that are worked on at the same time.' }),
-    min_healthy_time: duration('How long containers have to stay up.', '3s'),
-    healthy_deadline: duration('Until when a decky has to be healthy, from its first container.', '5m'),
-    progress_deadline: duration('How long nothing may move.', '10m'),
+    min_healthy_time: duration('min_healthy_time', 'How long containers have to stay up.'),
+    healthy_deadline: duration('healthy_deadline', 'Until when a decky has to be healthy, from its first container.'),
+    progress_deadline: duration('progress_deadline', 'How long nothing may move.'),
     host_lost_after: HostLostAfter,
   })
   .openapi('DeployRequest');
 
 export type DeployBody = z.infer<typeof DeployBody>;
 
-/** Only what the request sets. Throws InvalidParameters for what is no duration. */
-export function rolloutOptions(body: DeployBody): Partial<RolloutOptions> {
-  const times = [
-    ['minHealthyTimeMs', 'min_healthy_time'],
-    ['healthyDeadlineMs', 'healthy_deadline'],
-    ['progressDeadlineMs', 'progress_deadline'],
-    ['hostLostAfterMs', 'host_lost_after'],
-  ] as const;
-  const given = times.flatMap(([option, field]) => {
-    const value = body[field];
-    return value === undefined ? [] : [[option, parseDuration(value, field)] as const];
-  });
-  const parallel = body.max_parallel === undefined ? {} : { maxParallel: body.max_parallel };
-  return { ...parallel, ...Object.fromEntries(given) };
-}
+/** Only what the request sets. Throws InvalidParameters for a duration that the table does not have. */
+export const rolloutOptions = (body: DeployBody): Partial<RolloutOptions> => ({
+  ...(body.max_parallel === undefined ? {} : { maxParallel: body.max_parallel }),
+  ...parseRollout(body),
+});
 
-/** Throws InvalidParameters for what is no duration. */
-export const lostAfter = (value: string | number | undefined): Partial<RolloutOptions> =>
-  value === undefined ? {} : { hostLostAfterMs: parseDuration(value, 'host_lost_after') };
+/** Throws InvalidParameters for a duration that the table does not have. */
+export const lostAfter = (value: unknown): Partial<RolloutOptions> => parseRollout({ host_lost_after: value });
 
 /** 1 to 255 printable ASCII characters; HTTP takes spaces off both ends. */
 const IDEMPOTENCY_KEY = /^[!-~]([ -~]{0,253}[!-~])?$/;

@@ -1,24 +1,25 @@
 /** Options that several commands share, checked before anything is asked. */
 import { InvalidArgumentError } from 'commander';
+import { DURATIONS, type DurationName, parseDuration } from '../../fleet/durations.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { parseDuration } from '../../fleet/limits.ts';
 
-/** `"15m"` → milliseconds. */
-export const durationMs =
-  (name: string) =>
-  (text: string): number => {
-    try {
-      return parseDuration(text, name);
-    } catch (error) {
-      throw isDeckhandError(error) ? new InvalidArgumentError(error.message) : error;
-    }
-  };
+/** A duration of the table → milliseconds. The sentence of a refusal is the API's own, with the option in place of the field. */
+const parsed = (name: DurationName, text: string): number => {
+  try {
+    return parseDuration(text, name, `--${name.replaceAll('_', '-')}`);
+  } catch (error) {
+    throw isDeckhandError(error) ? new InvalidArgumentError(error.message) : error;
+  }
+};
+
+/** `--timeout`, in milliseconds. */
+export const timeoutMs = (text: string): number => parsed('timeout', text);
 
 /** Checked here, sent as it was written. */
-export const durationText =
-  (name: string) =>
+export const durationOption =
+  (name: DurationName) =>
   (text: string): string => {
-    durationMs(name)(text);
+    parsed(name, text);
     return text.trim();
   };
 
@@ -28,4 +29,4 @@ export const wholeNumber = (text: string): number => {
 };
 
 /** Long enough for a first deploy that still has to pull its images. */
-export const DEFAULT_TIMEOUT_MS = 900_000;
+export const DEFAULT_TIMEOUT_MS = DURATIONS.timeout.usual;

@@ -31,16 +31,16 @@ describe('API configuration', () => {
       DECKHAND_MIN_HEALTHY_TIME: '500ms',
       DECKHAND_HEALTHY_DEADLINE: '2m',
       DECKHAND_PROGRESS_DEADLINE: '1h',
-      DECKHAND_HOST_LOST_AFTER: '0',
+      DECKHAND_HOST_LOST_AFTER: '2s',
     });
     assert.deepEqual(rolloutDefaults(config), {
       maxParallel: 4,
       minHealthyTimeMs: 500,
       healthyDeadlineMs: 120_000,
       progressDeadlineMs: 3_600_000,
-      hostLostAfterMs: 0,
+      hostLostAfterMs: 2_000,
     });
-    wrong({ DECKHAND_MIN_HEALTHY_TIME: 'soon' }, /DECKHAND_MIN_HEALTHY_TIME: must be a duration/);
+    wrong({ DECKHAND_MIN_HEALTHY_TIME: 'soon' }, /DECKHAND_MIN_HEALTHY_TIME: "soon" is no duration/);
   });
 
   it('refuses what would be unsafe', () => {

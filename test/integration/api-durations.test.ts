@@ -1,0 +1,82 @@
+/** Durations at the door: each route that takes one takes its range and nothing else, and stores what it took. */
+import assert from 'node:assert/strict';
+import { createOperationStore } from '../../adapters/postgres/operation-store.ts';
+import { createRotationStore } from '../../adapters/postgres/rotation.ts';
+import { DURATIONS, durationText, rangeOf } from '../../fleet/durations.ts';
+import { ROLLOUT_DEFAULTS, ROLLOUT_DURATIONS } from '../../fleet/limits.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+
+const INI = '[x]\nservices=ssh\n';
+const ALWAYS_REFUSED = ['999999999h', '1e3s', 'NaN', '-1s', '', 'soon', '5'];
+/** What JSON has besides strings. */
+const NO_STRINGS = [-1, 1.5, 90, 1e300, true, false, null, [], {}];
+
+describe('durations at the API', function () {
+  this.timeout(60_000);
+  let swarm: SwarmHarness;
+  let uuid: string;
+  before(async () => {
+    swarm = await createSwarmHarness();
+    uuid = (await swarm.enroll('h1', { fenced: true })).host.uuid;
+  });
+  after(() => swarm.close());
+
+  const api = (method: string, path: string, body?: unknown) =>
+    swarm.api.call(method, `/api/v1${path}`, { token: swarm.admin, ...(body === undefined ? {} : { body }) });
+  const deploy = (more: object) => api('POST', '/deckies/deploy', { ini_content: INI, replace_fleet: true, ...more });
+  const storedLast = async () => {
+    const [row] = await swarm.api.database.sql`select options from deployments order by received_at desc limit 1`;
+    return row?.options;
+  };
+  const outside = (name: (typeof ROLLOUT_DURATIONS)[number][1]): string[] => {
+    const { least, most } = DURATIONS[name];
+    return [`${most + 1}ms`, '48h', ...(least > 0 ? [`${least - 1}ms`, '0', '0s'] : [])];
+  };
+
+  it('are taken at the ends of their range, and stored as given', async () => {
+    for (const [option, name] of ROLLOUT_DURATIONS)
+      for (const ms of [DURATIONS[name].least, DURATIONS[name].most]) {
+        const answer = await deploy({ [name]: durationText(ms) });
+        assert.equal(answer.status, 202, answer.text);
+        assert.deepEqual(await storedLast(), { ...ROLLOUT_DEFAULTS, [option]: ms });
+        await swarm.api.settle();
+      }
+    assert.equal((await deploy({ min_healthy_time: 0 })).status, 202);
+    await swarm.api.settle();
+  });
+
+  it('are refused outside, by a sentence with field and range, on every route that takes one', async () => {
+    const before = await swarm.api.counts();
+    const routes: readonly (readonly [string, (value: unknown) => ReturnType<typeof api>, boolean])[] = [
+      ...ROLLOUT_DURATIONS.map(([, name]) => [name, (value: unknown) => deploy({ [name]: value }), true] as const),
+      [
+        'host_lost_after',
+        (value: unknown) => api('POST', `/swarm/hosts/${uuid}/teardown`, { decky_id: null, host_lost_after: value }),
+        true,
+      ],
+      [
+        'host_lost_after',
+        (value: unknown) => api('DELETE', `/deckies?host_lost_after=${encodeURIComponent(String(value))}`),
+        false,
+      ],
+    ];
+    for (const [name, ask, isJson] of routes) {
+      const of = name as (typeof ROLLOUT_DURATIONS)[number][1];
+      for (const value of [...ALWAYS_REFUSED, ...outside(of), ...(isJson ? NO_STRINGS : [])]) {
+        const { status, json, text } = await ask(value);
+        assert.equal(status, 422, `${name} ${JSON.stringify(value)}: ${text}`);
+        assert.ok(json.detail.startsWith(`${name}: `) && json.detail.includes(rangeOf(of)), json.detail);
+      }
+    }
+    assert.deepEqual(await swarm.api.counts(), before);
+  });
+
+  it('of a fleet that was sent before its change hold for a rotation within the table', async () => {
+    await swarm.api.database.sql`update deployments set options = options || '{"progressDeadlineMs": 0}'`;
+    await createRotationStore(swarm.api.database.sql).store({ operationId: 'rotates', deckyName: 'x' });
+    assert.equal((await storedLast()).progressDeadlineMs, DURATIONS.progress_deadline.least);
+    const [old] = await swarm.api.database.sql`select id from deployments where kind = 'deploy' limit 1`;
+    const options = await createOperationStore(swarm.api.database.sql).options(old?.id);
+    assert.equal(options.progressDeadlineMs, DURATIONS.progress_deadline.least);
+  });
+});
