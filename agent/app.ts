@@ -6,6 +6,7 @@ import type { Logger } from '../adapters/logger.ts';
 import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
+import { unreadableBody } from '../fleet/media-type.ts';
 import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
 import { peerOf } from './peer.ts';
 import type { OrderRecord, TeardownOrderRecord } from './state.ts';
@@ -42,6 +43,11 @@ export function createApp(deps: AppDependencies): App {
   });
   app.use(traceRequests);
   app.use(bodyLimit({ maxSize: BODY_LIMIT_BYTES, onError: (c) => c.json({ detail: 'the body is too large' }, 413) }));
+  app.use(async (c, next) => {
+    const contentType = c.req.header('content-type');
+    const detail = unreadableBody({ contentType, contentEncoding: c.req.header('content-encoding') });
+    return detail === null ? next() : c.json({ detail }, 415);
+  });
   app.notFound((c) => c.json({ detail: 'Not Found' }, 404));
   app.onError((error, c) => answerError(error, c, deps.logger));
   app.get('/health', (c) => c.json({ status: 'ok' }));
@@ -54,22 +60,24 @@ export function createApp(deps: AppDependencies): App {
   return app;
 }
 
+const bytesOf = async (c: Context<Env>): Promise<Uint8Array> => new Uint8Array(await c.req.arrayBuffer());
+
 function addOrders(app: App, deps: AppDependencies): void {
   app.post('/deploy', async (c) => {
-    const body = readBody(deployBody, await c.req.text());
+    const body = readBody(deployBody, await bytesOf(c));
     // A dry run says that the order can be read; it is no deploy, and nothing is ever reported of it (gap C18).
     if (!body.dry_run) await deps.accept(deployOrder(body, new Date()));
     return c.json({ status: 'accepted', deckies: body.config.deckies.map(({ name }) => name) }, 202);
   });
   app.post('/mutate', async (c) => {
-    const body = readBody(mutateBody, await c.req.text());
+    const body = readBody(mutateBody, await bytesOf(c));
     const { decky_id, services } = body;
     if (body.dry_run) return dryMutation(c, deps, { decky_id, services });
     await deps.accept(mutateOrder(body, new Date()));
     return c.json({ status: 'accepted', decky_id, services }, 202);
   });
   app.post('/teardown', async (c) => {
-    const body = readBody(teardownBody, await c.req.text());
+    const body = readBody(teardownBody, await bytesOf(c));
     await deps.finish(teardownOrder(body, new Date()));
     return c.json({ status: 'torn_down', decky_id: body.decky_id });
   });

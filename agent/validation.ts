@@ -1,5 +1,6 @@
 /** Bodies that are not right are answered as stock FastAPI does: 422 with a list (wire.md 3). */
 import type { z } from 'zod';
+import { jsonEncodingProblem } from '../fleet/json-encoding.ts';
 
 /** One entry of the list. `loc` begins with `body`. */
 export interface ValidationDetail {
@@ -7,6 +8,7 @@ export interface ValidationDetail {
   readonly loc: readonly (string | number)[];
   readonly msg: string;
   readonly input: unknown;
+  readonly ctx?: { readonly error: string };
 }
 
 export class InvalidBody extends Error {
@@ -62,14 +64,22 @@ function detailsOf(issue: Issue, body: unknown): ValidationDetail[] {
   return [{ type, loc, msg, input: at(body, issue.path) }];
 }
 
+const invalidJson = (position: number, ctx?: ValidationDetail['ctx']): InvalidBody =>
+  new InvalidBody([
+    { type: 'json_invalid', loc: ['body', position], msg: 'JSON decode error', input: {}, ...(ctx && { ctx }) },
+  ]);
+
 /** Throws InvalidBody. */
-export function readBody<T extends z.ZodType>(schema: T, text: string): z.infer<T> {
-  if (text === '') throw new InvalidBody([{ type: 'missing', loc: ['body'], msg: 'Field required', input: null }]);
+export function readBody<T extends z.ZodType>(schema: T, bytes: Uint8Array): z.infer<T> {
+  if (bytes.length === 0)
+    throw new InvalidBody([{ type: 'missing', loc: ['body'], msg: 'Field required', input: null }]);
+  const encoding = jsonEncodingProblem(bytes);
+  if (encoding !== null) throw invalidJson(encoding.offset, { error: encoding.sentence });
   let body: unknown;
   try {
-    body = JSON.parse(text);
+    body = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new InvalidBody([{ type: 'json_invalid', loc: ['body', 0], msg: 'JSON decode error', input: {} }]);
+    throw invalidJson(0);
   }
   const result = schema.safeParse(body);
   if (result.success) return result.data;

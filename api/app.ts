@@ -12,7 +12,7 @@ import { FailureLimit } from './auth/failure-limit.ts';
 import { createGuard } from './auth/guard.ts';
 import { createPasswords } from './auth/passwords.ts';
 import { OpenStreams } from './auth/streams.ts';
-import { readBody } from './body.ts';
+import { hasBody, readBody } from './body.ts';
 import { answerInTime } from './deadline.ts';
 import type { ApiEnv } from './environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
@@ -125,6 +125,8 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies, accessTo
 export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result, c) => {
+      // Only where a body is required. Its fields may all be optional, and "nothing" would mean "everything".
+      if (result.target === 'json' && !hasBody(c)) throw new DeckhandError('InvalidRequest', TEXT.structure);
       if (!result.success) throw refusal(result.error.issues, Reflect.get(result, 'data'), c.req.path);
     },
   });

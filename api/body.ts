@@ -5,7 +5,9 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { DeckhandError } from '../fleet/errors.ts';
+import { jsonEncodingProblem } from '../fleet/json-encoding.ts';
 import { LIMITS } from '../fleet/limits.ts';
+import { isJsonType, unreadableBody } from '../fleet/media-type.ts';
 import type { AccessTokens } from './auth/access-tokens.ts';
 import { bearerOf } from './auth/guard.ts';
 import type { ApiEnv } from './environment.ts';
@@ -23,18 +25,41 @@ const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 const announcesBody = (c: Context): boolean =>
   c.req.header('transfer-encoding') !== undefined || Number(c.req.header('content-length') ?? 0) > 0;
 
-const isJson = (c: Context): boolean =>
-  (c.req.header('content-type') ?? '').trim().toLowerCase().startsWith('application/json');
+const isJson = (c: Context): boolean => isJsonType(c.req.header('content-type'));
 
 const wrongMediaType = (): DeckhandError => new DeckhandError('UnsupportedMediaType', TEXT.mediaType);
 
-function assertJson(bytes: ArrayBuffer, path: string): void {
+/** Throws UnsupportedMediaType for a body that is announced as something that is not read. */
+function assertReadable(c: Context): void {
+  if (!isJson(c)) throw wrongMediaType();
+  const contentType = c.req.header('content-type');
+  const problem = unreadableBody({ contentType, contentEncoding: c.req.header('content-encoding') });
+  if (problem !== null) throw new DeckhandError('UnsupportedMediaType', problem);
+}
+
+function assertJson(bytes: Uint8Array, path: string): void {
+  const encoding = jsonEncodingProblem(bytes);
+  if (encoding !== null) throw new DeckhandError('InvalidParameters', encoding.sentence);
   try {
-    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    JSON.parse(new TextDecoder().decode(bytes));
   } catch {
     throw unprocessable(path);
   }
 }
+
+/**
+ * From here on a request announces a body when it has one, and JSON as the validators know it. An announced body without a
+ * byte counts as none: the validators would try to parse it.
+ */
+function restate(c: Context<ApiEnv>, bytes: Uint8Array<ArrayBuffer>): void {
+  const headers = new Headers(c.req.raw.headers);
+  if (bytes.byteLength > 0) headers.set('content-type', 'application/json');
+  else for (const name of ['content-type', 'content-length', 'transfer-encoding']) headers.delete(name);
+  c.req.raw = new Request(c.req.raw, { headers, body: bytes });
+}
+
+/** Of a request that {@link readBody} has read. */
+export const hasBody = (c: Context): boolean => c.req.header('content-type') !== undefined;
 
 const limit = bodyLimit({
   maxSize: BODY_LIMIT_BYTES,
@@ -65,16 +90,17 @@ async function readOfStranger(c: Context<ApiEnv>): Promise<void> {
 export function readBody(accessTokens: Pick<AccessTokens, 'verify'>): MiddlewareHandler<ApiEnv> {
   return async function readBody(c, next) {
     if (!METHODS_WITH_BODY.has(c.req.method)) return next();
-    if (announcesBody(c) && !isJson(c)) throw wrongMediaType();
+    if (announcesBody(c)) assertReadable(c);
     const token = bearerOf(c.req.header('authorization'));
     const isUser = token !== null && (await accessTokens.verify(token)) !== null;
     if (!isUser) await readOfStranger(c);
     return limit(c, async () => {
-      const bytes = await c.req.arrayBuffer();
+      const bytes = new Uint8Array(await c.req.arrayBuffer());
       if (bytes.byteLength > 0) {
-        if (!isJson(c)) throw wrongMediaType();
+        assertReadable(c);
         assertJson(bytes, c.req.path);
       }
+      restate(c, bytes);
       await next();
     });
   };

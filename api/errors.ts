@@ -47,6 +47,8 @@ function foreseen(error: unknown): DeckhandError | null {
     });
   if (error instanceof HTTPException && error.status === 415)
     return new DeckhandError('UnsupportedMediaType', TEXT.mediaType);
+  // A library's own refusal of a request.
+  if (error instanceof HTTPException && error.status < 500) return new DeckhandError('InvalidRequest', TEXT.structure);
   return null;
 }
 

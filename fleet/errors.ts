@@ -94,7 +94,7 @@ export const ERRORS = define({
   UnsupportedMediaType: {
     status: 415,
     retryable: false,
-    meaning: 'A body has to be JSON: send Content-Type: application/json.',
+    meaning: 'A body has to be JSON in UTF-8, uncompressed: send Content-Type: application/json.',
   },
   TooManyAttempts: {
     status: 429,

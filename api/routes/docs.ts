@@ -3,6 +3,7 @@ import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import packageJson from '../../package.json' with { type: 'json' };
 import { type ApiDescription, docsPage } from '../docs-page.ts';
 import type { ApiEnv } from '../environment.ts';
+import { TEXT } from '../errors.ts';
 import { json, PREFIX } from '../openapi.ts';
 import type { AddRoutes } from './dependencies.ts';
 
@@ -19,6 +20,19 @@ const ABOUT = {
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
+const READS_BODY: ReadonlySet<string> = new Set(['post', 'put', 'patch']);
+const ERROR = { schema: { $ref: '#/components/schemas/Error' } };
+const UNREADABLE = {
+  415: {
+    description: 'A body that is not announced as JSON, or is compressed, or has another charset than UTF-8.',
+    content: { 'text/plain': { schema: { type: 'string' as const }, example: TEXT.mediaType } },
+  },
+  422: {
+    description: 'The body is no JSON, or no UTF-8.',
+    content: { 'application/json': { ...ERROR, example: { detail: TEXT.invalidParameters } } },
+  },
+};
+
 /** `POST /api/v1/deckies/{decky_name}/mutate` → `post_deckies_decky_name_mutate`. */
 const operationId = (method: string, path: string): string =>
   [method, ...path.replace(PREFIX, '').split(/\W+/)].filter((word) => word !== '').join('_');
@@ -29,7 +43,10 @@ export function describe(app: OpenAPIHono<ApiEnv>): ApiDescription {
   for (const [path, item] of Object.entries(description.paths ?? {}))
     for (const method of METHODS) {
       const operation = item[method];
-      if (operation) operation.operationId = operationId(method, path);
+      if (!operation) continue;
+      operation.operationId = operationId(method, path);
+      // A body is judged before the route is looked at, also where the route takes none.
+      if (READS_BODY.has(method)) operation.responses = { ...UNREADABLE, ...operation.responses };
     }
   return description;
 }

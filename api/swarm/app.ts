@@ -5,6 +5,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
 import { traceRequests } from '../../adapters/tracing/middleware.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { unreadableBody } from '../../fleet/media-type.ts';
 import { accessLog } from '../access-log.ts';
 import { audit } from '../audit/middleware.ts';
 import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts';
@@ -55,7 +56,7 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
   app.get('/health', (c) => c.json(HEALTH));
   app.get('/swarm/health', (c) => c.json(HEALTH));
   app.get('/swarm/ca', (c) => c.body(deps.authority.caPem, 200, { 'content-type': 'application/x-pem-file' }));
-  app.use(limitBody(), async (_, next) => {
+  app.use(refuseUnreadable, limitBody(), async (_, next) => {
     const missing = deps.notReady();
     if (missing !== null) throw new DeckhandError('Unavailable', missing);
     await next();
@@ -83,6 +84,13 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.get('/swarm/deckies', ...operator, listShards(deps));
 }
 
+/** The media type itself is not asked for, as stock FastAPI's is not by clients of this listener. */
+const refuseUnreadable: MiddlewareHandler<ApiEnv> = async function refuseUnreadable(c, next) {
+  const contentType = c.req.header('content-type');
+  const detail = unreadableBody({ contentType, contentEncoding: c.req.header('content-encoding') });
+  return detail === null ? next() : c.json({ detail }, 415, { [ERROR_CODE_HEADER]: 'UnsupportedMediaType' });
+};
+
 const bodyOfAtMost = (maxSize: number): MiddlewareHandler<ApiEnv> =>
   bodyLimit({ maxSize, onError: (c) => c.json({ detail: `The body is larger than ${maxSize} bytes.` }, 413) });
 
@@ -93,7 +101,11 @@ function limitBody(): MiddlewareHandler<ApiEnv> {
     const address = addressOf(c);
     // Requests that are made in-process have no address.
     const isKnown = peerOf(c) !== null || address === null || isLoopback(address);
-    return (isKnown ? known : stranger)(c, next);
+    return (isKnown ? known : stranger)(c, async () => {
+      // Whoever reads JSON first leaves to all others what JSON.parse made of the bytes.
+      await c.req.arrayBuffer();
+      await next();
+    });
   };
 }
 

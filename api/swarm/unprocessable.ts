@@ -1,6 +1,7 @@
 /** 422 as stock FastAPI says it: a list of what is wrong (wire.md 2). Made from zod's issues, or by hand on the busy path. */
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import { jsonEncodingProblem } from '../../fleet/json-encoding.ts';
 import type { ApiEnv } from '../environment.ts';
 import { isObject } from './report.ts';
 
@@ -50,14 +51,24 @@ export const missing = (loc: readonly (string | number)[], input: unknown): Prob
 
 /** Reads and parses the body. Throws {@link Unprocessable}. */
 export async function readJson(c: Context<ApiEnv>): Promise<unknown> {
-  const text = await c.req.text();
-  if (text === '') throw new Unprocessable([missing(['body'], null)]);
+  const bytes = new Uint8Array(await c.req.arrayBuffer());
+  if (bytes.length === 0) throw new Unprocessable([missing(['body'], null)]);
+  const encoding = jsonEncodingProblem(bytes);
+  if (encoding !== null) throw new Unprocessable([invalidJson(encoding.offset, encoding.sentence)]);
   try {
-    return JSON.parse(text);
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
     throw new Unprocessable([syntaxProblem(error)]);
   }
 }
+
+const invalidJson = (position: number, error: string): Problem => ({
+  type: 'json_invalid',
+  loc: ['body', position],
+  msg: 'JSON decode error',
+  input: {},
+  ctx: { error },
+});
 
 /** V8's words in Python's, as far as they go. */
 function syntaxProblem(error: unknown): Problem {
@@ -70,7 +81,7 @@ function syntaxProblem(error: unknown): Problem {
       : message.startsWith("Expected ':'")
         ? "Expecting ':' delimiter"
         : 'Expecting value';
-  return { type: 'json_invalid', loc: ['body', position], msg: 'JSON decode error', input: {}, ctx: { error: words } };
+  return invalidJson(position, words);
 }
 
 export const notAnObject = (input: unknown): Problem => ({

@@ -97,10 +97,13 @@ describe('API: bad input', () => {
     ['no body', {}, 400, STRUCTURE, 'InvalidRequest'],
     ['a list as the body', { body: [] }, 422, 'Invalid INI config', 'InvalidParameters'],
     [
-      'no UTF-8',
-      { raw: new Uint8Array([0x22, 0xff, 0x22]), headers: { 'content-type': 'application/json' } },
+      'an INI that is not UTF-8',
+      {
+        raw: Uint8Array.from(Buffer.from('{"ini_content": "[a]\\n[a.http]\\nserver_header=caf\u00e9"}', 'latin1')),
+        headers: { 'content-type': 'application/json' },
+      },
       422,
-      'Invalid INI config',
+      /^The body is not UTF-8: line 3 of ini_content holds the byte 0xE9, as ISO-8859-1 or Windows-1252 has it\./,
       'InvalidParameters',
     ],
     [
