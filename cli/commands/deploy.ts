@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
-import { text as readAll } from 'node:stream/consumers';
+import { writeFile } from 'node:fs/promises';
 import { OPERATION } from '../../fleet/lifecycle.ts';
 import type { OperationRow } from '../api-types.ts';
 import { type Context, printJson } from '../context.ts';
-import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
+import { EXIT, type ExitCode } from '../exit-codes.ts';
 import type { Accepted, DeployBody } from '../master.ts';
 import { type Missing, selectMissing } from '../missing.ts';
+import { readText } from '../read-text.ts';
 import { nextCommands, reportEnd } from '../report.ts';
 import { countByStatus } from '../tally.ts';
 import { deckies } from '../text.ts';
@@ -33,14 +33,6 @@ const SUBMIT_MS = 30_000;
 /** With --wait, time for an API that is being restarted; without, a master that is not there is said at once. */
 const RESTART_MS = 10_000;
 
-async function readIni(file: string): Promise<string> {
-  try {
-    return file === '-' ? await readAll(process.stdin) : await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CliError(EXIT.couldNotAsk, `${file} can’t be read: ${(cause as Error).message}`, { cause });
-  }
-}
-
 function bodyOf(ini: string, options: DeployOptions): DeployBody {
   return {
     ini_content: ini,
@@ -55,7 +47,7 @@ function bodyOf(ini: string, options: DeployOptions): DeployBody {
 
 /** With --replace the master itself finds out what is unchanged. */
 async function toSend(context: Context, file: string, options: DeployOptions): Promise<Missing> {
-  const ini = await readIni(file);
+  const ini = await readText(file);
   if (!options.addMissing || options.replace) return { ini, unchanged: [], underway: [] };
   return selectMissing(ini, (await context.master.fleet()).deckies);
 }

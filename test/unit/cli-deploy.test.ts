@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../../cli/run.ts';
@@ -32,6 +32,32 @@ describe('cli: deploy', () => {
       max_parallel: 4,
       min_healthy_time: '1s',
     });
+  });
+
+  it('deploy refuses a file that is not UTF-8 with its line and encoding, and sends nothing', async () => {
+    const refusals: readonly (readonly [Uint8Array, RegExp])[] = [
+      [
+        Buffer.from('[web-01]\r\nservices = http\r\n[web-01.http]\r\nserver_header = caf\u00e9\r\n', 'latin1'),
+        /fleet\.ini is not UTF-8: line 4 holds the byte 0xE9, as ISO-8859-1 or Windows-1252 has it\. Save the file as UTF-8\./,
+      ],
+      [Buffer.from([0x5b, 0x61, 0x5d, 0x93]), /line 1 holds the byte 0x93, as Windows-1252 has it/],
+      [Buffer.from('\uFEFF[web-01]\n', 'utf16le'), /fleet\.ini is UTF-16 \(little-endian\)\. Save the file as UTF-8\./],
+      [Buffer.from('[web-01]\n', 'utf16le').swap16(), /UTF-16 \(big-endian\)/],
+    ];
+    for (const [bytes, sentence] of refusals) {
+      writeFileSync(on.file, bytes);
+      assert.equal(await run(['deploy', on.file], on.io), 255);
+      assert.match(on.io.errors.at(-1) ?? '', sentence);
+    }
+    assert.deepEqual(on.master.requests, []);
+  });
+
+  it('deploy takes the byte order mark off that an editor put before a file', async () => {
+    on.master.script = scripted({ 'POST /deckies/deploy': ACCEPTED });
+    writeFileSync(on.file, '\uFEFF[web-01]\nservices = http\n');
+    assert.equal(await run(['deploy', on.file], on.io), 0);
+    const sent = on.master.requests.find((request) => request.path.endsWith('/deploy'))?.body;
+    assert.equal((sent as { ini_content: string }).ini_content, '[web-01]\nservices = http\n');
   });
 
   it('deploy without --wait exits 0 once it is accepted, and says how to follow it', async () => {
