@@ -12,6 +12,7 @@ import { DECKY_STATE, LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
+import { assertImages } from '../fleet/resolve-images.ts';
 import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';
@@ -94,6 +95,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
   function specOf(decky: DesiredDecky): DeckySpec {
     const [spec] = resolve([decky]).deckies;
     if (!spec) throw new DeckhandError('Internal', `No containers are described for decky ${decky.config.name}.`);
+    assertImages(spec);
     return spec;
   }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../adapters/logger.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, ERROR_TEXT_LIMIT, errorText, isDeckhandError } from '../fleet/errors.ts';
+import { assertImages } from '../fleet/resolve-images.ts';
 import type { OwnNetwork } from './network.ts';
 import { type DeckyRecord, hasEndedIn, noteOutcome, type OrderRecord, type Outcome, recordOf } from './state.ts';
 import type { AgentStore } from './store.ts';
@@ -53,10 +54,11 @@ export async function note(
   job.bench.reported();
 }
 
-/** The decky's containers, images resolved. Throws InvalidDecky. */
+/** The decky's containers, images resolved. Throws InvalidDecky and InvalidImage. */
 export function specOf({ local }: Workbench, decky: DesiredDecky): DeckySpec {
   const [spec] = local.resolve([decky]).deckies;
   if (!spec) throw new DeckhandError('Internal', `No containers are described for decky ${decky.config.name}.`);
+  assertImages(spec);
   return spec;
 }
 

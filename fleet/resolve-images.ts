@@ -10,6 +10,7 @@
 import { isDistroImage } from './catalog.ts';
 import { SERVICE_LABELS } from './compose.ts';
 import type { ComposeDocument, ComposeService, DeckySpec } from './compose-types.ts';
+import { parseImageReference } from './image-reference.ts';
 
 export interface ImageSources {
   /** DECKHAND_IMAGES. */
@@ -75,4 +76,16 @@ export function resolveImages(document: ComposeDocument, images: ImageSources): 
       };
     });
   return { document: { ...document, services: Object.fromEntries(resolved) }, deckies };
+}
+
+/**
+ * Throws InvalidImage for the first image of the decky that is no reference. Asked before anything of the decky is touched,
+ * and for one decky at a time: an order's other deckies have nothing to do with it.
+ */
+export function assertImages({ services }: DeckySpec): void {
+  for (const { container_name, image, build } of Object.values(services)) {
+    if (image !== undefined) parseImageReference(image, `image of container ${container_name}`);
+    const base = build?.args?.BASE_IMAGE;
+    if (base !== undefined) parseImageReference(base, `build_base of container ${container_name}`);
+  }
 }

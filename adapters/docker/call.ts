@@ -1,6 +1,6 @@
 /** One call of the Docker Engine: bounded in number and time, cancellable, its errors translated. */
 import { DeckhandError } from '../../fleet/errors.ts';
-import { onAbort } from './abort.ts';
+import { onAbort, raceAbort } from './abort.ts';
 import { toDeckhandError } from './errors.ts';
 import { opaque } from './opaque.ts';
 import type { Semaphore } from './semaphore.ts';
@@ -41,7 +41,8 @@ export async function callEngine<T>(options: CallOptions, work: (signal: AbortSi
     controller.abort();
   }, timeoutMs);
   try {
-    return await work(opaque(controller.signal, 'signal'));
+    // Raced, so that a call which never ends, whatever the reason, ends with its time.
+    return await raceAbort(work(opaque(controller.signal, 'signal')), controller.signal);
   } catch (error) {
     signal?.throwIfAborted();
     if (late)

@@ -3,6 +3,7 @@ import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { opaque } from './opaque.ts';
+import { useOwnTransport } from './transport.ts';
 
 /**
  * `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port` or `http://host:port`. Connections are kept and used again,
@@ -12,11 +13,11 @@ export function connectDocker(dockerHost: string): Docker {
   const local = /^(?:unix|npipe):\/\/(.+)$/.exec(dockerHost)?.[1];
   const agent = opaque(new Agent({ keepAlive: true }), 'agent');
   // `host: undefined` keeps dockerode from taking the host out of the environment.
-  if (local) return new Docker(Object.assign({ socketPath: local }, { agent, host: undefined }));
+  if (local) return useOwnTransport(new Docker(Object.assign({ socketPath: local }, { agent, host: undefined })));
   const url = URL.canParse(dockerHost) ? new URL(dockerHost) : null;
   if (url && ['tcp:', 'http:'].includes(url.protocol))
-    return new Docker(
-      Object.assign({ host: url.hostname, port: url.port || '2375' }, { agent, protocol: 'http' as const }),
+    return useOwnTransport(
+      new Docker(Object.assign({ host: url.hostname, port: url.port || '2375' }, { agent, protocol: 'http' as const })),
     );
   throw new DeckhandError(
     'InvalidParameters',

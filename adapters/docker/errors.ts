@@ -47,6 +47,7 @@ const CONNECTION_CODES = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ERR_STREAM_PREMATURE_CLOSE',
+  'EPROTO',
 ]);
 
 /** Status of the engine's answer, or null when there was none. */
@@ -78,7 +79,10 @@ export function toDeckhandError(error: unknown, doing: string): DeckhandError {
       cause: error,
     });
   const code = (error as { code?: unknown } | null)?.code;
-  const lost = (typeof code === 'string' && CONNECTION_CODES.has(code)) || /^(aborted|socket hang up)$/.test(message);
+  const lost =
+    // HPE_…: what Node's parser says of an answer that is no HTTP.
+    (typeof code === 'string' && (CONNECTION_CODES.has(code) || code.startsWith('HPE_'))) ||
+    /^(aborted|socket hang up)$/.test(message);
   if (lost)
     return new DeckhandError('EngineUnreachable', `${doing}: the Docker Engine does not answer (${message})`, {
       cause: error,

@@ -3,6 +3,8 @@ import { readdir } from 'node:fs/promises';
 import type Docker from 'dockerode';
 import type { ComposeService } from '../../fleet/compose-types.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { raceAbort } from './abort.ts';
+import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
 
@@ -57,7 +59,7 @@ async function startBuild(
   if ('tar' in source) return docker.buildImage(source.tar, options);
   const { context, args } = source.folder;
   // An operator's recipe may download things; an engine without its default bridge can only do that on the host's network.
-  if (!(await hasDefaultBridge(docker))) options.networkmode = 'host';
+  if (!(await hasDefaultBridge(docker, abortSignal))) options.networkmode = 'host';
   const src = await readdir(context).catch((error: unknown) => {
     throw new DeckhandError(
       'BuildFailed',
@@ -67,12 +69,14 @@ async function startBuild(
   return docker.buildImage({ context, src }, args ? { ...options, buildargs: args } : options);
 }
 
-async function hasDefaultBridge(docker: Docker): Promise<boolean> {
-  try {
-    await docker.getNetwork('bridge').inspect();
-    return true;
-  } catch (error) {
-    if (engineStatus(error) === 404) return false;
-    throw error;
-  }
+function hasDefaultBridge(docker: Docker, signal: AbortSignal): Promise<boolean> {
+  return callEngine({ doing: 'look at network bridge', signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
+    try {
+      await raceAbort(docker.getNetwork('bridge').inspect(), abortSignal);
+      return true;
+    } catch (error) {
+      if (engineStatus(error) === 404) return false;
+      throw error;
+    }
+  });
 }

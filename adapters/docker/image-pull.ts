@@ -2,6 +2,7 @@
 
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { parseImageReference, repositoryOf } from '../../fleet/image-reference.ts';
 import { onAbort, pauseFor } from './abort.ts';
 import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
@@ -13,19 +14,16 @@ const PAUSES_MS: readonly number[] = [1_000, 2_000];
 const IDLE_MS = 60_000;
 const TELL_EVERY_MS = 1_000;
 
-/** The engine's answers, by status, after which a further try is pointless: bad name, no access, not there. */
-const FINAL_STATUS = new Set([400, 401, 403, 404]);
+/** The engine's answers after which a further try is pointless: bad name, no access, not there, a redirect. */
+const isFinal = (status: number): boolean => status < 500 && status !== 408 && status !== 429;
 /** Words of registries and of the engine for the same, where they come as a 500 or inside the stream. */
 const FINAL_TEXT =
   /manifest unknown|manifest for .* not found|pull access denied|repository .* not found|name unknown|requested access to the resource is denied|unauthorized|no matching manifest|invalid reference format/i;
 
-/** `registry:5000/name:tag@sha256:…` → what the engine wants; a name alone means its tag `latest`, never all tags. */
+/** What the engine wants of a reference; one without a tag means `latest`, never all tags. Throws InvalidImage. */
 export function parseReference(image: string): { readonly fromImage: string; readonly tag: string } {
-  const [name = '', digest] = image.split('@');
-  const slash = name.lastIndexOf('/');
-  const colon = name.indexOf(':', slash + 1);
-  const fromImage = colon < 0 ? name : name.slice(0, colon);
-  return { fromImage, tag: digest ?? (colon < 0 ? 'latest' : name.slice(colon + 1)) };
+  const reference = parseImageReference(image, 'pull of an image');
+  return { fromImage: repositoryOf(reference), tag: reference.digest ?? reference.tag ?? 'latest' };
 }
 
 class PullError extends Error {
@@ -79,7 +77,7 @@ async function pullOnce(
     if (controller.signal.aborted) throw new PullError(`nothing came for ${IDLE_MS / 1000} s`, false);
     const status = engineStatus(error);
     if (status === null) throw error;
-    throw new PullError(engineMessage(error), FINAL_STATUS.has(status) || FINAL_TEXT.test(engineMessage(error)));
+    throw new PullError(engineMessage(error), isFinal(status) || FINAL_TEXT.test(engineMessage(error)));
   } finally {
     clearTimeout(idle);
     stopListening();

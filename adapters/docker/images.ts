@@ -2,6 +2,7 @@
 import type Docker from 'dockerode';
 import type { ComposeService } from '../../fleet/compose-types.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { parseImageReference } from '../../fleet/image-reference.ts';
 import { raceAbort } from './abort.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { OperationOptions } from './engine.ts';
@@ -38,8 +39,9 @@ export class ImageStore {
     this.#contexts = contexts;
   }
 
-  /** Returns the image's id. Throws ImageUnavailable, BuildFailed or EngineUnreachable. */
+  /** Returns the image's id. Throws InvalidImage before anything is sent, ImageUnavailable, BuildFailed or EngineUnreachable. */
   async ensure(image: string, build: ComposeService['build'], options: OperationOptions): Promise<string> {
+    parseImageReference(image, 'the image of a container');
     const known = this.#known.get(image);
     if (known && known.until > Date.now()) return known.id;
     return this.#flights.run(image, options, async (signal, tell) => {

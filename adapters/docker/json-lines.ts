@@ -10,10 +10,14 @@ export interface ProgressLine {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
 }
 
+/** No engine sends longer ones; without a bound, what is read would grow until the process dies. */
+const LONGEST_LINE = 4 * 1024 * 1024;
+
 function parse(line: string): ProgressLine[] {
   if (line.trim() === '') return [];
   try {
-    return [JSON.parse(line) as ProgressLine];
+    const parsed: unknown = JSON.parse(line);
+    return typeof parsed === 'object' && parsed !== null ? [parsed as ProgressLine] : [{ stream: line }];
   } catch {
     return [{ stream: line }];
   }
@@ -26,10 +30,14 @@ export async function* progressLines(stream: NodeJS.ReadableStream): AsyncGenera
   for await (const chunk of stream) {
     const lines = (rest + (typeof chunk === 'string' ? chunk : decoder.write(chunk))).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > LONGEST_LINE) throw Object.assign(new Error('a line of progress never ends'), { code: 'EPROTO' });
     for (const line of lines) yield* parse(line);
   }
   yield* parse(rest + decoder.end());
 }
 
 /** What the line says went wrong, or null. */
-export const lineError = (line: ProgressLine): string | null => line.errorDetail?.message ?? line.error ?? null;
+export function lineError(line: ProgressLine): string | null {
+  const said: unknown = line.errorDetail?.message ?? line.error ?? null;
+  return said === null || typeof said === 'string' ? said : JSON.stringify(said);
+}

@@ -104,6 +104,22 @@ describe('the agent at work', () => {
     assert.deepEqual(Object.keys(await addresses()), ['good']);
   });
 
+  it('fails a decky whose image is no reference before it is touched, and its neighbour comes up', async () => {
+    const honey = (image: string) => ({ name: 'honey', image, exec_cmd: '', ports: [] });
+    const images = ['registry.example/honey/', 'https://ghcr.io/foo/bar:1', 'a/../../127.0.0.1:9099/secret', 'bb : 1'];
+    const bad = images.map((_, index) => host.decky(`i${index}`, 20 + index, { services: ['honey'] }));
+    const base = { ...host.decky('base', 30), base_image: 'https://x.example/base' };
+    const good = host.decky('innocent', 31);
+    const custom_services = Object.fromEntries(bad.map(({ name }, index) => [name, [honey(images[index] ?? '')]]));
+    const outcome = await deploy([...bad, base, good], { custom_services });
+    for (const name of ['i0', 'i1', 'i2', 'i3', 'base']) {
+      assert.equal(outcome[name]?.status, 'failed', name);
+      assert.match(outcome[name]?.error ?? '', /^InvalidImage: .* is no image reference: /, name);
+    }
+    assert.equal(outcome.innocent?.status, 'succeeded');
+    assert.deepEqual(Object.keys(await host.containers()).sort(), [good.name, `${good.name}-http`]);
+  });
+
   it('fails a decky that can’t be described, and refuses names that none can have', async () => {
     const [good, bad] = [host.decky('fine', 11), host.decky('strange', 12, { services: ['no-such-service'] })];
     const order = host.order([good, bad]);

@@ -55,13 +55,15 @@ describe('errors of the Docker Engine', () => {
   });
 });
 
+const DIGEST = `sha256:${'f9c6'.repeat(16)}`;
+
 describe('image references', () => {
   for (const [image, fromImage, tag] of [
     ['nginx', 'nginx', 'latest'],
     ['nginx:1.27', 'nginx', '1.27'],
     ['localhost:5000/a/b', 'localhost:5000/a/b', 'latest'],
     ['localhost:5000/a/b:2', 'localhost:5000/a/b', '2'],
-    ['debian:bookworm-slim@sha256:f9c6', 'debian', 'sha256:f9c6'],
+    [`debian:bookworm-slim@${DIGEST}`, 'debian', DIGEST],
   ] as const)
     it(`${image} is ${fromImage} and ${tag}`, () => {
       assert.deepEqual(parseReference(image), { fromImage, tag });
