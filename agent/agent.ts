@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { composeFilePath } from '../adapters/docker/compose-file.ts';
 import { Semaphore } from '../adapters/docker/semaphore.ts';
+import { removeLeftovers } from '../adapters/leftovers.ts';
 import { createLocalEngine } from '../adapters/local-engine.ts';
 import type { Logger } from '../adapters/logger.ts';
 import { LIMITS } from '../fleet/limits.ts';
@@ -15,6 +16,7 @@ import { WorkQueue } from './queue.ts';
 import { Renewal } from './renewal.ts';
 import { Reporter } from './reporter.ts';
 import { type AgentServer, startServer } from './server.ts';
+import type { OrderRecord } from './state.ts';
 import { agentStatus } from './status.ts';
 import { AgentStore } from './store.ts';
 import { teardownOrder } from './take-order.ts';
@@ -22,6 +24,8 @@ import type { Workbench } from './workbench.ts';
 
 export interface RunningAgent {
   readonly port: number;
+  /** The order that is worked on, for the last words of a program that ends by an error. */
+  readonly working: () => OrderRecord | null;
   stop(): Promise<void>;
 }
 
@@ -87,6 +91,7 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
   });
   // Whoever has the port has the state: a second agent of the same host ends here, before it touches anything.
   server = await startServer(app, { host: config.host, port: config.port ?? identity.facts.agent_port }, identity);
+  await tidyFiles(config, logger);
   await measured.serve();
   queue.start();
   reporter.start();
@@ -94,6 +99,7 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
   const running = server;
   return {
     port: server.port,
+    working: () => queue.working,
     async stop() {
       await running.stop();
       await queue.stop();
@@ -102,6 +108,17 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
       await measured.stop();
     },
   };
+}
+
+/** A directory that can't be read is no reason not to start. */
+async function tidyFiles({ directory, stateDirectory }: AgentConfig, logger: Logger): Promise<void> {
+  const folders = ['compose', 'simulated'].map((name) => join(stateDirectory, name));
+  try {
+    const files = await removeLeftovers([directory, stateDirectory, ...folders]);
+    if (files.length > 0) logger.info({ files }, 'removed files that were left half-written');
+  } catch (error) {
+    logger.warn({ err: error }, 'could not remove files that were left half-written');
+  }
 }
 
 function deckyNames({ store }: Workbench): readonly string[] | null {

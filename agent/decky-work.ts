@@ -1,12 +1,15 @@
 /** One decky on this host's engine, from the start of its work to its outcome. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retrying } from '../fleet/agent-steps.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
-import { patiently } from './patience.ts';
+import { type Attempt, beginAttempt } from './attempt.ts';
+import { type Patience, patiently } from './patience.ts';
 import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
-import { failureText, type Job, note, specOf } from './workbench.ts';
+import { DEATHS, deathsAt } from './under-way.ts';
+import { failureText, type Job, note, onRetry, specOf } from './workbench.ts';
 
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
 const LOOK_MS = 1_000;
@@ -23,6 +26,9 @@ export interface BringUp {
   readonly reported: boolean;
 }
 
+/** Who hears of steps and failed tries: secrets are cut out before. */
+type Heard = Required<Pick<Patience, 'onStep' | 'onRetry'>>;
+
 /** Brings a decky up, or back to its last good version, and notes how it ended. Throws only when aborted. */
 export async function bringUp(job: Job, work: BringUp): Promise<void> {
   const { name, operation, desired } = work;
@@ -30,13 +36,12 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
   const { established } = recordOf(job.bench.store.state, name);
   const cut = (text: string): string =>
     job.bench.local.cutSecrets(text, established ? [desired, established] : [desired]);
-  const onStep = (text: string): void => void job.bench.steps.set(name, cut(text));
-  const begin = async (): Promise<void> => {
-    const outcome = { operation, status: STATUS.running, error: null, seen: DECKY_STATE.pending };
-    if (work.reported) await note(job, name, outcome);
+  const heard: Heard = {
+    onStep: (text) => void job.bench.steps.set(name, cut(text)),
+    onRetry: (why, until) => onRetry(job, name)(cut(why), until),
   };
   try {
-    await startAndWatch(job, work, begin, onStep);
+    await startAndWatch(job, work, heard);
     const versions = { desired, established: desired };
     if (!work.reported) return await job.bench.store.record((state) => stayed(recordOf(state, name), versions));
     const seen = desired.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
@@ -47,7 +52,7 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
     job.bench.logger.warn({ decky: name, err: cut(failureText(error, null)) }, 'a decky did not come up');
     if (!work.reported) return;
     const lastGood = established && whereItCanBe(job.bench.store.state, established, desired);
-    const aftermath = await discard(job, work, lastGood, onStep);
+    const aftermath = await discard(job, work, lastGood, heard);
     const outcome = {
       operation,
       status: STATUS.failed,
@@ -72,49 +77,61 @@ function whereItCanBe({ deckies }: AgentState, established: DesiredDecky, { conf
 /** What an earlier attempt began with it, and was broken off, nobody ends any more. */
 function stayed(record: DeckyRecord, versions: Pick<DeckyRecord, 'desired' | 'established'>): void {
   Object.assign(record, versions);
+  delete record.work;
   if (record.last && !hasEnded(record.last.status)) record.last = null;
 }
 
-async function startAndWatch(
-  job: Job,
-  work: BringUp,
-  begin: () => Promise<void>,
-  onStep: (text: string) => void,
-): Promise<void> {
+async function startAndWatch(job: Job, work: BringUp, heard: Heard): Promise<void> {
   const { bench, signal } = job;
+  const { name, operation, timing, reported } = work;
   const spec = specOf(bench, work.desired);
   const release = await bench.window.acquire(signal);
+  let attempt: Attempt;
   try {
-    await begin();
+    attempt = await beginAttempt(job, { name, timing, report: reported ? operation : null });
+    refuseDeadly(job, name);
     await patiently((onProgress, within) => bench.local.engine.up(spec, work.network, { signal: within, onProgress }), {
-      progressDeadlineMs: work.timing.progressDeadlineMs,
+      progressDeadlineMs: timing.progressDeadlineMs,
       signal,
       cut: job.cut,
-      onStep,
+      ...heard,
+      memory: attempt.memory,
     });
   } finally {
     release();
   }
   // One that only has to stay as it is was healthy before; waiting for it would hold up what comes next.
-  if (work.reported) await awaitHealthy(job, spec, work.timing, onStep);
+  if (reported) await awaitHealthy(job, spec, timing, await attempt.healthyLeftMs(), heard);
 }
 
-/** Throws ContainerExited or HealthyDeadline, with the evidence. */
+/** Throws AgentDied for a decky that ended the agent again and again. */
+function refuseDeadly({ bench, order }: Job, name: string): void {
+  const deaths = deathsAt(bench.store.state, order, name);
+  if (deaths >= DEATHS)
+    throw new DeckhandError(
+      'AgentDied',
+      `the agent died ${deaths} times while it worked on this order, each time with this decky in work; look at its log`,
+    );
+}
+
+/** `leftMs` of healthy_deadline are left. Throws ContainerExited or HealthyDeadline, with the evidence. */
 async function awaitHealthy(
   { bench, signal }: Job,
   spec: DeckySpec,
-  { minHealthyMs, healthyDeadlineMs }: Timing,
-  onStep: (text: string) => void,
+  { minHealthyMs }: Timing,
+  leftMs: number,
+  { onStep }: Heard,
 ): Promise<void> {
-  const deadline = Date.now() + healthyDeadlineMs;
+  const deadline = performance.now() + leftMs;
   for (;;) {
     const health = await bench.local.engine.health(spec, minHealthyMs, signal).catch((error: unknown) => {
-      if (!isDeckhandError(error) || !error.retryable || Date.now() >= deadline) throw error;
-      return { status: 'waiting' as const, sentence: error.message, remainingMs: LOOK_MS };
+      if (!isDeckhandError(error) || !error.retryable || performance.now() >= deadline) throw error;
+      const sentence = retrying(error.message, new Date(Date.now() + deadline - performance.now()));
+      return { status: 'waiting' as const, sentence, remainingMs: LOOK_MS };
     });
     if (health.status === 'healthy') return;
     if (health.status === 'failed') throw new DeckhandError('ContainerExited', health.sentence);
-    if (Date.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
+    if (performance.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
     onStep(health.sentence);
     await sleep(Math.max(50, Math.min(LOOK_MS, health.remainingMs)), undefined, { signal });
   }
@@ -127,13 +144,17 @@ interface Aftermath {
 
 /** After a failure: the last good version comes back, or what never came up goes. Throws only when aborted. */
 async function discard(
-  { bench, signal, cut }: Job,
+  job: Job,
   { name, network }: BringUp,
   established: DesiredDecky | null,
-  onStep: (text: string) => void,
+  heard: Heard,
 ): Promise<Aftermath> {
+  const { bench, signal, cut } = job;
   const { engine } = bench.local;
-  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, cut, onStep };
+  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, cut, ...heard };
+  // The clean-up itself may be what ends the agent.
+  if (deathsAt(bench.store.state, job.order, name) > DEATHS)
+    return { sentence: 'what the engine has of it was left as it is', seen: DECKY_STATE.degraded };
   try {
     if (!established) {
       await patiently((onProgress, within) => engine.down(name, { signal: within, onProgress }), patience);
@@ -168,6 +189,7 @@ export async function clearAway(job: Job, name: string, progressDeadlineMs: numb
       signal,
       cut: job.cut,
       onStep,
+      onRetry: onRetry(job, name),
     });
     return null;
   } catch (error) {
@@ -194,12 +216,22 @@ export async function takeDown(job: Job, name: string, progressDeadlineMs: numbe
 export async function takeDownReported(job: Job, name: string, progressDeadlineMs: number): Promise<void> {
   if (hasEndedIn(job.bench.store.state, job.order, name)) return;
   const operation = OPERATION.teardown;
-  await note(job, name, { operation, status: STATUS.running, error: null, seen: DECKY_STATE.tearingDown });
+  await beginAttempt(job, { name, timing: null, report: operation });
   const record = knownRecord(job.bench.store.state, name);
   const versions = [record?.desired, record?.established].flatMap((version) => version ?? []);
-  const error = await takeDown(job, name, progressDeadlineMs);
+  const error = await takeDownAlive(job, name, progressDeadlineMs);
   if (error === null)
     return note(job, name, { operation, status: STATUS.succeeded, error: null, seen: DECKY_STATE.tornDown });
   const text = job.bench.local.cutSecrets(failureText(error, null), versions);
   await note(job, name, { operation, status: STATUS.failed, error: text, seen: DECKY_STATE.teardownFailed });
+}
+
+/** As {@link takeDown}; what ended the agent again and again is not tried any more. */
+async function takeDownAlive(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
+  try {
+    refuseDeadly(job, name);
+  } catch (error) {
+    return error;
+  }
+  return takeDown(job, name, progressDeadlineMs);
 }

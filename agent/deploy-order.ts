@@ -1,14 +1,16 @@
 /** A deploy: the host's whole set. Every step may be repeated after a kill: what has ended in the order stays ended. */
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { DECKY_STATE, hasEnded, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { hasEnded, OPERATION } from '../fleet/lifecycle.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { bringUp, clearAway, takeDown, takeDownReported } from './decky-work.ts';
+import { failDeckies, failDecky } from './give-up.ts';
 import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
 import { type AgentState, type DeployOrderRecord, hasEndedIn, knownRecord, recordOf } from './state.ts';
-import { all, failureText, type Job, note, specOf } from './workbench.ts';
+import { ALONE_AFTER, deathsAt } from './under-way.ts';
+import { all, failureText, type Job, specOf } from './workbench.ts';
 
 export async function deploy(job: Job<DeployOrderRecord>): Promise<void> {
   try {
@@ -39,14 +41,17 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   await writeDocument(job);
   await makeRoom(job);
   const { state } = bench.store;
-  await all(
-    order.config.deckies.map(async ({ name }) => {
-      const desired = knownRecord(state, name)?.desired;
-      const reported = order.deploy.includes(name);
-      if (desired)
-        await bringUp(job, { name, desired, network, operation: OPERATION.deploy, timing: order.timing, reported });
-    }),
-  );
+  const bring = async (name: string): Promise<void> => {
+    const desired = knownRecord(state, name)?.desired;
+    const reported = order.deploy.includes(name);
+    if (desired)
+      await bringUp(job, { name, desired, network, operation: OPERATION.deploy, timing: order.timing, reported });
+  };
+  const names = order.config.deckies.map(({ name }) => name);
+  const suspects = names.filter((name) => deathsAt(state, order, name) >= ALONE_AFTER);
+  await all(names.filter((name) => !suspects.includes(name)).map(bring));
+  // The agent died with these in work: one at a time, so that the innocent ones come up and the other one is found out.
+  for (const name of suspects) await bring(name);
   const unknown = order.deploy.filter((name) => !order.config.deckies.some((decky) => decky.name === name));
   for (const name of unknown)
     await failOne(job, name, new DeckhandError('NotFound', 'The order does not describe it.'), null);
@@ -112,32 +117,15 @@ const failExhausted = (job: Job<DeployOrderRecord>, name: string, subnet: string
     null,
   );
 
-async function failOne(
-  job: Job<DeployOrderRecord>,
+const failOne = (
+  { order, bench }: Job<DeployOrderRecord>,
   name: string,
   error: unknown,
   aftermath: string | null,
-): Promise<void> {
-  const { order, bench } = job;
-  const text = failureText(error, aftermath);
-  if (order.remove.includes(name)) {
-    await note(job, name, {
-      operation: OPERATION.teardown,
-      status: STATUS.failed,
-      error: text,
-      seen: DECKY_STATE.teardownFailed,
-    });
-  } else if (order.deploy.includes(name)) {
-    const established = knownRecord(bench.store.state, name)?.established ?? null;
-    const seen = established ? DECKY_STATE.degraded : DECKY_STATE.failed;
-    const outcome = { operation: OPERATION.deploy, status: STATUS.failed, error: text, seen };
-    await note(job, name, outcome, { desired: established });
-  }
-}
+): Promise<void> => failDecky(bench, order, name, failureText(error, aftermath));
 
-async function failAll(job: Job<DeployOrderRecord>, error: unknown, aftermath: string | null): Promise<void> {
-  await all([...job.order.deploy, ...job.order.remove].map((name) => failOne(job, name, error, aftermath)));
-}
+const failAll = (job: Job<DeployOrderRecord>, error: unknown, aftermath: string | null): Promise<void> =>
+  failDeckies(job.bench, job.order, failureText(error, aftermath));
 
 /** Where the host's network has changed, everything that hangs on the old one goes first. */
 async function leaveOldNetwork(job: Job<DeployOrderRecord>, network: FleetNetwork): Promise<void> {

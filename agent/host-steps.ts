@@ -1,13 +1,14 @@
 /** Steps on the engine of the host as a whole, which all kinds of orders share. */
 import type { DesiredDecky } from '../fleet/config.ts';
 import { type Patience, patiently } from './patience.ts';
-import { type Job, specOf, WHOLE_ENGINE } from './workbench.ts';
+import { type Job, onRetry, specOf, WHOLE_ENGINE } from './workbench.ts';
 
 export const patience = (job: Job, progressDeadlineMs: number): Patience => ({
   progressDeadlineMs,
   signal: job.signal,
   cut: job.cut,
   onStep: (text: string): void => void job.bench.steps.set(WHOLE_ENGINE, text),
+  onRetry: onRetry(job),
 });
 
 /** Deckies that have containers, or should have. An engine that does not answer is left to the work on each decky. */

@@ -3,13 +3,14 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { EnvironmentError } from '../adapters/environment.ts';
 import { createLogger } from '../adapters/logger.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
-import { startAgent } from './agent.ts';
+import { type RunningAgent, startAgent } from './agent.ts';
 import { DEFAULT_AGENT_DIR, readAgentConfig } from './config.ts';
 import { IdentityError } from './identity.ts';
 import { join } from './join.ts';
 
 /** For an environment that is not right, a host that has not joined, and wrong usage. */
 const EXIT_USAGE = 2;
+const EXIT_CRASH = 1;
 
 async function run(): Promise<void> {
   const config = readAgentConfig();
@@ -20,7 +21,16 @@ async function run(): Promise<void> {
   const stopped = new Promise<void>((resolve) =>
     stop.signal.addEventListener('abort', () => resolve(), { once: true }),
   );
+  let working: RunningAgent['working'] = () => null;
+  // Node would print it and end, without a word about the order.
+  process.on('uncaughtException', (error, origin) => {
+    const order = working();
+    const about = order && { kind: order.kind, deployment_id: order.operation_id, attempt: order.attempt };
+    logger.fatal({ err: error, origin, ...about }, 'the agent ends by an error that nobody caught');
+    process.exit(EXIT_CRASH);
+  });
   const agent = await startAgent(config, logger, () => stop.abort());
+  working = agent.working;
   const { engine, project, instance } = config.engine;
   logger.info({ port: agent.port, engine, project, instance }, 'agent ready');
   await stopped;

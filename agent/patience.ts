@@ -1,6 +1,7 @@
-/** Trying again what may pass, for as long as something moves. */
+/** Retrying what may pass, for as long as something moves and the attempt as a whole has time left. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { retrying } from '../fleet/agent-steps.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 
 const FIRST_PAUSE_MS = 500;
@@ -10,6 +11,17 @@ const LONGEST_PAUSE_MS = 15_000;
 export const growingPause = (n: number, first: number, longest: number, chance: number): number =>
   Math.min(longest, first * 2 ** Math.min(n, 20)) * (1 - chance / 2);
 
+/** What is known from before a restart, and how what moves is written down. */
+export interface Memory {
+  /** What is left of the progress deadline at the start, in milliseconds. */
+  readonly leftMs: number;
+  /** What is left of the attempt as a whole. */
+  readonly boundMs: number;
+  readonly hasSeen: (step: string) => boolean;
+  /** Resolves once the step is on disk: only then does it count as progress, so that it counts once. */
+  readonly note: (step: string) => Promise<void>;
+}
+
 export interface Patience {
   readonly progressDeadlineMs: number;
   /** Ends waits and tries; a call of the engine that is under way may end. */
@@ -18,16 +30,28 @@ export interface Patience {
   readonly cut: AbortSignal;
   /** Hears each step. */
   readonly onStep: (step: string) => void;
+  /** Hears why a try failed, and until when it is retried. */
+  readonly onRetry?: (message: string, until: Date) => void;
+  /** Absent: the work is forgotten by a restart. */
+  readonly memory?: Memory;
 }
 
 export type Stepwise<T> = (step: (text: string) => void, signal: AbortSignal) => Promise<T>;
+
+const FULL = /^(ENOSPC|EDQUOT)$/;
+
+/** A full disk passes: somebody makes room, or a log is rotated away. */
+export const isDiskFull = (error: unknown): boolean =>
+  FULL.test(String((error as { code?: unknown } | null)?.code ?? ''));
+
+const mayPass = (error: unknown): error is Error => isDiskFull(error) || (isDeckhandError(error) && error.retryable);
 
 /**
  * Runs work on the engine, again after errors that may pass, until it is done or nothing new moved for the progress
  * deadline. Throws the last error with what was tried, ProgressDeadline, or the reason of `signal`.
  */
 export async function patiently<T>(work: Stepwise<T>, options: Patience): Promise<T> {
-  const { progressDeadlineMs, signal } = options;
+  const { signal } = options;
   signal.throwIfAborted();
   const watch = watchProgress(options);
   try {
@@ -37,17 +61,13 @@ export async function patiently<T>(work: Stepwise<T>, options: Patience): Promis
       } catch (error) {
         signal.throwIfAborted();
         if (watch.signal.aborted) throw watch.late();
-        if (!isDeckhandError(error) || !error.retryable) throw error;
+        if (!mayPass(error)) throw error;
         const pause = growingPause(tries, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, Math.random());
-        if (pause >= watch.leftMs())
-          throw new DeckhandError(
-            error.code,
-            `${error.message} (tried until progress_deadline, ${progressDeadlineMs / 1_000} s)`,
-            {
-              cause: error,
-            },
-          );
-        options.onStep(`trying again: ${error.message}`);
+        const leftMs = watch.leftMs();
+        if (pause >= leftMs) throw gaveUp(error, options);
+        const until = new Date(Date.now() + leftMs);
+        options.onRetry?.(error.message, until);
+        options.onStep(retrying(error.message, until));
         await sleep(pause, undefined, { signal });
       }
     }
@@ -56,38 +76,53 @@ export async function patiently<T>(work: Stepwise<T>, options: Patience): Promis
   }
 }
 
+const gaveUp = (error: Error, { progressDeadlineMs }: Patience): DeckhandError =>
+  new DeckhandError(
+    isDeckhandError(error) ? error.code : 'Internal',
+    `${error.message} (tried until progress_deadline, ${progressDeadlineMs / 1_000} s)`,
+    { cause: error },
+  );
+
 /** A step counts as progress when it was not there before: a second try that gets no further moves nothing. */
-function watchProgress({ progressDeadlineMs, cut, onStep }: Patience) {
+function watchProgress({ progressDeadlineMs, cut, onStep, memory }: Patience) {
   const seen = new Set<string>();
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
+  const boundAt = performance.now() + (memory?.boundMs ?? Number.POSITIVE_INFINITY);
   let latest = '';
   let until = 0;
+  let ended = false;
   let timer: NodeJS.Timeout | undefined;
-  const move = (): void => {
-    clearTimeout(timer);
-    until = Date.now() + progressDeadlineMs;
-    timer = setTimeout(() => controller.abort(), progressDeadlineMs);
-  };
   const stop = (): void => controller.abort();
+  const move = (leftMs: number): void => {
+    if (ended) return;
+    clearTimeout(timer);
+    until = Math.min(performance.now() + leftMs, boundAt);
+    timer = setTimeout(stop, Math.max(0, until - performance.now()));
+  };
   cut.addEventListener('abort', stop, { once: true });
-  move();
+  move(memory?.leftMs ?? progressDeadlineMs);
   return {
     signal: controller.signal,
     step: (text: string): void => {
       latest = text;
       onStep(text);
-      if (seen.has(text)) return;
+      if (seen.has(text) || memory?.hasSeen(text)) return;
       seen.add(text);
-      move();
+      if (memory) memory.note(text).then(() => move(progressDeadlineMs), stop);
+      else move(progressDeadlineMs);
     },
-    leftMs: () => until - Date.now(),
-    late: () =>
-      new DeckhandError(
-        'ProgressDeadline',
-        `nothing moved within ${progressDeadlineMs / 1_000} s${latest === '' ? '' : `; it was ${latest}`}`,
-      ),
+    leftMs: () => until - performance.now(),
+    late: () => {
+      const what = latest === '' ? '' : `; it was ${latest}`;
+      const why =
+        performance.now() >= boundAt
+          ? 'the attempt took too long, though something moved'
+          : `nothing moved within ${progressDeadlineMs / 1_000} s`;
+      return new DeckhandError('ProgressDeadline', `${why}${what}`);
+    },
     end: (): void => {
+      ended = true;
       clearTimeout(timer);
       cut.removeEventListener('abort', stop);
     },

@@ -4,10 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { deploy } from './deploy-order.ts';
+import { giveUp } from './give-up.ts';
 import { mutate } from './mutate-order.ts';
+import { growingPause } from './patience.ts';
 import {
   type AgentState,
   acceptOrder,
+  dropSuperseded,
+  idOf,
   judgeOrder,
   knownAttempt,
   type OrderRecord,
@@ -15,15 +19,23 @@ import {
   type TeardownOrderRecord,
 } from './state.ts';
 import { teardown } from './teardown-order.ts';
+import { ALONE_AFTER, beginOrder, countDeath, DEATHS, endOrder, leaveOrder, suspicion } from './under-way.ts';
 import type { Workbench } from './workbench.ts';
 
 /** When the agent stops, what the engine is doing may take this long to end. */
 const STOP_GRACE_MS = 5_000;
 
+/** An order that the agent died at waits before it is begun again, so that what comes meanwhile gets through. */
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 15_000;
+
 /** Of an order: thrown to those who wait for a teardown when something else takes its place. */
 class Superseded extends Error {
   override readonly name = 'Superseded';
 }
+
+/** An order that the agent died at, in whose place a later one is worked on. */
+class Overtaken extends Superseded {}
 
 interface Working {
   readonly order: OrderRecord;
@@ -48,6 +60,8 @@ export class WorkQueue {
   #wake: () => void = () => {};
   #stopped = false;
   #run: Promise<void> | null = null;
+  /** Before this moment (performance.now) no order is begun that the agent died at. */
+  #resumeAt = 0;
 
   constructor(bench: Workbench) {
     this.#bench = bench;
@@ -87,6 +101,8 @@ export class WorkQueue {
       this.#unwritten.delete(order);
     }
     this.#supersede(order, replaced);
+    const working = this.#working;
+    if (working && this.#isOvertaken(working.order)) breakOff(working, new Overtaken('a later order came'));
     this.#wake();
   }
 
@@ -114,8 +130,19 @@ export class WorkQueue {
     await this.finish(order);
   }
 
+  /** Once the API listens: what comes now is there before an order is begun again that ended the agent. */
   start(): void {
-    this.#run ??= this.#loop();
+    if (this.#run !== null) return;
+    const { state } = this.#bench.store;
+    const order = countDeath(state);
+    dropSuperseded(state);
+    if (order) {
+      const deaths = suspicion(state, order);
+      this.#resumeAt = performance.now() + growingPause(deaths - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, 0);
+      const { kind, operation_id: deployment_id, attempt } = order;
+      this.#logger.warn({ kind, deployment_id, attempt, deaths }, 'the agent died while it worked on this order');
+    }
+    this.#run = this.#loop();
   }
 
   /** Lets the engine end what it is doing; all else stays in the queue. */
@@ -157,18 +184,55 @@ export class WorkQueue {
   async #loop(): Promise<void> {
     while (!this.#stopped) {
       const order = this.#bench.store.state.orders[0];
-      if (order && !this.#unwritten.has(order)) await this.#work(order);
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+      if (!order || this.#unwritten.has(order)) await this.#untilWoken();
+      else if (this.#isOvertaken(order)) await this.#giveUp(order, '; a later order took its place');
+      else if (suspicion(this.#bench.store.state, order) > 0 && performance.now() < this.#resumeAt)
+        await this.#untilWoken(this.#resumeAt - performance.now());
+      else if ((order.deaths ?? 0) >= DEATHS) await this.#giveUp(order, '');
+      else await this.#work(order);
     }
+  }
+
+  async #untilWoken(limitMs?: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (limitMs !== undefined) timer = setTimeout(resolve, limitMs);
+    });
+    clearTimeout(timer);
+  }
+
+  /**
+   * The agent died at it, and the master has sent something since. What says how the whole host should be takes its place at once;
+   * else it gets a second try, since a host may have gone down for other reasons.
+   */
+  #isOvertaken(order: OrderRecord): boolean {
+    const { state } = this.#bench.store;
+    const deaths = suspicion(state, order);
+    if (deaths === 0) return false;
+    const later = state.orders.slice(state.orders.indexOf(order) + 1).filter((one) => !this.#unwritten.has(one));
+    return later.some((one) => deaths >= ALONE_AFTER || isWhole(one));
+  }
+
+  /** Ends it without asking the engine for anything more. */
+  async #giveUp(order: OrderRecord, why: string): Promise<void> {
+    const { kind, operation_id: deployment_id, attempt } = order;
+    const deaths = suspicion(this.#bench.store.state, order);
+    const failure = new DeckhandError(
+      'AgentDied',
+      `the agent died ${deaths} times while it worked on this order${why}; look at its log`,
+    );
+    this.#logger.error({ kind, deployment_id, attempt, err: failure }, 'an order is given up');
+    await giveUp(this.#bench, order, failure);
+    await this.#leave(order, failure);
   }
 
   async #work(order: OrderRecord): Promise<void> {
     const [controller, cutter] = [new AbortController(), new AbortController()];
     // Every decky of the order listens: more than the ten that Node takes for a leak.
     setMaxListeners(0, controller.signal, cutter.signal);
+    const { store } = this.#bench;
+    await store.record((state) => beginOrder(state, order));
     this.#working = { order, controller, cutter };
     const { kind, operation_id: deployment_id, attempt } = order;
     this.#logger.info({ kind, deployment_id, attempt }, 'working on an order');
@@ -176,20 +240,29 @@ export class WorkQueue {
     try {
       await this.#perform(order, controller.signal, cutter.signal);
     } catch (error) {
-      if (controller.signal.aborted && !(controller.signal.reason instanceof Superseded)) return;
       failure = error;
-      if (!controller.signal.aborted) this.#logger.error({ err: error, kind, deployment_id }, 'an order failed');
     } finally {
       this.#working = null;
       this.#bench.steps.clear();
     }
+    if (failure !== null && controller.signal.aborted) {
+      const { reason } = controller.signal;
+      // The agent stops, which is no death.
+      if (!(reason instanceof Superseded)) return store.record(leaveOrder);
+      if (reason instanceof Overtaken) return this.#giveUp(order, '; a later order took its place');
+    } else if (failure !== null) this.#logger.error({ err: failure, kind, deployment_id }, 'an order failed');
+    await this.#leave(order, failure);
+    this.#logger.info({ kind, deployment_id, attempt }, 'an order is done');
+  }
+
+  async #leave(order: OrderRecord, failure: unknown): Promise<void> {
     await this.#bench.store.record((state) => {
-      state.orders = state.orders.filter((one) => one !== order);
+      endOrder(state, order);
       // A teardown that failed is done again when it is asked for again.
-      if (failure !== null && knownAttempt(state, order.key)?.attempt === attempt) delete state.attempts[order.key];
+      if (failure !== null && order.kind === 'teardown' && knownAttempt(state, order.key)?.attempt === order.attempt)
+        delete state.attempts[order.key];
     });
     this.#settle(order, failure);
-    this.#logger.info({ kind, deployment_id, attempt }, 'an order is done');
   }
 
   #perform(order: OrderRecord, signal: AbortSignal, cut: AbortSignal): Promise<void> {
@@ -211,4 +284,6 @@ export class WorkQueue {
   }
 }
 
-const idOf = ({ key, attempt, kind }: OrderRecord): string => `${kind} ${attempt} ${key}`;
+/** It says how the whole host should be, so that nothing of an order before is wanted any more. */
+const isWhole = (order: OrderRecord): boolean =>
+  order.kind === 'deploy' || (order.kind === 'teardown' && order.decky_id === null);

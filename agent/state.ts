@@ -18,6 +18,8 @@ interface OrderBase extends Fence {
   readonly fenced: boolean;
   /** ISO-8601. */
   readonly accepted_at: string;
+  /** How often the agent died while it worked on the order, and on none of its deckies (under-way.ts). */
+  deaths?: number;
 }
 
 export interface DeployOrderRecord extends OrderBase {
@@ -61,6 +63,26 @@ export interface DeckyRecord {
   /** The version that came up last. */
   established: DesiredDecky | null;
   last: LastAttempt | null;
+  /** Absent where no order works on it. */
+  work?: DeckyWork;
+}
+
+/** Work of an order on a decky that has begun and not ended. It stays over restarts: deadlines count from here. */
+export interface DeckyWork extends Fence {
+  /** ISO-8601. */
+  readonly began_at: string;
+  /** ISO-8601: the last step that was new. */
+  moved_at: string;
+  /** ISO-8601: its containers were started, and are waited for since then. */
+  up_at?: string;
+  /** Marks of the steps that were seen: the same step is no progress a second time. */
+  steps: string[];
+  /** True while this run of the agent works on it. */
+  active: boolean;
+  /** How often the agent died meanwhile. */
+  deaths: number;
+  /** A deadline passed while the agent was away, and the last try was given. */
+  late?: boolean;
 }
 
 export interface AgentState {
@@ -71,6 +93,8 @@ export interface AgentState {
   network: FleetNetwork | null;
   /** Accepted and not ended, in the order in which they are worked off. */
   orders: OrderRecord[];
+  /** Id of the order that is worked on. Where a start finds one, the agent died while it worked on it. */
+  working?: string;
   /** By key: the highest attempt that was accepted, and of which kind. */
   attempts: Record<string, { attempt: number; kind: OrderRecord['kind']; accepted_at: string }>;
   deckies: Record<string, DeckyRecord>;
@@ -98,6 +122,9 @@ export const emptyState = (): AgentState => ({
 /** `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. */
 export type Acceptance = 'fresh' | 'repeat' | 'stale';
 
+/** Tells orders of the queue apart. */
+export const idOf = ({ key, attempt, kind }: OrderRecord): string => `${kind} ${attempt} ${key}`;
+
 export const knownAttempt = (state: AgentState, key: string): AgentState['attempts'][string] | undefined =>
   Object.hasOwn(state.attempts, key) ? state.attempts[key] : undefined;
 
@@ -113,6 +140,13 @@ export function acceptOrder(state: AgentState, order: OrderRecord, working: Orde
   const { key, attempt, kind, accepted_at } = order;
   state.orders = [...state.orders.filter((queued) => queued === working || queued.key !== key), order];
   state.attempts[key] = { attempt, kind, accepted_at };
+}
+
+/** At a start: an earlier attempt that was worked on when a later one came is not begun again. */
+export function dropSuperseded(state: AgentState): void {
+  state.orders = state.orders.filter(
+    (order) => !state.orders.some((later) => later.key === order.key && later.attempt > order.attempt),
+  );
 }
 
 export const sameAttempt = (one: Fence, other: Fence): boolean =>
@@ -145,7 +179,9 @@ export interface Outcome {
 export function noteOutcome(state: AgentState, order: OrderRecord, name: string, outcome: Outcome, now: Date): void {
   const ended = hasEnded(outcome.status);
   const { operation_id, attempt } = order;
-  recordOf(state, name).last = { operation_id, attempt, ...outcome, ended_at: ended ? now.toISOString() : null };
+  const record = recordOf(state, name);
+  record.last = { operation_id, attempt, ...outcome, ended_at: ended ? now.toISOString() : null };
+  if (ended) delete record.work;
   state.sequence += 1;
   const delta: Delta = {
     decky_name: name,

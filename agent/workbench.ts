@@ -39,7 +39,7 @@ export const WHOLE_ENGINE = 'the engine';
 
 /** Writes an outcome down, with what it makes of the decky's versions, as one step; tells the master soon. Once per order. */
 export async function note(
-  job: Job,
+  job: Pick<Job, 'bench' | 'order'>,
   name: string,
   outcome: Outcome,
   versions: Partial<Pick<DeckyRecord, 'desired' | 'established'>> = {},
@@ -49,10 +49,27 @@ export async function note(
     Object.assign(recordOf(state, name), versions);
     noteOutcome(state, job.order, name, outcome, new Date());
   });
-  const { operation, status } = outcome;
-  job.bench.logger.info({ deployment_id: job.order.operation_id, decky: name, operation, status }, 'a decky’s outcome');
-  job.bench.reported();
+  tellOutcome(job, name, outcome);
 }
+
+/** An outcome is on disk: the log has it, and the master hears of it soon. */
+export function tellOutcome(
+  { bench, order }: Pick<Job, 'bench' | 'order'>,
+  decky: string,
+  { operation, status }: Outcome,
+): void {
+  bench.logger.info({ deployment_id: order.operation_id, decky, operation, status }, 'a decky’s outcome');
+  bench.reported();
+}
+
+/** Says in the log why a try failed; what is about the whole engine names no decky. */
+export const onRetry =
+  ({ bench, order }: Job, decky?: string) =>
+  (why: string, until: Date): void =>
+    bench.logger.warn(
+      { deployment_id: order.operation_id, ...(decky === undefined ? {} : { decky }), why, until },
+      `a try failed and is repeated: ${why}`,
+    );
 
 /** The decky's containers, images resolved. Throws InvalidDecky and InvalidImage. */
 export function specOf({ local }: Workbench, decky: DesiredDecky): DeckySpec {

@@ -182,6 +182,12 @@ export const ERRORS = define({
     retryable: false,
     meaning: 'The agent refuses the order for good; the sentence has its words.',
   },
+  AgentDied: {
+    status: null,
+    retryable: false,
+    meaning:
+      'The host’s agent died again and again while it worked on the order or the decky, so that it gave it up. Its log has the cause; an image, a service or the host’s memory is a likely one.',
+  },
   HostExists: {
     status: 409,
     retryable: false,

@@ -1,5 +1,6 @@
 /** What a shard believes: reports by their fence, looks at the host by what they prove, and the deadline of progress. */
 import type { HostSight } from '../activities/agents.ts';
+import { isRetry } from '../fleet/agent-steps.ts';
 import { errorText } from '../fleet/errors.ts';
 import type { RowSight } from '../fleet/judge-host.ts';
 import type { DeckyReport, HostReport } from '../fleet/reports.ts';
@@ -16,12 +17,17 @@ export interface Watch {
   attempt: number;
   fenced: boolean;
   dispatchedAt: number;
+  /** How long the attempt may take from then on, whatever moves. */
+  boundMs: number;
   /** The first try, or the last sign of life. */
   lastSign: number;
   /** The last time that anything moved. */
   lastProgress: number;
-  steps: string;
   nextAsk: number;
+  /** Deckies that reported, in this attempt, that their work began. */
+  readonly begun: Set<string>;
+  /** Steps that were seen, so that one that comes again moves nothing. */
+  readonly seenSteps: Set<string>;
   /** The last sequence that was believed, by decky. */
   readonly sequences: Map<string, number>;
   /** What one look said, to be proved by a second (agents without fences). */
@@ -34,10 +40,12 @@ export const newWatch = (now: number): Watch => ({
   attempt: 0,
   fenced: false,
   dispatchedAt: now,
+  boundMs: Number.POSITIVE_INFINITY,
   lastSign: now,
   lastProgress: now,
-  steps: '',
   nextAsk: now + ASK_AFTER_MS,
+  begun: new Set(),
+  seenSteps: new Set(),
   sequences: new Map(),
   doubts: new Map(),
   suspects: new Map(),
@@ -49,10 +57,19 @@ export function takeIn(inbox: readonly HostReport[], ledger: ShardLedger, watch:
     for (const report of reports) {
       if (!isNews(report, watch) || !ledger.isOpen(report.deckyName)) continue;
       const now = Date.now();
-      Object.assign(watch, { lastSign: now, lastProgress: now, nextAsk: now + ASK_AFTER_MS });
+      Object.assign(watch, { lastSign: now, nextAsk: now + ASK_AFTER_MS });
+      if (isProgress(report, watch)) watch.lastProgress = now;
       believe(report, ledger, watch);
     }
   }
+}
+
+/** An agent that starts again and again says each time that it works on the decky: only the first time is progress. */
+function isProgress({ deckyName, status }: DeckyReport, { begun }: Watch): boolean {
+  if (status !== 'running') return true;
+  const isFirst = !begun.has(deckyName);
+  begun.add(deckyName);
+  return isFirst;
 }
 
 /** The fence: a report of an earlier attempt, or one that was overtaken, changes nothing (promise 4). */
@@ -76,9 +93,12 @@ function believe(report: DeckyReport, ledger: ShardLedger, watch: Watch): void {
 
 /** What a look at the host proves about the rows. */
 export function takeSight(sight: HostSight, input: DeployShardInput, ledger: ShardLedger, watch: Watch): void {
-  const steps = sight.rows.map((row) => row.step ?? '').join('|');
-  if (steps !== watch.steps) watch.lastProgress = Date.now();
-  watch.steps = steps;
+  for (const { deckyName, step } of sight.rows) {
+    const mark = `${deckyName} ${step}`;
+    if (step === null || isRetry(step) || watch.seenSteps.has(mark)) continue;
+    watch.seenSteps.add(mark);
+    watch.lastProgress = Date.now();
+  }
   for (const row of sight.rows) {
     if (row.status === 'open' || row.proof === null) watch.doubts.delete(row.deckyName);
     else if (row.proof === 'certain') end(row, row.status, reportedError(row.error), ledger);
@@ -117,12 +137,17 @@ function end({ deckyName, seen }: RowSight, status: 'succeeded' | 'failed', erro
   else ledger.fail(deckyName, error, seen);
 }
 
-/** Nothing moved for `progress_deadline`, though the host is there. */
+/** When the rows end though the host is there: nothing moved for `progress_deadline`, or the attempt as a whole took too long. */
+export const deadlineOf = (input: DeployShardInput, watch: Watch): number =>
+  Math.min(watch.lastProgress + input.progressDeadlineMs, watch.dispatchedAt + watch.boundMs);
+
 export function endByDeadline(input: DeployShardInput, ledger: ShardLedger, watch: Watch): void {
-  if (Date.now() < watch.lastProgress + input.progressDeadlineMs) return;
-  const error = errorText(
-    'ProgressDeadline',
-    `host ${input.hostName} reported nothing new for ${input.progressDeadlineMs / 1_000} s (progress_deadline).`,
-  );
+  const now = Date.now();
+  if (now < deadlineOf(input, watch)) return;
+  const sentence =
+    now < watch.lastProgress + input.progressDeadlineMs
+      ? `host ${input.hostName} did not end its work within ${watch.boundMs / 1_000} s, though it went on reporting; that is the longest that progress_deadline and healthy_deadline allow.`
+      : `host ${input.hostName} reported nothing new for ${input.progressDeadlineMs / 1_000} s (progress_deadline).`;
+  const error = errorText('ProgressDeadline', sentence);
   for (const row of ledger.open) ledger.fail(row.deckyName, error, null);
 }

@@ -9,9 +9,10 @@ import {
   sleep,
 } from '@temporalio/workflow';
 import type { Dispatched, HostSight } from '../activities/agents.ts';
+import { attemptBoundMs } from '../fleet/attempt-bound.ts';
 import { errorText } from '../fleet/errors.ts';
 import { onAgent, openRows } from './activities.ts';
-import { ASK_AFTER_MS, endByDeadline, newWatch, takeIn, takeSight, type Watch } from './beliefs.ts';
+import { ASK_AFTER_MS, deadlineOf, endByDeadline, newWatch, takeIn, takeSight, type Watch } from './beliefs.ts';
 import { ASK, AWAIT_HOST, DISPATCH } from './profiles.ts';
 import { recall } from './recall.ts';
 import type { Shard } from './shard.ts';
@@ -59,8 +60,7 @@ async function untilAllEnded(shard: Shard, watch: Watch): Promise<void> {
   }
 }
 
-const nextWake = ({ input }: Shard, watch: Watch): number =>
-  Math.min(watch.nextAsk, watch.lastProgress + input.progressDeadlineMs);
+const nextWake = ({ input }: Shard, watch: Watch): number => Math.min(watch.nextAsk, deadlineOf(input, watch));
 
 /** Sends the host's whole desired set; waits for a host that does not answer, without holding a place. */
 async function dispatch(shard: Shard, watch: Watch): Promise<void> {
@@ -99,10 +99,13 @@ function dispatched(shard: Shard, watch: Watch, sent: Dispatched): void {
   Object.assign(watch, {
     fenced: sent.fenced,
     dispatchedAt: now,
+    boundMs: attemptBoundMs(input, sent.rows.length),
     lastSign: now,
     lastProgress: now,
     nextAsk: now + ASK_AFTER_MS,
   });
+  watch.begun.clear();
+  watch.seenSteps.clear();
   watch.doubts.clear();
   watch.suspects.clear();
   if (sent.answer === 'done') for (const row of ledger.open) ledger.succeed(row.deckyName, null);

@@ -16,6 +16,7 @@ export interface DeployShardInput {
   /** True: it holds one of the deployment's `max_parallel` places; false: it has to ask for one; null: there are enough for all. */
   readonly place: boolean | null;
   readonly minHealthyTimeMs: number;
+  readonly healthyDeadlineMs: number;
   readonly progressDeadlineMs: number;
   readonly hostLostAfterMs: number;
 }
@@ -41,7 +42,7 @@ export const isOfHost = (part: LocalPart): part is HostPart => Boolean(part.host
 export const shardInput = (
   operationId: string,
   part: HostPart,
-  { minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs }: Rollout,
+  { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs }: Rollout,
   place: boolean | null,
 ): DeployShardInput => ({
   operationId,
@@ -50,6 +51,7 @@ export const shardInput = (
   turn: part.turn === true,
   place,
   minHealthyTimeMs,
+  healthyDeadlineMs,
   progressDeadlineMs,
   hostLostAfterMs,
 });

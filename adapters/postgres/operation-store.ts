@@ -34,7 +34,7 @@ export interface OperationPart {
 /** What the request, or the defaults, say of how hosts are treated. */
 export type Rollout = Pick<
   RolloutOptions,
-  'maxParallel' | 'minHealthyTimeMs' | 'progressDeadlineMs' | 'hostLostAfterMs'
+  'maxParallel' | 'minHealthyTimeMs' | 'healthyDeadlineMs' | 'progressDeadlineMs' | 'hostLostAfterMs'
 >;
 
 export interface Leaving {
@@ -120,14 +120,16 @@ async function accept(sql: Sql, operationId: string): Promise<OperationAcceptanc
   const outcome = await acceptRequest(sql, operationId);
   if (!outcome.accepted) return outcome;
   const [parts, [request]] = await Promise.all([partsOf(sql, operationId), termsOf(sql, operationId)]);
-  const { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs } = boundedRollout(request?.options);
+  const { maxParallel, minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs } = boundedRollout(
+    request?.options,
+  );
   return {
     accepted: true,
     parts: [...parts],
     turn: parts.find((part) => !part.hostUuid)?.turn ?? true,
     networkMoved: request?.moved === true,
     progressDeadlineMs,
-    rollout: { maxParallel, minHealthyTimeMs, progressDeadlineMs, hostLostAfterMs },
+    rollout: { maxParallel, minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs },
     ...(request?.leaving ? { leaving: request.leaving } : {}),
   };
 }

@@ -33,6 +33,8 @@ export interface AgentHost {
   end(signal: NodeJS.Signals): Promise<number | null>;
   /** Resolves once the process has ended by itself. */
   ended(): Promise<number | null>;
+  /** What it has written to its log, over all starts. */
+  log(): string;
   /** As the master, unless told otherwise. Rejects where TLS does not let us in. */
   call(method: 'GET' | 'POST', path: string, body?: unknown, as?: Identity): Promise<WireAnswer>;
   status(): Promise<AgentStatus>;

@@ -6,6 +6,7 @@ import { programArguments } from '../../stack/root.ts';
 export function agentProcess(environment: NodeJS.ProcessEnv) {
   let child: ChildProcess | null = null;
   let port = 0;
+  let log = '';
   const ended = async (): Promise<number | null> => {
     if (!child) return null;
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
@@ -15,12 +16,17 @@ export function agentProcess(environment: NodeJS.ProcessEnv) {
     port: () => port,
     control: {
       ended,
+      /** What it has written to its log, over all starts. */
+      log: (): string => log,
       start: async (more: NodeJS.ProcessEnv = {}): Promise<void> => {
         const started = spawn(process.execPath, programArguments('agent', 'run'), {
           env: { ...environment, ...more, ...(port === 0 ? {} : { DECKHAND_AGENT_PORT: String(port) }) },
           stdio: ['ignore', 'pipe', process.env.DECKHAND_TEST_VERBOSE ? 'inherit' : 'pipe'],
         });
         child = started;
+        started.stdout?.on('data', (chunk) => {
+          log += String(chunk);
+        });
         const text = await firstLines(started, '"agent ready"');
         const ready = text.split('\n').find((line) => line.includes('"agent ready"'));
         if (!ready) throw new Error(`The agent did not start: ${text}${String(started.stderr?.read() ?? '')}`);
