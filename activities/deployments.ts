@@ -1,10 +1,10 @@
 /** What workflows ask of PostgreSQL: requests, rows and lanes. */
 import { ApplicationFailure } from '@temporalio/activity';
-import type { RequestState } from '../adapters/postgres/deployments.ts';
+import type { Finished, RequestState } from '../adapters/postgres/deployments.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { OperationAcceptance, OperationPart } from '../adapters/postgres/operation-store.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
-import type { Transition } from '../fleet/lifecycle.ts';
+import type { Outcome, Transition } from '../fleet/lifecycle.ts';
 import { withFailures } from './failures.ts';
 
 /** The rows of one workflow of an operation. */
@@ -15,7 +15,7 @@ export type Acceptance = OperationAcceptance;
 export interface OperationStore {
   accept(operationId: string): Promise<Acceptance>;
   withdraw(operationId: string): Promise<RequestState | null>;
-  finish(operationId: string): Promise<boolean>;
+  finish(operationId: string, cancelled: boolean): Promise<Finished>;
   openRows(workflowId: string): Promise<OpenRow[]>;
   record(transitions: readonly Transition[]): Promise<string[]>;
   currentTicket(hostUuid: string): Promise<Ticket | null>;
@@ -32,7 +32,8 @@ export type SignalTurn = (ticket: Ticket) => Promise<void>;
 export interface DeploymentActivities {
   acceptDeployment(input: { operationId: string }): Promise<Acceptance>;
   withdrawDeployment(input: { operationId: string }): Promise<RequestState | null>;
-  finishDeployment(input: { operationId: string }): Promise<boolean>;
+  /** Ends the deployment once all its rows have; null: some are open. `cancelled`: the workflow was asked to end. */
+  finishDeployment(input: { operationId: string; cancelled?: boolean }): Promise<Outcome | null>;
   openRows(input: { workflowId: string }): Promise<OpenRow[]>;
   /** Returns how many rows moved; the others were there already. */
   recordTransitions(input: { transitions: readonly Transition[] }): Promise<number>;
@@ -56,7 +57,8 @@ export function createDeploymentActivities(
   return withFailures<DeploymentActivities>({
     acceptDeployment: ({ operationId }) => store.accept(operationId),
     withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
-    finishDeployment: ({ operationId }) => store.finish(operationId),
+    finishDeployment: async ({ operationId, cancelled = false }) =>
+      (await store.finish(operationId, cancelled)).outcome,
     openRows: ({ workflowId }) => store.openRows(workflowId),
     recordTransitions: async ({ transitions }) => {
       const moved = await store.record(transitions);

@@ -15,7 +15,7 @@ export interface SweepDependencies {
     openTicketsOlderThan(ageMs: number): Promise<Ticket[]>;
     unfinished(ageMs: number): Promise<UnfinishedOperation[]>;
     withdraw(operationId: string): Promise<unknown>;
-    finish(operationId: string): Promise<boolean>;
+    finish(operationId: string): Promise<unknown>;
     closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
   };
   readonly workflowState: (workflowId: string) => Promise<WorkflowState>;

@@ -70,7 +70,10 @@ export const Deployment = z
     deployment_id: z.string(),
     kind: z.string().openapi({ example: 'deploy' }),
     state: z.string().openapi({ example: 'accepted' }),
-    outcome: z.string().nullable(),
+    outcome: z
+      .string()
+      .nullable()
+      .openapi({ description: 'succeeded, failed, cancelled, refused or withdrawn; null: it has not ended' }),
     username: z.string(),
     created_at: time,
     ended_at: time.nullable(),

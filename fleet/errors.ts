@@ -229,6 +229,10 @@ export const ERRORS = define({
 
 export type ErrorCode = keyof typeof ERRORS;
 
+/** What a withdrawn request is told, wherever it is told. */
+export const WITHDRAWN =
+  'No worker accepted the request in time (is one running, and does Temporal answer?). It was withdrawn: nothing was done, and nothing will be. Send it again.';
+
 /** Longest `error` of a row, in characters (wire.md 5.1: callers cut to 2000). */
 export const ERROR_TEXT_LIMIT = 2000;
 

@@ -21,6 +21,19 @@ const NEXT: Readonly<Record<Status, readonly Status[]>> = Object.freeze({
 export const hasEnded = (status: Status): boolean => NEXT[status].length === 0;
 export const mayFollow = (from: Status, to: Status): boolean => NEXT[from].includes(to);
 
+/**
+ * How an operation ended: `deployments.outcome`, the search attribute `LifecycleOutcome` and the workflow's result say it
+ * with the same word. `cancelled`: it was asked to end, and some row ended for that reason.
+ */
+export const OUTCOME = Object.freeze({
+  succeeded: 'succeeded',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  refused: 'refused',
+  withdrawn: 'withdrawn',
+});
+export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
+
 /** What a decky was last seen to be (`fleet_deckies.state`, DECNET's value set). */
 export const DECKY_STATE = Object.freeze({
   pending: 'pending',

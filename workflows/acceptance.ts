@@ -1,6 +1,15 @@
 /** How an operation's workflow is accepted: by the `accept` update, or, when the sweep starts it again, by the request's row. */
-import { ApplicationFailure, condition, log, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { Acceptance } from '../activities/deployments.ts';
+import { WITHDRAWN } from '../fleet/errors.ts';
 import { acceptDeployment, withdrawDeployment } from './activities.ts';
 import type { OperationInput } from './messages.ts';
 import { acceptUpdate } from './messages.ts';
@@ -25,17 +34,20 @@ export class Gate {
   /** The decision; a request that nobody accepts in time is withdrawn, unless the row says that it was accepted after all. */
   async pass(): Promise<Acceptance> {
     if (this.input.resume) return this.decide();
-    await condition(() => this.decision !== null, ACCEPT_DEADLINE);
+    try {
+      await condition(() => this.decision !== null, ACCEPT_DEADLINE);
+    } catch (failure) {
+      // Cancelled before anything was decided: what is accepted all the same goes on, and ends as any that is cancelled.
+      if (!isCancellation(failure)) throw failure;
+    }
+    return CancellationScope.nonCancellable(() => this.decided());
+  }
+
+  private async decided(): Promise<Acceptance> {
     await condition(() => this.deciding === 0);
     if (this.decision) return this.decision;
     const state = await withdrawDeployment({ operationId: this.input.operationId });
-    return state === 'accepted'
-      ? this.decide()
-      : {
-          accepted: false,
-          code: 'Withdrawn',
-          detail: 'Nobody accepted the request within a minute; nothing was done.',
-        };
+    return state === 'accepted' ? this.decide() : { accepted: false, code: 'Withdrawn', detail: WITHDRAWN };
   }
 
   private async decide(): Promise<Acceptance> {

@@ -1,30 +1,22 @@
 /** One accepted deploy request, from acceptance to the end of its last row (design, section 4). */
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  executeChild,
-  isCancellation,
-  setCurrentDetails,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { CancellationScope, executeChild, isCancellation, setCurrentDetails } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { isSince, revisionOf } from '../fleet/history-revision.ts';
+import { revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { finishDeployment, onEngine, openRows, recordTransitions } from './activities.ts';
+import { onEngine, openRows, recordTransitions } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';
+import { endNotAccepted, endOperation } from './ending.ts';
 import { Lane } from './lane.ts';
 import { leaveHost } from './leave-host.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
 import { runShards } from './run-shards.ts';
-import { deckyAttributes, LIFECYCLE_OUTCOME } from './search-attributes.ts';
-import { sendRest } from './send-rest.ts';
+import { deckyAttributes } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
 import { isOfHost } from './shard.ts';
 import { Waits } from './waits.ts';
@@ -39,7 +31,7 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   const places = new Places();
   setCurrentDetails('**Waiting for** the request to be accepted');
   const acceptance = await gate.pass();
-  if (!acceptance.accepted) return refused(acceptance);
+  if (!acceptance.accepted) return endNotAccepted(input, acceptance);
   const local = acceptance.parts.filter((part) => !isOfHost(part));
   const shards = acceptance.parts.filter(isOfHost);
   const waits = new Waits();
@@ -56,21 +48,7 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
       ...(shards.length > 0 ? [runShards(input, acceptance, shards, places, waits)] : []),
     ]);
   const counts = addCounts(await (hasLeft ? CancellationScope.nonCancellable(run) : run()));
-  await CancellationScope.nonCancellable(() => finishDeployment({ operationId: input.operationId }));
-  const outcome = counts.failed > 0 ? 'failed' : 'succeeded';
-  if (input.searchAttributes) upsertSearchAttributes([{ key: LIFECYCLE_OUTCOME, value: outcome }]);
-  const sentence = `${counts.succeeded} succeeded, ${counts.failed} failed`;
-  setCurrentDetails(sentence);
-  if (shards.length > 0 || isSince(1, input)) await sendRest();
-  await condition(allHandlersFinished);
-  return { outcome, sentence, ...counts };
-}
-
-async function refused(acceptance: Extract<Acceptance, { accepted: false }>): Promise<OperationSummary> {
-  const outcome = acceptance.code === 'Withdrawn' ? 'not accepted' : 'refused';
-  setCurrentDetails(`Not accepted: ${acceptance.detail}`);
-  await condition(allHandlersFinished);
-  return { outcome, sentence: `${acceptance.code}: ${acceptance.detail}`, succeeded: 0, failed: 0 };
+  return endOperation(input, counts, () => `${counts.succeeded} succeeded, ${counts.failed} failed`);
 }
 
 async function runLocal(

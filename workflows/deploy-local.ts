@@ -1,7 +1,6 @@
 /** The child that does at most 50 local deckies of a deployment (`deploy/<id>/local`). */
 import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { LocalPlan, LocalWork } from '../activities/compose.ts';
-import { isSince } from '../fleet/history-revision.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { onEngine, openRows } from './activities.ts';
 import { Board } from './board.ts';
@@ -24,7 +23,7 @@ export interface DeployLocalInput {
 
 export async function deployLocal(input: DeployLocalInput): Promise<Counts> {
   const board = new Board();
-  const recorder = new TransitionRecorder({ pumped: isSince(1, input) });
+  const recorder = new TransitionRecorder();
   const { workflowId } = workflowInfo();
   board.waitFor('the Docker Engine to say what runs');
   const plan = await planOrFail(input, workflowId, board, recorder);
@@ -39,8 +38,6 @@ export async function deployLocal(input: DeployLocalInput): Promise<Counts> {
   }
   await recorder.written();
   if (board.counts.failed > 0 || plan?.work.some((work) => work.operation === OPERATION.teardown)) await tidyEngine();
-  // The operation looks after the bus at its end, so that nobody waits for it in the lane.
-  if (!isSince(1, input)) await recorder.published();
   return board.counts;
 }
 

@@ -1,5 +1,6 @@
 /** Typed message definitions, shared by API, workflows and tests. Signals are facts, updates are requests, queries are nouns. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { Outcome } from '../fleet/lifecycle.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../fleet/reports.ts';
 
 /** Input of `deployFleet` and `teardownDecky`: the id alone; configuration stays in PostgreSQL. */
@@ -39,7 +40,8 @@ export const progressQuery = defineQuery<Progress>('progress');
 
 /** What an operation's workflow returns, as the Web UI shows it. */
 export interface OperationSummary {
-  readonly outcome: 'succeeded' | 'failed' | 'refused' | 'not accepted';
+  /** A cancelled operation returns nothing: its workflow ends as Canceled. */
+  readonly outcome: Outcome;
   readonly sentence: string;
   readonly succeeded: number;
   readonly failed: number;

@@ -16,8 +16,6 @@ export const boundedWait = (ms: number): number =>
 
 /** How long a workflow waits to be accepted before it closes itself. */
 export const ACCEPT_DEADLINE = '50s';
-/** How long a workflow waits at its end for the bus; the sweep sends what is left. */
-export const BUS_PATIENCE = '30s';
 
 /** Acceptance, in the same workflow task as the update: short, so that the API's own deadline (10 s) decides. */
 export const ACCEPT: LocalActivityOptions = {

@@ -2,7 +2,7 @@
  * Convergence by the clock (docs/convergence.md): the Schedule `look` runs {@link lookAtEngine}, `reconcile` runs
  * {@link reconcileFleet}, which mends what drifts by an operation like one by hand, with a request and rows.
  */
-import { executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
+import { CancellationScope, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';
 import { REVISION } from '../fleet/history-revision.ts';
 import { deployWorkflowId } from '../fleet/workflow-ids.ts';
@@ -41,7 +41,7 @@ export async function reconcileFleet({ searchAttributes }: ReconcileInput): Prom
     });
     return sentence;
   } catch (failure) {
-    if (isCancellation(failure)) throw failure;
-    return 'the operation was ended by somebody';
+    if (CancellationScope.current().consideredCancelled) throw failure;
+    return isCancellation(failure) ? 'the operation was cancelled' : 'the operation was ended by somebody';
   }
 }

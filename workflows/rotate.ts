@@ -2,7 +2,14 @@
  * Rotation by the clock: the Schedule `rotate/<decky>` runs {@link rotateDecky}, `rotate/global` {@link rotateInherited}.
  * Each rotation is a mutation like one by hand, with a request and a row; what can't be accepted is recorded as a skip.
  */
-import { continueAsNew, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
+import {
+  CancellationScope,
+  continueAsNew,
+  executeChild,
+  isCancellation,
+  setCurrentDetails,
+  uuid4,
+} from '@temporalio/workflow';
 import { REVISION } from '../fleet/history-revision.ts';
 import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
@@ -49,10 +56,10 @@ async function rotate(deckyName: string, { searchAttributes }: RotationInput): P
       staticSummary: `rotation of ${deckyName}`,
     });
   } catch (failure) {
-    if (isCancellation(failure)) throw failure;
-    return null;
+    if (CancellationScope.current().consideredCancelled) throw failure;
+    return isCancellation(failure) ? 'the mutation was cancelled' : null;
   }
-  if (summary.outcome === 'refused' || summary.outcome === 'not accepted')
+  if (summary.outcome === 'refused' || summary.outcome === 'withdrawn')
     await noteSkip({ operationId, deckyName, reason: summary.sentence });
   return summary.sentence;
 }

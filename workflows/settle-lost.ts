@@ -1,4 +1,5 @@
 /** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
+import { ActivityFailure } from '@temporalio/workflow';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import { errorText } from '../fleet/errors.ts';
 import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
@@ -6,13 +7,22 @@ import { STATUS } from '../fleet/lifecycle.ts';
 import { onAgent, onEngine, recordTransitions } from './activities.ts';
 import { LOOK, LOOK_THERE } from './profiles.ts';
 
-export async function settleLost(rows: readonly OpenRow[]): Promise<void> {
+/** Why a row is ended in the place of its workflow; follows the workflow's id. */
+const LOST = 'ended without ending this row';
+
+/** The reason for rows whose end could not be written. */
+export const unwritten = (failure: unknown): string => {
+  const cause = failure instanceof ActivityFailure ? failure.cause : failure;
+  return `could not write how this row ended (${cause instanceof Error ? cause.message : String(cause)})`;
+};
+
+export async function settleLost(rows: readonly OpenRow[], why: string = LOST): Promise<void> {
   if (rows.length === 0) return;
-  await recordTransitions({ transitions: await lostTransitions(rows) });
+  await recordTransitions({ transitions: await lostTransitions(rows, why) });
 }
 
 /** How rows end whose workflow did not end them: as failed, with what their engine or host says of each. */
-export async function lostTransitions(rows: readonly OpenRow[]): Promise<Transition[]> {
+export async function lostTransitions(rows: readonly OpenRow[], why: string = LOST): Promise<Transition[]> {
   const local = rows.filter((row) => row.hostUuid === null);
   const sights = [
     ...(await lookHere(local)),
@@ -22,10 +32,7 @@ export async function lostTransitions(rows: readonly OpenRow[]): Promise<Transit
     const sight = sights.find((one) => one.deckyName === deckyName);
     const who = hostUuid === null ? 'the engine' : 'the host';
     const observed = sight?.sentence ?? `${who} did not answer, so what runs is unknown`;
-    const error = errorText(
-      'WorkflowLost',
-      `${workflowId} ended without ending this row; ${observed}. Deploy it again to be sure.`,
-    );
+    const error = errorText('WorkflowLost', `${workflowId} ${why}; ${observed}. Deploy it again to be sure.`);
     return { lifecycleId, deckyName, status: STATUS.failed, error, ...(sight?.seen ? { seen: sight.seen } : {}) };
   });
 }

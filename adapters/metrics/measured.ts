@@ -27,9 +27,9 @@ export function measuredStore(
           metrics.rows.inc({ status, code: error === undefined ? 'none' : codeOfText(error) });
       return moved;
     },
-    async finish(operationId) {
-      const ended = await store.finish(operationId);
-      if (ended) await times(operationId).then((found) => observeTimes(metrics, found), ignore);
+    async finish(operationId, cancelled) {
+      const ended = await store.finish(operationId, cancelled);
+      if (ended.now) await times(operationId).then((found) => observeTimes(metrics, found), ignore);
       return ended;
     },
   };

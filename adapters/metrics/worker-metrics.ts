@@ -28,7 +28,7 @@ export function createWorkerMetrics(options: { readonly process?: boolean } = {}
 const operationMetrics = (registers: Registry[]) => ({
   operations: new Counter({
     name: 'deckhand_operations_total',
-    help: 'Accepted operations that ended, by kind and outcome; failed: at least one of its rows',
+    help: 'Accepted operations that ended, by kind and outcome; failed: at least one of its rows; cancelled: somebody cancelled it in time',
     labelNames: ['kind', 'outcome'] as const,
     registers,
   }),

@@ -3,7 +3,7 @@
  * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
  */
 import type { FleetNetwork } from '../../fleet/config.ts';
-import { isDeckhandError } from '../../fleet/errors.ts';
+import { isDeckhandError, WITHDRAWN } from '../../fleet/errors.ts';
 import { OPERATION } from '../../fleet/lifecycle.ts';
 import type { DeployPlan, DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
@@ -52,12 +52,7 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
   if (!request) return { accepted: false, code: 'NotFound', detail: `There is no request ${id}.` };
   if (request.state === 'accepted') return { accepted: true };
   if (request.state === 'refused' && request.refusal) return { accepted: false, ...request.refusal };
-  if (request.state !== 'received')
-    return {
-      accepted: false,
-      code: 'Withdrawn',
-      detail: 'The request was withdrawn before a worker took it. Nothing was done.',
-    };
+  if (request.state !== 'received') return { accepted: false, code: 'Withdrawn', detail: WITHDRAWN };
   if (request.kind === 'teardown') await acceptTeardown(tx, request);
   else if (request.kind === 'mutate') await acceptMutate(tx, request);
   else if (request.kind === 'move') await acceptMove(tx, request);

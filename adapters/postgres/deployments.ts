@@ -5,7 +5,7 @@
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import type { Operation, Status } from '../../fleet/lifecycle.ts';
+import type { Operation, Outcome, Status } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import type { MoveRequest } from '../../fleet/move-request.ts';
 import type { MutateRequest } from '../../fleet/mutate-request.ts';
@@ -151,13 +151,28 @@ export async function returnedIds(
   return { lifecycle_ids: of(true), removed_lifecycle_ids: of(false) };
 }
 
-/** Marks an accepted deployment as ended once none of its rows is open; says whether it is. */
-export async function finishDeployment(sql: Queryable, id: string): Promise<boolean> {
-  const rows = await sql`update deployments d set ended_at = now(), outcome =
-      case when exists (select from decky_lifecycle where deployment_id = d.id and status = 'failed') then 'failed' else 'succeeded' end
+export interface Finished {
+  /** Null: some of its rows are open, or it was never accepted. */
+  readonly outcome: Outcome | null;
+  /** True for the call that ended it. */
+  readonly now: boolean;
+}
+
+/** Begins the error of a row that ended because its operation was cancelled. */
+const CANCELLED_ROW = 'Cancelled: %';
+
+/**
+ * Ends an accepted deployment once none of its rows is open. `cancelled`: its workflow was asked to end. Where that came too
+ * late for any row, the deployment succeeded or failed as its rows did.
+ */
+export async function finishDeployment(sql: Queryable, id: string, cancelled = false): Promise<Finished> {
+  const ended = await sql`update deployments d set ended_at = now(), outcome = case
+        when ${cancelled} and exists (select from decky_lifecycle where deployment_id = d.id and status = 'failed' and error like ${CANCELLED_ROW}) then 'cancelled'
+        when exists (select from decky_lifecycle where deployment_id = d.id and status = 'failed') then 'failed' else 'succeeded' end
     where id = ${id} and state = 'accepted' and ended_at is null
       and not exists (select from decky_lifecycle where deployment_id = d.id and status in ('pending', 'running')) returning id`;
-  return rows.length > 0;
+  const [row] = await sql<{ outcome: Outcome | null }[]>`select outcome from deployments where id = ${id}`;
+  return { outcome: row?.outcome ?? null, now: ended.length > 0 };
 }
 
 export interface DeploymentView {

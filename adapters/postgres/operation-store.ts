@@ -72,7 +72,7 @@ export function createOperationStore(sql: Sql) {
   return {
     accept: (operationId: string) => reachable(() => accept(sql, operationId)),
     withdraw: (operationId: string) => reachable(() => closeRequest(sql, operationId, 'withdrawn', null)),
-    finish: (operationId: string) => reachable(() => finishDeployment(sql, operationId)),
+    finish: (operationId: string, cancelled = false) => reachable(() => finishDeployment(sql, operationId, cancelled)),
     openRows: (workflowId: string) => reachable(() => openRowsOf(sql, workflowId)),
     record: (transitions: readonly Transition[]) => reachable(() => recordTransitions(sql, transitions)),
     /** Both in one transaction; `next` is the ticket whose turn it is then. */

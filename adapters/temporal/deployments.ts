@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
-import { DeckhandError, isErrorCode } from '../../fleet/errors.ts';
+import { DeckhandError, isErrorCode, WITHDRAWN } from '../../fleet/errors.ts';
 import { REVISION } from '../../fleet/history-revision.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
@@ -250,10 +250,7 @@ function refusalOf(error: unknown): DeckhandError | null {
 
 function endedRequest(request: StoredRequest | null): DeckhandError {
   if (request?.refusal) return new DeckhandError(request.refusal.code, request.refusal.detail);
-  return new DeckhandError(
-    'Withdrawn',
-    'The request was withdrawn because no worker accepted it in time. Nothing was done; try again.',
-  );
+  return new DeckhandError('Withdrawn', WITHDRAWN);
 }
 
 /** No answer came: takes the request back, unless its row says that it was accepted after all. Throws where it was not. */
@@ -270,9 +267,5 @@ async function withdraw(sql: Sql, id: string, error: unknown): Promise<void> {
   }
   if (state === 'accepted') return;
   if (state === 'refused') throw endedRequest(await reachable(() => loadRequest(sql, id)));
-  throw new DeckhandError(
-    'Unavailable',
-    'No worker accepted the request in time (is one running, and does Temporal answer?). It was withdrawn: nothing was done, and nothing will be.',
-    { cause: error },
-  );
+  throw new DeckhandError('Withdrawn', WITHDRAWN, { cause: error });
 }

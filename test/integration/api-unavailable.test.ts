@@ -11,9 +11,9 @@ import { testServers } from '../support/stack.ts';
 /** Port 1 of loopback: nobody listens there. */
 const NOBODY = '127.0.0.1:1';
 
-function assertUnavailable(answer: Answer): void {
+function assertUnavailable(answer: Answer, code = 'Unavailable'): void {
   assert.equal(answer.status, 503, answer.text);
-  assert.equal(answer.headers.get('deckhand-error-code'), 'Unavailable');
+  assert.equal(answer.headers.get('deckhand-error-code'), code);
   assert.ok(Number(answer.headers.get('retry-after')) > 0);
   assert.deepEqual(Object.keys(answer.json), ['detail']);
 }
@@ -84,7 +84,7 @@ describe('API: unavailable', () => {
       try {
         const token = await api.login('admin', ADMIN_PASSWORD);
         const body = { ini_content: `${GENERAL}[a]\nservices=ssh\n` };
-        assertUnavailable(await api.call('POST', '/api/v1/deckies/deploy', { token, body }));
+        assertUnavailable(await api.call('POST', '/api/v1/deckies/deploy', { token, body }), 'Withdrawn');
         const [request] = await api.database.sql`select state from deployments`;
         assert.equal(request?.state, 'withdrawn');
         assert.deepEqual(await api.counts(), { deployments: 1, rows: 0, deckies: 0 });

@@ -38,11 +38,12 @@ describe('what the worker measures', () => {
     for (const text of ['RuntimeError: x', 'toString: x', 'nothing', '']) assert.equal(codeOfText(text), 'other');
   });
 
+  const FINISHED = { outcome: 'succeeded', now: true };
   it('an operation’s end never fails for the sake of a measure', async () => {
-    const store = measuredStore({ finish: async () => true } as unknown as PostgresOperationStore, metrics, () =>
+    const store = measuredStore({ finish: async () => FINISHED } as unknown as PostgresOperationStore, metrics, () =>
       Promise.reject(new Error('away')),
     );
-    assert.equal(await store.finish('1'), true);
+    assert.equal(await store.finish('1'), FINISHED);
     assert.equal(await value('deckhand_operations_total'), null);
   });
 
