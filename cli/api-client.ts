@@ -1,4 +1,5 @@
 /** The operators' API over HTTP: logs in by itself, keeps the token in memory only, and tells "no answer" from "no". */
+import { LOGIN_KEY_HEADER } from '../adapters/login-key.ts';
 import type { Connection } from './connection.ts';
 import { CliError, EXIT } from './exit-codes.ts';
 
@@ -68,11 +69,12 @@ export function createApiClient(connect: () => Connection, interrupted: AbortSig
 
   const login = async (): Promise<string> => {
     connection ??= connect();
-    const { apiUrl, credentials } = connection;
+    const { apiUrl, credentials, loginKey } = connection;
     if ('token' in credentials) return credentials.token;
     if ('missing' in credentials) throw noCredentials(credentials.missing);
     const body = { username: credentials.username, password: credentials.password };
-    const answer = await send('POST', '/api/v1/auth/login', { body }, null);
+    const headers = loginKey === undefined ? {} : { [LOGIN_KEY_HEADER]: loginKey };
+    const answer = await send('POST', '/api/v1/auth/login', { body, headers }, null);
     const { access_token } = (answer.body ?? {}) as { access_token?: unknown };
     if (answer.status === 200 && typeof access_token === 'string') return access_token;
     if (answer.status === 401) throw noCredentials(`${apiUrl} does not accept the password of ${body.username}.`);

@@ -14,6 +14,8 @@ export interface Connection {
   /** Without a path or a slash at the end. */
   readonly apiUrl: string;
   readonly credentials: Credentials;
+  /** Of the stack's own file: shown at the login, so that wrong passwords of others don't make the command wait. */
+  readonly loginKey?: string;
   /** Where the command was told whom to trust; else Node's own. */
   readonly fetch?: Fetch;
 }
@@ -33,6 +35,7 @@ const stackFileSchema = z.object({
   nats_url: z.string().nullish(),
   docker_host: z.string().nullish(),
   admin: z.object({ username: z.string(), password: z.string() }),
+  login_key: z.string().nullish(),
   processes: z.array(z.object({ name: z.string(), pid: z.number() })).default([]),
 });
 export type StackFile = z.infer<typeof stackFileSchema>;
@@ -80,18 +83,35 @@ export function resolveConnection(options: ConnectionOptions, environment: NodeJ
   const own = fromEnvironment(environment);
   const ca = options.ca ?? environment.DECKHAND_CA;
   const trust = ca ? { fetch: fetchTrusting(ca) } : {};
+  const home = homeOf(options, environment);
   if (named) {
     const missing = `No credentials for ${named}.`;
-    return { apiUrl: checkedUrl(named), credentials: own ?? { missing }, ...trust };
+    const apiUrl = checkedUrl(named);
+    return { apiUrl, credentials: own ?? { missing }, ...loginKeyFor(apiUrl, knownStack(home)), ...trust };
   }
-  const home = homeOf(options, environment);
   const stack = readStackFile(home);
   if (!stack)
     throw new CliError(EXIT.couldNotAsk, `No stack is known in ${home} (there is no stack.json).`, {
       advice:
         'Run `npm start` there, or name another place: --home DIR, or --api URL for a master that runs elsewhere.',
     });
-  return { apiUrl: checkedUrl(stack.api_url), credentials: own ?? stack.admin, ...trust };
+  const apiUrl = checkedUrl(stack.api_url);
+  return { apiUrl, credentials: own ?? stack.admin, ...loginKeyFor(apiUrl, stack), ...trust };
+}
+
+/** Null too where the file is of no use: whoever names another master need not have one. */
+function knownStack(home: string): StackFile | null {
+  try {
+    return readStackFile(home);
+  } catch {
+    return null;
+  }
+}
+
+/** Never shown to another address than the one that it is for. */
+function loginKeyFor(apiUrl: string, stack: StackFile | null): Pick<Connection, 'loginKey'> {
+  const same = stack !== null && URL.canParse(stack.api_url) && checkedUrl(stack.api_url) === apiUrl;
+  return same && stack.login_key ? { loginKey: stack.login_key } : {};
 }
 
 function checkedUrl(text: string): string {

@@ -1,6 +1,7 @@
 /** How the stack enrols an agent: it asks the master for a token as an operator would, and has the agent join with it. */
 import { spawn } from 'node:child_process';
 import { z } from 'zod';
+import { LOGIN_KEY_HEADER, loginKeyOf } from '../adapters/login-key.ts';
 import type { StackHome } from './home.ts';
 import { programArguments } from './root.ts';
 import type { Secrets } from './secrets.ts';
@@ -12,7 +13,7 @@ const JOIN_LIMIT_MS = 60_000;
 export interface MasterAccess {
   readonly apiUrl: string;
   readonly swarmUrl: string;
-  readonly secrets: Pick<Secrets, 'adminUser' | 'adminPassword'>;
+  readonly secrets: Pick<Secrets, 'adminUser' | 'adminPassword' | 'jwtSecret'>;
 }
 
 const tokenSchema = z.object({ access_token: z.string() });
@@ -42,8 +43,9 @@ export interface OpenMaster {
 /** Logs in with the stack's own administrator. Rejects with the master's sentence. */
 export async function openMaster({ apiUrl, secrets }: MasterAccess): Promise<OpenMaster> {
   const credentials = { username: secrets.adminUser, password: secrets.adminPassword };
-  const { access_token } = await askWith(apiUrl, null)('POST', '/auth/login', tokenSchema, credentials);
-  const ask = askWith(apiUrl, access_token);
+  const key = { [LOGIN_KEY_HEADER]: loginKeyOf(secrets.jwtSecret) };
+  const { access_token } = await askWith(apiUrl, key)('POST', '/auth/login', tokenSchema, credentials);
+  const ask = askWith(apiUrl, { authorization: `Bearer ${access_token}` });
   return {
     hosts: () => ask('GET', '/swarm/hosts', hostsSchema),
     enroll: (agent) => ask('POST', '/swarm/enrollments', enrollmentSchema, agent),
@@ -53,13 +55,13 @@ export async function openMaster({ apiUrl, secrets }: MasterAccess): Promise<Ope
   };
 }
 
-function askWith(apiUrl: string, token: string | null): Ask {
+function askWith(apiUrl: string, own: Readonly<Record<string, string>>): Ask {
   return async (method, path, schema, body) => {
     const response = await fetch(`${apiUrl}/api/v1${path}`, {
       method,
       headers: {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...own,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(REQUEST_LIMIT_MS),

@@ -15,6 +15,8 @@ export const stackFileSchema = z.object({
   /** `unix:///…`; null when deckies are simulated. */
   docker_host: z.string().nullable(),
   admin: z.object({ username: z.string(), password: z.string() }),
+  /** Lets the owner's commands log in whatever passwords others get wrong. */
+  login_key: z.string(),
   /** Certificates of the installation. */
   ca_dir: z.string().nullable(),
   /** The process that does the work, never a wrapper. Only what the stack itself started. */

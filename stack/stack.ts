@@ -1,5 +1,6 @@
 /** The whole stack of one home: servers, API, worker, agents, and the file that says where they are. */
 import { rmSync } from 'node:fs';
+import { loginKeyOf } from '../adapters/login-key.ts';
 import { agentNumbers, inGroups, provideAgents } from './agents.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
 import type { StackHome } from './home.ts';
@@ -142,6 +143,7 @@ export class Stack {
       database_url: servers.databaseUrl,
       docker_host: servers.docker.host,
       admin: { username: secrets.adminUser, password: secrets.adminPassword },
+      login_key: loginKeyOf(secrets.jwtSecret),
       ca_dir: caDir,
       processes: this.#supervisor.processes,
     };

@@ -115,6 +115,7 @@ const CREDENTIALS = [
   { table: 'revoked_tokens', key: 'jti' },
   { table: 'sse_tickets', key: 'ticket_hash' },
   { table: 'enrollment_tokens', key: 'token_hash' },
+  { table: 'enrollment_bundles', key: 'token_hash' },
   { table: 'revoked_certificates', key: 'fingerprint' },
 ] as const;
 

@@ -1,6 +1,7 @@
 /** Login, change of password, logout, tickets for event streams (wire.md 1.2). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { isLoginKey, LOGIN_KEY_HEADER } from '../../adapters/login-key.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { FailureLimit } from '../auth/failure-limit.ts';
@@ -16,7 +17,10 @@ const login = createRoute({
   path: `${PREFIX}/auth/login`,
   tags: ['auth'],
   summary: 'Log in',
+  description:
+    'Ten wrong passwords from one address, or for one user, make both wait. Who shows the login key of the stack’s own file waits for their own ones only.',
   request: {
+    headers: z.object({ [LOGIN_KEY_HEADER]: z.string().optional() }),
     body: {
       required: true,
       content: json(z.object({ username: z.string().max(256), password: Password }), {
@@ -115,7 +119,9 @@ export const addAuthRoutes: AddRoutes = (app, deps) => {
     const { username, password } = c.req.valid('json');
     const since = Date.now();
     const user = username.includes('\0') ? null : await deps.users.byUsername(username);
-    const keys = [`peer:${peerOf(c)}`, `user:${username}`];
+    // Others on this machine have the command's address, and may know the administrator's name.
+    const owner = isLoginKey(c.req.valid('header')[LOGIN_KEY_HEADER], deps.jwt.secret);
+    const keys = owner ? [`owner:${username}`] : [`peer:${peerOf(c)}`, `user:${username}`];
     const fits = await verifyCounted(deps, deps.loginLimit, keys, password, user?.password_hash ?? null);
     if (!fits || user === null) throw new DeckhandError('Unauthenticated', 'Incorrect username or password');
     const token = await deps.accessTokens.issue(user, since);

@@ -8,8 +8,7 @@ import type { ApiEnv } from '../environment.ts';
 import { TooManyAttempts } from '../errors.ts';
 import { json, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
 import { bootstrapScript } from '../swarm/bundle-files.ts';
-import type { OpenBundle } from '../swarm/bundles.ts';
-import { addressOf, isLoopback } from '../swarm/peer.ts';
+import { addressOf, isLoopback, overTls } from '../swarm/peer.ts';
 import { isoTime } from '../swarm/views.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
@@ -80,7 +79,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
   const limit = new FailureLimit(BUNDLES_PER_MINUTE);
 
   const refusePlain = (c: Context<ApiEnv>): void => {
-    if (swarm.plainBundles || c.env?.incoming === undefined || isLoopback(addressOf(c))) return;
+    if (swarm.plainBundles || c.env?.incoming === undefined || overTls(c) || isLoopback(addressOf(c))) return;
     throw new DeckhandError(
       'Forbidden',
       'A bundle carries a private key, and this is plain HTTP from another machine. Use `deckhand host enroll`, or allow it by DECKHAND_PLAIN_BUNDLES=true.',
@@ -108,7 +107,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
   app.get(`${PATH}/:file{[\\w-]+\\.(sh|tgz)}`, async (c) => {
     refusePlain(c);
     const [token = '', kind] = c.req.param('file').split('.');
-    const bundle: OpenBundle | null = swarm.bundles.find(token);
+    const bundle = await swarm.bundles.find(token);
     if (bundle === null) throw notFound();
     if (kind === 'sh')
       return c.body(bootstrapScript(`${urlOf(c, bundle.masterHost)}/${token}.tgz`), 200, {
@@ -120,9 +119,14 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** As the client reached us, but by the name that hosts know the master by. */
+/**
+ * As the client reached us, but by the name that hosts know the master by. A proxy on this machine may say that it was asked
+ * over TLS: then the address is its own. Nobody else is believed.
+ */
 function urlOf(c: Context<ApiEnv>, masterHost: string): string {
-  const { protocol, port } = new URL(c.req.url);
+  const { protocol: spoken, port } = new URL(c.req.url);
+  const forwarded = isLoopback(addressOf(c)) && c.req.header('x-forwarded-proto') === 'https';
+  const protocol = overTls(c) || forwarded ? 'https:' : spoken;
   const host = masterHost.includes(':') ? `[${masterHost}]` : masterHost;
   return `${protocol}//${host}${port === '' ? '' : `:${port}`}${PATH}`;
 }

@@ -48,7 +48,7 @@ export async function openSwarm(config: ApiConfig, { sql, temporal }: SwarmParts
     lifecycle: createLifecycleReader(sql),
     rollout: rolloutDefaults(config),
     tokens: createEnrollmentTokens(sql),
-    bundles: createBundles(authority, createHostStore(sql), controller),
+    bundles: createBundles(sql, authority, controller),
     plainBundles: config.DECKHAND_PLAIN_BUNDLES,
   };
 }

@@ -49,3 +49,9 @@ export function isLoopback(address: string | null): boolean {
   if (address === null) return false;
   return address === '::1' || (isIPv4(address) && address.startsWith('127.'));
 }
+
+/** Whether the connection to this listener is TLS: what a header says of it does not count. */
+export function overTls(c: Context<ApiEnv>): boolean {
+  const socket: object | undefined = c.env?.incoming?.socket;
+  return socket !== undefined && Reflect.get(socket, 'encrypted') === true;
+}

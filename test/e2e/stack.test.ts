@@ -4,6 +4,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { createApiClient } from '../../cli/api-client.ts';
+import { resolveConnection } from '../../cli/connection.ts';
 import { StackHome } from '../../stack/home.ts';
 import { PortBook } from '../../stack/ports.ts';
 import { findByEnvironment, identify } from '../../stack/process-table.ts';
@@ -15,7 +17,7 @@ import { StackProcess } from '../support/stack-process.ts';
 const NO_FLEET = ['--fleet', 'none'];
 const PROCESSES = ['api', 'nats', 'postgres', 'temporal', 'worker'];
 
-async function logIn({ api_url, admin }: StackFile): Promise<number> {
+async function logIn({ api_url, admin }: Pick<StackFile, 'api_url' | 'admin'>): Promise<number> {
   const answer = await fetch(`${api_url}/api/v1/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -70,6 +72,16 @@ describe('npm start', () => {
     assert.deepEqual(left(home), []);
     for (const { name, pid } of file.processes) assert.equal(identify(pid), null, name);
     assert.equal(existsSync(join(home, 'stack.json')), false);
+  });
+
+  it('lets its command in after ten wrong passwords of others from this machine', async () => {
+    const { api_url, admin, login_key } = (await start(...NO_FLEET).up()).stackFile();
+    const wrong = { api_url, admin: { ...admin, password: 'not-the-password' } };
+    for (let turn = 0; turn < 10; turn += 1) assert.equal(await logIn(wrong), 401);
+    assert.equal(await logIn({ api_url, admin }), 429);
+    const api = createApiClient(() => resolveConnection({ home }, {}), new AbortController().signal);
+    assert.equal((await api.request('GET', '/api/v1/fleet')).status, 200);
+    assert.ok(login_key.length > 40);
   });
 
   it('brings back what dies, and writes the new pid down', async () => {

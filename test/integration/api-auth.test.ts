@@ -1,6 +1,7 @@
 /** Who gets in: tokens, roles, passwords, and the limit of wrong ones. */
 import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
+import { loginKeyOf } from '../../adapters/login-key.ts';
 import { createPasswords } from '../../api/auth/passwords.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
 
@@ -187,6 +188,21 @@ describe('API: auth', () => {
     assert.ok(Number(late.headers.get('retry-after')) > 0);
     assert.equal(typeof late.json.error, 'string');
     assert.equal(late.json.detail, late.json.error);
+  });
+
+  it('lets the holder of the login key in, however many passwords others get wrong', async () => {
+    const withKey = (key: string, password = ADMIN_PASSWORD) =>
+      api.call('POST', '/api/v1/auth/login', {
+        body: { username: 'admin', password },
+        headers: { 'deckhand-login-key': key },
+      });
+    const key = loginKeyOf(api.secret);
+    for (let turn = 0; turn < 10; turn += 1) await login('admin', `wrong-${turn}`);
+    assert.equal((await login('admin', ADMIN_PASSWORD)).status, 429);
+    for (const guess of ['', 'guessed', `${key}x`, key.toUpperCase()]) assert.equal((await withKey(guess)).status, 429);
+    assert.equal((await withKey(key)).status, 200);
+    for (let turn = 0; turn < 10; turn += 1) assert.equal((await withKey(key, `wrong-${turn}`)).status, 401);
+    assert.equal((await withKey(key)).status, 429);
   });
 
   it('keeps passwords as argon2id, and a ticket for one use', async () => {

@@ -171,8 +171,17 @@ describe('the prune of PostgreSQL', () => {
       await sql`insert into revoked_certificates (fingerprint, host_name, expires_at) values (${id}, 'h', now() + ${when}::interval)`;
       await sql`insert into enrollment_tokens (token_hash, host_uuid, name, address, expires_at) values (${id}, 'h', 'h', 'h', now() + ${when}::interval)`;
     }
+    await sql`insert into swarm_hosts (uuid, name, address, agent_port, client_cert_fingerprint) values ('h', 'h', '', 8765, 'f')`;
+    await sql`insert into enrollment_bundles (token_hash, host_uuid, master_host, agent_name, with_updater, use_ipvlan, expires_at)
+      values ('gone', 'h', 'm', 'h', false, false, now() - interval '2 days'), ('live', 'h', 'm', 'h', false, false, now() + interval '1 hour')`;
     await sql`insert into revoked_certificates (fingerprint, host_name) values ('for ever', 'h')`;
-    for (const table of ['revoked_tokens', 'sse_tickets', 'enrollment_tokens', 'revoked_certificates'])
+    for (const table of [
+      'revoked_tokens',
+      'sse_tickets',
+      'enrollment_tokens',
+      'enrollment_bundles',
+      'revoked_certificates',
+    ])
       assert.equal(await prune(table), 1, table);
     const left = await sql`select fingerprint from revoked_certificates order by 1`;
     assert.deepEqual(

@@ -1,9 +1,13 @@
 /** Bundles, from which a machine becomes a host with DECNET’s own agent. */
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import { request } from 'node:https';
+import { networkInterfaces } from 'node:os';
 import { gunzipSync } from 'node:zlib';
 import { extract } from 'tar-stream';
+import { startServer } from '../../api/server.ts';
 import { bootstrapScript } from '../../api/swarm/bundle-files.ts';
+import { createBundles } from '../../api/swarm/bundles.ts';
 import { swarmOperator } from '../support/swarm-operator.ts';
 
 describe('bundles of DECNET', function () {
@@ -86,6 +90,89 @@ describe('bundles of DECNET', function () {
     assert.equal(refused.status, 403);
     assert.match(((await refused.json()) as { detail: string }).detail, /DECKHAND_PLAIN_BUNDLES/);
     assert.equal((await from('127.0.0.1')).status, 200);
+  });
+
+  const from = (token: string, socket: object, headers: Record<string, string> = {}) =>
+    on.swarm.api.app.request(`/api/v1/swarm/enroll-bundle/${token}.sh`, { headers }, { incoming: { socket } } as never);
+
+  it('are had from another machine over TLS, by a command that says https', async () => {
+    const { token } = (await api('POST', '/swarm/enroll-bundle', order)).json;
+    const answer = await from(token, { remoteAddress: '192.0.2.9', encrypted: true });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    const claimed = await from(token, { remoteAddress: '192.0.2.9' }, { 'x-forwarded-proto': 'https' });
+    assert.equal(claimed.status, 403, 'no header of a stranger is believed');
+  });
+
+  it('are had over the listener’s own certificate from an address that is not loopback', async function () {
+    const [address] = Object.values(networkInterfaces()).flatMap((all) =>
+      (all ?? []).filter((one) => one.family === 'IPv4' && !one.internal).map((one) => one.address),
+    );
+    if (address === undefined) return this.skip();
+    const { certPem: cert, keyPem: key } = await on.swarm.authority.server(['localhost', address]);
+    const tls = { current: () => ({ cert, key }), follow: () => () => undefined };
+    const server = await startServer(on.swarm.api.app, { host: '0.0.0.0', port: 0, tls });
+    try {
+      const ask = (method: string, path: string, body?: object): Promise<{ status: number; text: string }> =>
+        new Promise((resolve, reject) => {
+          const headers = { authorization: `Bearer ${on.swarm.admin}`, 'content-type': 'application/json' };
+          const url = `https://${address}:${server.port}/api/v1/swarm/enroll-bundle${path}`;
+          const asked = request(url, { method, headers, rejectUnauthorized: false, agent: false }, (answer) => {
+            let text = '';
+            answer.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+            answer.on('end', () => resolve({ status: answer.statusCode ?? 0, text }));
+          });
+          asked.on('error', reject).end(body && JSON.stringify(body));
+        });
+      const made = await ask('POST', '', { ...order, master_host: address });
+      assert.equal(made.status, 201, made.text);
+      const { command, token } = JSON.parse(made.text);
+      const url = `https://${address}:${server.port}/api/v1/swarm/enroll-bundle/${token}`;
+      assert.equal(command, `curl -fsSL ${url}.sh | sudo sh`);
+      const script = await ask('GET', `/${token}.sh`);
+      assert.ok(script.text.includes(`${url}.tgz`), script.text);
+      assert.equal((await ask('GET', `/${token}.tgz`)).status, 200);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  it('name https where a proxy of this machine says that it was asked so', async () => {
+    const { token } = (await api('POST', '/swarm/enroll-bundle', order)).json;
+    const script = async (headers: Record<string, string>): Promise<string> =>
+      (await from(token, { remoteAddress: '127.0.0.1' }, headers)).text();
+    assert.match(await script({ 'x-forwarded-proto': 'https' }), /https:\/\/192\.0\.2\.1/);
+    assert.match(await script({}), /http:\/\/192\.0\.2\.1/);
+  });
+
+  it('outlast a restart of the master, and only their hash is kept', async () => {
+    const { sql } = on.swarm.api.database;
+    const { token, host_uuid } = (await api('POST', '/swarm/enroll-bundle', order)).json;
+    const another = createBundles(sql, on.swarm.authority, { name: 'm', port: 1 });
+    assert.deepEqual(
+      [(await another.find(token))?.hostUuid, (await another.find(token))?.servicesIni],
+      [host_uuid, order.services_ini],
+    );
+    const kept = JSON.stringify(await sql`select * from enrollment_bundles`);
+    assert.equal(kept.includes(token), false);
+    const both = await Promise.all([another.take(token, '127.0.0.1'), fetchBundle(token, 'tgz')]);
+    assert.deepEqual([both[0] === null, both[1].status], both[0] === null ? [true, 200] : [false, 404]);
+    assert.equal((await sql`select from enrollment_bundles`).length, 0);
+  });
+
+  it('stay good where the certificate could not be made, and end with their host and their time', async () => {
+    const { sql } = on.swarm.api.database;
+    const { token, host_uuid } = (await api('POST', '/swarm/enroll-bundle', order)).json;
+    const issue = async (): Promise<never> => {
+      throw new Error('the disk is full');
+    };
+    const failing = createBundles(sql, { ...on.swarm.authority, issue }, { name: 'm', port: 1 });
+    await assert.rejects(failing.take(token, '127.0.0.1'), /the disk is full/);
+    assert.equal((await fetchBundle(token, 'sh')).status, 200);
+    await sql`update enrollment_bundles set expires_at = now() - interval '1 second'`;
+    assert.deepEqual([(await fetchBundle(token, 'sh')).status, (await fetchBundle(token, 'tgz')).status], [404, 404]);
+    await sql`update enrollment_bundles set expires_at = now() + interval '1 minute'`;
+    await on.swarm.hosts.remove(host_uuid);
+    assert.deepEqual([(await fetchBundle(token, 'sh')).status, (await fetchBundle(token, 'tgz')).status], [404, 404]);
   });
 
   it('ten a minute are made, and odd names not at all', async () => {

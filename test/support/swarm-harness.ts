@@ -99,7 +99,7 @@ export async function createSwarmHarness(
         rollout: {},
         tokens: createEnrollmentTokens(sql),
         controller,
-        bundles: createBundles(authority, hosts, controller),
+        bundles: createBundles(sql, authority, controller),
         plainBundles: false,
       };
       return { swarm: ports };

@@ -24,6 +24,18 @@ describe('cli api client', () => {
     assert.equal(master.count('POST', '/api/v1/auth/login'), 2);
   });
 
+  it('shows the login key at the login, and nowhere else', async () => {
+    const connect = () => ({ ...resolveConnection({}, master.environment), loginKey: 'k' });
+    await createApiClient(connect, never).request('GET', '/api/v1/fleet');
+    assert.deepEqual(
+      master.requests.map(({ path, headers }) => [path, headers['deckhand-login-key']]),
+      [
+        ['/api/v1/auth/login', 'k'],
+        ['/api/v1/fleet', undefined],
+      ],
+    );
+  });
+
   it('uses a given token, and does not log in', async () => {
     const api = client({ DECKHAND_API_URL: master.url, DECKHAND_TOKEN: 'token-1' });
     await api.request('GET', '/api/v1/fleet');

@@ -31,6 +31,18 @@ describe('cli connection', () => {
     assert.deepEqual(credentials, { missing: 'No credentials for http://b:1/.' });
   });
 
+  it('has the stack’s login key for the stack’s own address, whoever logs in, and for no other', () => {
+    writeStack(JSON.stringify({ api_url: 'http://127.0.0.1:8000', admin, login_key: 'k' }));
+    const key = (environment: NodeJS.ProcessEnv) => resolveConnection({ home }, environment).loginKey;
+    const user = { DECKHAND_USER: 'u', DECKHAND_PASSWORD: 'p' };
+    assert.equal(key({}), 'k');
+    assert.equal(key(user), 'k');
+    assert.equal(key({ ...user, DECKHAND_API_URL: 'http://127.0.0.1:8000/' }), 'k');
+    assert.equal(key({ ...user, DECKHAND_API_URL: 'http://127.0.0.1:8001' }), undefined);
+    writeStack('{"api_url": "http://127.0');
+    assert.equal(key({ ...user, DECKHAND_API_URL: 'http://127.0.0.1:8001' }), undefined);
+  });
+
   it('prefers a token to a user', () => {
     const environment = {
       DECKHAND_API_URL: 'http://b:1',
