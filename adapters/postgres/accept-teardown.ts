@@ -7,7 +7,7 @@ import { stillOpen } from './busy.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { insertRows } from './insert-rows.ts';
-import { DUE } from './owed-teardowns.ts';
+import { DUE, showGoing } from './owed-teardowns.ts';
 import { openTicket } from './tickets.ts';
 
 interface Member {
@@ -42,6 +42,7 @@ async function acceptOne(tx: Queryable, request: StoredRequest, name: string): P
     workflow_id: request.workflowId,
     position: 0,
   })}`;
+  await showGoing(tx, [{ name, hostUuid: member.host_uuid === LOCAL_HOST ? null : member.host_uuid }]);
   await openTicket(tx, { hostUuid: member.host_uuid, operationId: request.id, workflowId: request.workflowId });
 }
 

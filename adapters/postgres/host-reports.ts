@@ -151,7 +151,11 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
         (decky_name text, services jsonb, decky_config jsonb, decky_ip text, shard_state text, seen text, sentence text)),
     reported as (
       insert into decky_shards as s (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error, last_seen)
-      select ${uuid}, decky_name, services, decky_config, decky_ip, shard_state, null, now()
+      select ${uuid}, decky_name, services, decky_config, decky_ip,
+        -- It runs still: its teardown was accepted, and has not ended.
+        case when exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
+          and l.operation = 'teardown' and l.status in ('pending', 'running')) then 'tearing_down' else shard_state end,
+        null, now()
       from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)}
         and ((select count(*) from decky_shards where host_uuid = ${uuid}) < ${MOST_SHARDS}
           or exists (select from decky_shards k where k.host_uuid = ${uuid} and k.decky_name = r.decky_name))

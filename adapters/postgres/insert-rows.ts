@@ -1,11 +1,12 @@
-/** The lifecycle rows of an accepted request, each with the workflow that owns it, and a ticket for each host. */
+/** The lifecycle rows of an accepted request, each with the workflow that owns it, a ticket for each host, and what is shown of deckies that go. */
 import { randomUUID } from 'node:crypto';
 import type { Operation } from '../../fleet/lifecycle.ts';
-import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
+import { showGoing } from './owed-teardowns.ts';
 import { openTickets } from './tickets.ts';
 
 export interface NewRow {
@@ -41,5 +42,9 @@ export async function insertRows(tx: Queryable, request: StoredRequest, work: re
     tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
       select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`,
     openTickets(tx, tickets),
+    showGoing(
+      tx,
+      work.filter(({ operation }) => operation === OPERATION.teardown),
+    ),
   ]);
 }

@@ -21,6 +21,7 @@ export async function settleTeardowns(
   status: Transition['status'],
   rows: readonly TeardownEnd[],
 ): Promise<void> {
+  if (rows.length === 0) return;
   const ends = rows.map(({ decky_name, host_uuid, error }) => {
     const lost = error !== null && LOST.test(error);
     const state = status === STATUS.running || lost ? DECKY_STATE.tearingDown : DECKY_STATE.teardownFailed;
@@ -45,6 +46,17 @@ export async function settleTeardowns(
   // The next report is taken in wholly, also when the host says the same as before it was lost.
   await tx`update swarm_hosts h set report_hash = null from ${r} where h.uuid = r.host`;
 }
+
+/** Teardowns were accepted: from this moment on their deckies are shown as going, whenever somebody begins. */
+export const showGoing = (
+  tx: Queryable,
+  rows: readonly { readonly name: string; readonly hostUuid: string | null }[],
+): Promise<void> =>
+  settleTeardowns(
+    tx,
+    STATUS.running,
+    rows.map(({ name, hostUuid }) => ({ decky_name: name, host_uuid: hostUuid, error: null })),
+  );
 
 /** A host that is enrolled no more owes nothing: nobody can be asked. */
 async function owe(tx: Queryable, decks: readonly { readonly name: string; readonly host: string }[]): Promise<void> {

@@ -135,7 +135,7 @@ describe('API: with a worker', function () {
       async () => ((await detail()).ended_at === null ? null : detail()),
       PATIENCE_MS,
     );
-    assert.deepEqual([ended.outcome, ended.rows.length], ['failed', 1]);
+    assert.deepEqual([ended.outcome, ended.rows.length], ['cancelled', 1]);
     assert.match(ended.rows[0]?.error ?? '', /^Cancelled: /);
     const again = await call('POST', `/deployments/${id}/cancel`);
     assert.deepEqual([again.status, again.headers.get('deckhand-error-code')], [409, 'NotCancellable']);
