@@ -56,7 +56,7 @@ const customService = z.object({
   ports: z.array(integer),
 });
 
-const fence = { operation_id: z.string().min(1).max(200), attempt: integer.min(1) };
+const fence = { operation_id: z.string().min(1).max(200), attempt: integer.min(1), ticket: integer.min(0).optional() };
 /** As the master takes them, so that no order which it accepts is refused here. */
 const milliseconds = (name: DurationName) => z.number().min(DURATIONS[name].least).max(DURATIONS[name].most);
 const timing = {

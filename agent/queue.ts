@@ -14,6 +14,7 @@ import {
   idOf,
   judgeOrder,
   knownAttempt,
+  noteTicket,
   type OrderRecord,
   prune,
   type TeardownOrderRecord,
@@ -76,17 +77,13 @@ export class WorkQueue {
   async accept(order: OrderRecord): Promise<void> {
     const { store } = this.#bench;
     const verdict = judgeOrder(store.state, order);
-    if (verdict === 'stale')
-      throw new DeckhandError(
-        'HostRefused',
-        `A later attempt of operation ${order.operation_id} than ${order.attempt} was accepted already.`,
-      );
+    if (verdict === 'stale' || verdict === 'overtaken') throw refusal(store.state, order, verdict);
     if (verdict === 'repeat') {
       // It is answered when what it repeats is on disk. Could that not be written, it is taken back, and this one counts.
-      await store.change(() => {});
+      await store.change((state) => noteTicket(state, order));
       return judgeOrder(store.state, order) === 'repeat' ? undefined : this.accept(order);
     }
-    const before = knownAttempt(store.state, order.key);
+    const before = { attempt: knownAttempt(store.state, order.key), ticket: store.state.ticket };
     const replaced = store.state.orders.filter((one) => one.key === order.key && one !== this.working);
     this.#unwritten.add(order);
     try {
@@ -165,12 +162,15 @@ export class WorkQueue {
   #takeBack(
     order: OrderRecord,
     replaced: readonly OrderRecord[],
-    before: AgentState['attempts'][string] | undefined,
+    before: { attempt: AgentState['attempts'][string] | undefined; ticket: number | undefined },
   ): void {
     const { state } = this.#bench.store;
     state.orders = [...replaced, ...state.orders.filter((one) => one !== order)];
-    if (before) state.attempts[order.key] = before;
+    if (before.attempt) state.attempts[order.key] = before.attempt;
     else delete state.attempts[order.key];
+    if (state.ticket !== order.ticket) return;
+    if (before.ticket === undefined) delete state.ticket;
+    else state.ticket = before.ticket;
   }
 
   /** The master has decided anew: who works on an earlier attempt stops, and what has not ended ends in the new one. */
@@ -283,6 +283,14 @@ export class WorkQueue {
     for (const { resolve, reject } of waiters) failure === null ? resolve() : reject(failure);
   }
 }
+
+const refusal = (state: AgentState, order: OrderRecord, verdict: 'stale' | 'overtaken'): DeckhandError =>
+  new DeckhandError(
+    'HostRefused',
+    verdict === 'stale'
+      ? `A later attempt of operation ${order.operation_id} than ${order.attempt} was accepted already.`
+      : `The order of operation ${order.operation_id} has ticket ${order.ticket}, and this host has accepted ticket ${state.ticket} before: a later operation has overtaken it.`,
+  );
 
 /** It says how the whole host should be, so that nothing of an order before is wanted any more. */
 const isWhole = (order: OrderRecord): boolean =>

@@ -1,5 +1,5 @@
 /** What the agent knows, as it stands on disk, and the pure steps that change it. One document, so that every step is whole. */
-import type { DecnetConfig, Delta, Fence } from '../fleet/agent-wire.ts';
+import type { DecnetConfig, Delta, Fence, OrderFence } from '../fleet/agent-wire.ts';
 import type { CustomService, DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import type { DeckyState, Operation, Status } from '../fleet/lifecycle.ts';
 import { hasEnded } from '../fleet/lifecycle.ts';
@@ -11,7 +11,7 @@ export interface Timing {
   readonly progressDeadlineMs: number;
 }
 
-interface OrderBase extends Fence {
+interface OrderBase extends OrderFence {
   /** What repeats and later attempts are recognised by. */
   readonly key: string;
   /** False: from a master of DECNET; the operation's id is made up, and reports carry no fence. */
@@ -95,6 +95,8 @@ export interface AgentState {
   orders: OrderRecord[];
   /** Id of the order that is worked on. Where a start finds one, the agent died while it worked on it. */
   working?: string;
+  /** The highest ticket of an order that was accepted. */
+  ticket?: number;
   /** By key: the highest attempt that was accepted, and of which kind. */
   attempts: Record<string, { attempt: number; kind: OrderRecord['kind']; accepted_at: string }>;
   deckies: Record<string, DeckyRecord>;
@@ -119,8 +121,11 @@ export const emptyState = (): AgentState => ({
   outbox: [],
 });
 
-/** `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. */
-export type Acceptance = 'fresh' | 'repeat' | 'stale';
+/**
+ * `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. `overtaken`: an order of
+ * a later operation was.
+ */
+export type Acceptance = 'fresh' | 'repeat' | 'stale' | 'overtaken';
 
 /** Tells orders of the queue apart. */
 export const idOf = ({ key, attempt, kind }: OrderRecord): string => `${kind} ${attempt} ${key}`;
@@ -129,6 +134,7 @@ export const knownAttempt = (state: AgentState, key: string): AgentState['attemp
   Object.hasOwn(state.attempts, key) ? state.attempts[key] : undefined;
 
 export function judgeOrder(state: AgentState, order: OrderRecord): Acceptance {
+  if (order.ticket !== undefined && order.ticket < (state.ticket ?? 0)) return 'overtaken';
   const known = knownAttempt(state, order.key);
   if (!known || order.attempt > known.attempt) return 'fresh';
   if (order.attempt < known.attempt) return 'stale';
@@ -140,6 +146,12 @@ export function acceptOrder(state: AgentState, order: OrderRecord, working: Orde
   const { key, attempt, kind, accepted_at } = order;
   state.orders = [...state.orders.filter((queued) => queued === working || queued.key !== key), order];
   state.attempts[key] = { attempt, kind, accepted_at };
+  noteTicket(state, order);
+}
+
+/** Of an order that was accepted, also of one that is repeated: the master may have drawn its ticket anew. */
+export function noteTicket(state: AgentState, { ticket = 0 }: OrderFence): void {
+  if (ticket > (state.ticket ?? 0)) state.ticket = ticket;
 }
 
 /** At a start: an earlier attempt that was worked on when a later one came is not begun again. */

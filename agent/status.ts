@@ -118,6 +118,7 @@ function report(bench: Workbench, working: OrderRecord | null, sights: Sights): 
       state: order === working ? 'working' : 'queued',
     })),
     deckies: Object.fromEntries([...ended, ...open]),
+    ...(state.ticket === undefined ? {} : { ticket: state.ticket }),
     unreported: state.outbox.length,
   };
 }

@@ -1,14 +1,18 @@
 /** From a body to an order of the queue. */
 import { randomUUID } from 'node:crypto';
-import type { Fence } from '../fleet/agent-wire.ts';
+import type { OrderFence } from '../fleet/agent-wire.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import type { DeployBody, MutateBody, TeardownBody } from './body-schemas.ts';
 import type { DeployOrderRecord, MutateOrderRecord, TeardownOrderRecord, Timing } from './state.ts';
 
+/** As a schema gives it. */
+type Given = Pick<OrderFence, 'operation_id' | 'attempt'> & { readonly ticket?: number | undefined };
+
 /** A master of DECNET sends no fence: each of its orders is an operation of its own. */
-const fenceOf = (given: Fence | undefined, now: Date) => ({
+const fenceOf = (given: Given | undefined, now: Date) => ({
   operation_id: given?.operation_id ?? randomUUID(),
   attempt: given?.attempt ?? 1,
+  ...(given?.ticket === undefined ? {} : { ticket: given.ticket }),
   fenced: given !== undefined,
   accepted_at: now.toISOString(),
 });

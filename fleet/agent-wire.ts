@@ -27,8 +27,17 @@ export interface Fence {
   readonly attempt: number;
 }
 
+/** Of an order. */
+export interface OrderFence extends Fence {
+  /**
+   * The operation's number in the lane of the host, which grows with acceptance. An agent refuses an order with a lower one than
+   * it has accepted: that order is of an operation before, and comes late. Absent: attempts alone are compared.
+   */
+  readonly ticket?: number;
+}
+
 /** What a deploy order says beyond DECNET's. */
-export interface DeployOrder extends Fence {
+export interface DeployOrder extends OrderFence {
   /** Deckies of the set that the operation is about: the agent reports on these. The others only have to stay as they are. */
   readonly deploy: readonly string[];
   /** Deckies that go with this operation; the agent reports on these too. */
@@ -60,7 +69,7 @@ export interface AgentMutateBody {
 /** `decky_id` null: everything goes. Synchronous: the answer comes when it is down. */
 export interface AgentTeardownBody {
   readonly decky_id: string | null;
-  readonly deckhand?: Fence;
+  readonly deckhand?: OrderFence;
 }
 
 /** What an agent says of one decky. Without a fence it comes from an agent of DECNET. */
@@ -106,6 +115,8 @@ export interface AgentReport {
   })[];
   /** By name: deckies that have a container or that the last attempts were about (ended ones are kept for a day). */
   readonly deckies: Readonly<Record<string, AgentDecky>>;
+  /** The highest ticket of an order that it has accepted; absent before the first. */
+  readonly ticket?: number;
   /** Deltas that the master has not acknowledged yet. */
   readonly unreported: number;
   /** Deckies that have containers of this agent's, and that no order wants; absent where that can't be said now. */

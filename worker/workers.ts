@@ -1,5 +1,6 @@
 /** The Temporal workers of this program: workflows with the databases' activities, the engine's activities, and talks with agents. */
 import { hostname } from 'node:os';
+import { log } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerInterceptors, type WorkflowBundle } from '@temporalio/worker';
 import { createAgentActivities } from '../activities/agents.ts';
@@ -12,6 +13,7 @@ import { createPruneActivities } from '../activities/prune.ts';
 import { createRotationActivities } from '../activities/rotation.ts';
 import { createSweepActivities } from '../activities/sweep.ts';
 import type { AgentClient } from '../adapters/agent/client.ts';
+import { ticketedClient } from '../adapters/agent/ticketed-client.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../adapters/metrics/measured.ts';
 import type { WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
@@ -28,6 +30,7 @@ import { oweNoMore } from '../adapters/postgres/owed-teardowns.ts';
 import { createPrunables } from '../adapters/postgres/prune.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
+import { redrawTickets, ticketOf } from '../adapters/postgres/tickets.ts';
 import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
@@ -131,7 +134,11 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
           owesNoMore: (hostUuid, deckyName) => reachable(() => oweNoMore(sql, hostUuid, deckyName)),
         },
         hosts: createHostStore(sql),
-        client: agentClient,
+        client: ticketedClient(agentClient, {
+          of: (hostUuid, operationId) => reachable(() => ticketOf(sql, hostUuid, operationId)),
+          redraw: (given) => reachable(() => redrawTickets(sql, given)),
+          warn: (sentence, facts) => log.warn(sentence, { ...facts }),
+        }),
         cutSecrets: parts.local.cutSecrets,
         pump: pump.poke,
         reportGraceMs: parts.reportGraceMs,

@@ -1,5 +1,5 @@
 /** The lane of a host: tickets numbered in the order of acceptance; the lowest open one runs (promise 6). */
-import type { Queryable } from './connect.ts';
+import type { Queryable, Sql } from './connect.ts';
 
 export interface Ticket {
   readonly hostUuid: string;
@@ -31,6 +31,35 @@ export async function openTickets(tx: Queryable, tickets: readonly Omit<Ticket, 
     returning number`;
   const [, rows] = await Promise.all([locked, drawn]);
   return rows.map((row) => Number(row.number));
+}
+
+/** The operation's number in the host's lane; null where it has none there. */
+export async function ticketOf(sql: Queryable, hostUuid: string, operationId: string): Promise<number | null> {
+  const [row] = await sql<{ number: string }[]>`
+    select number from host_tickets where host_uuid = ${hostUuid} and operation_id = ${operationId}`;
+  return row ? Number(row.number) : null;
+}
+
+/**
+ * The host has accepted a ticket beyond `seen`, which this database did not send: it was restored from a backup, or the host belonged
+ * to another master. Open tickets get numbers beyond that one, in the order that they have, and the operation's new one is
+ * returned. Null where the operation's turn is over or has not come: then it was overtaken indeed.
+ */
+export async function redrawTickets(
+  sql: Sql,
+  { hostUuid, operationId, seen }: { hostUuid: string; operationId: string; seen: number },
+): Promise<number | null> {
+  return sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/lane/' || ${hostUuid}))`;
+    const current = await currentTicket(tx, hostUuid);
+    if (current?.operationId !== operationId) return null;
+    if (current.number > seen) return current.number;
+    // Beyond all that are there, so that no two meet while the numbers change.
+    await tx`update host_tickets set number = number + (
+        select greatest(max(t.number), ${seen}) + 1 - ${current.number} from host_tickets t where t.host_uuid = ${hostUuid})
+      where host_uuid = ${hostUuid} and closed_at is null`;
+    return ticketOf(tx, hostUuid, operationId);
+  });
 }
 
 /** The open ticket that runs now on the host, or null when the lane is free. */

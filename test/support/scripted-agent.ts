@@ -8,7 +8,14 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import type { AgentDecky, AgentDeployBody, AgentMutateBody, AgentStatus, Fence } from '../../fleet/agent-wire.ts';
+import type {
+  AgentDecky,
+  AgentDeployBody,
+  AgentMutateBody,
+  AgentStatus,
+  AgentTeardownBody,
+  Fence,
+} from '../../fleet/agent-wire.ts';
 import type { DeckyState } from '../../fleet/lifecycle.ts';
 import { type DeckyReport, HEARTBEAT_SIGNAL } from '../../fleet/reports.ts';
 import type { World } from './world.ts';
@@ -22,11 +29,13 @@ export interface ScriptedAgent {
   readonly mutations: AgentMutateBody[];
   /** What `/status` answers; null: 500. */
   status: AgentStatus | null;
+  /** Says why a deploy is refused (409); null: it is taken. */
+  refuses: (body: AgentDeployBody) => string | null;
   /** Called with every order, after the 202. */
   onDeploy: (body: AgentDeployBody) => void | Promise<void>;
   onMutate: (body: AgentMutateBody) => void | Promise<void>;
   /** Called with every teardown, before its answer. */
-  onTeardown: (deckyId: string | null) => void | Promise<void>;
+  onTeardown: (deckyId: string | null, body: AgentTeardownBody) => void | Promise<void>;
   /** Reports on the deckies of the last order, as of its fence. */
   report(status: DeckyReport['status'], names?: readonly string[], more?: Partial<Report>): Promise<void>;
   /** Stops listening; `listen` starts again on the same port. */
@@ -75,9 +84,9 @@ export async function scriptedAgent(
         ? answer(response, 500, { detail: 'scripted' })
         : answer(response, 200, scripted.status);
     if (request.url === '/teardown') {
-      const { decky_id } = body as { decky_id: string | null };
+      const { decky_id } = body as AgentTeardownBody;
       agent.teardowns.push(decky_id);
-      await scripted.onTeardown(decky_id);
+      await scripted.onTeardown(decky_id, body as AgentTeardownBody);
       return answer(response, 200, { status: 'torn_down', decky_id });
     }
     if (request.url === '/mutate') {
@@ -88,6 +97,8 @@ export async function scriptedAgent(
       return void (await scripted.onMutate(mutation));
     }
     const order = body as AgentDeployBody;
+    const detail = scripted.refuses(order);
+    if (detail !== null) return answer(response, 409, { detail });
     agent.orders.push(order);
     last = order.deckhand;
     answer(response, 202, { status: 'accepted', deckies: order.config.deckies.map((decky) => decky.name) });
@@ -101,6 +112,7 @@ export async function scriptedAgent(
     name,
     ...agent,
     status: { deployed: false, deckies: [] },
+    refuses: () => null,
     onDeploy: () => undefined,
     onMutate: () => undefined,
     onTeardown: () => undefined,
