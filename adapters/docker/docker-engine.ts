@@ -22,6 +22,7 @@ import {
 } from './engine.ts';
 import { executePlan, type Tools } from './execute.ts';
 import { judgeHealth, withEvidence } from './health.ts';
+import { HelperInterface } from './helper-interface.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
 import { withOwnLabels } from './labels.ts';
@@ -58,6 +59,7 @@ class DockerEngine implements ComposeEngine {
   readonly #logger: Logger;
   readonly #listing: ContainerListing;
   readonly #tools: Tools;
+  readonly #helper: HelperInterface;
   readonly #isRemote: boolean;
   /** The engine's clock minus ours, in milliseconds; measured once for an engine on another machine. */
   #clockOffset: Promise<number> | null = null;
@@ -70,6 +72,7 @@ class DockerEngine implements ComposeEngine {
     this.#logger = options.logger;
     this.#isRemote = !/^(unix|npipe):/.test(options.dockerHost);
     this.#composeFile = composeFilePath(options.composeDir, scope);
+    this.#helper = new HelperInterface(docker, { networkName, dockerHost: options.dockerHost, logger: options.logger });
     this.#listing = new ContainerListing(docker, scope, networkName);
     this.#tools = {
       docker,
@@ -97,6 +100,7 @@ class DockerEngine implements ComposeEngine {
     const seen = await this.observe(specs, signal);
     const exited = seen.flatMap(({ drift }) => drift.filter(({ reason }) => reason === DRIFT.exited));
     const resumed = await allSettled(exited.map(({ container }) => this.#resume(container, signal)));
+    await this.#helper.afterLook();
     return resumed.includes(true) ? this.observe(specs, signal) : seen;
   }
 
@@ -114,6 +118,7 @@ class DockerEngine implements ComposeEngine {
       this.#logger.debug({ decky: spec.decky, steps }, 'bringing a decky up');
       await executePlan(steps, { tools: this.#tools, spec, fleetNetwork, options, ids });
     }
+    await this.#helper.afterUp(fleetNetwork.driver);
     return {
       unchanged: steps.length === 0,
       steps: steps.map(({ action, target, reason }) => ({ action, target, reason })),
@@ -140,6 +145,7 @@ class DockerEngine implements ComposeEngine {
         return this.#tools.containers.remove(container.id, container.name, options.signal);
       }),
     );
+    await this.#helper.afterDown();
     return containers.map((container) => container.name);
   }
 
@@ -147,8 +153,10 @@ class DockerEngine implements ComposeEngine {
     return (await this.#tools.network.look(network, signal)).kind === 'replace';
   }
 
-  removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean> {
-    return this.#tools.network.removeIfUnused(signal);
+  async removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean> {
+    const removed = await this.#tools.network.removeIfUnused(signal);
+    if (removed) await this.#helper.remove();
+    return removed;
   }
 
   async deckies(signal?: AbortSignal): Promise<readonly string[]> {
@@ -161,8 +169,10 @@ class DockerEngine implements ComposeEngine {
     return this.#composeFile;
   }
 
-  purge(options: OperationOptions = {}): Promise<Purged> {
-    return purge({ docker: this.#docker, instance: this.#scope.instance, tools: this.#tools, options });
+  async purge(options: OperationOptions = {}): Promise<Purged> {
+    const purged = await purge({ docker: this.#docker, instance: this.#scope.instance, tools: this.#tools, options });
+    if (purged.networks > 0) await this.#helper.afterDown();
+    return purged;
   }
 
   /** The spec with our labels on every service, as they stand in the written file. */
