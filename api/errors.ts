@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { isDatabaseUnreachable } from '../adapters/postgres/connect.ts';
+import { databaseUnavailable } from '../adapters/postgres/connect.ts';
 import { DeckhandError, ERRORS, type ErrorCode, isDeckhandError } from '../fleet/errors.ts';
 import type { ApiEnv } from './environment.ts';
 
@@ -41,15 +41,11 @@ export class TooManyAttempts extends DeckhandError {
 /** Errors of libraries in the house's own words; null for what nobody foresaw. */
 function foreseen(error: unknown): DeckhandError | null {
   if (isDeckhandError(error)) return ERRORS[error.code].status === null ? null : error;
-  if (isDatabaseUnreachable(error))
-    return new DeckhandError('Unavailable', 'PostgreSQL can’t be reached. Nothing was done; try again.', {
-      cause: error,
-    });
   if (error instanceof HTTPException && error.status === 415)
     return new DeckhandError('UnsupportedMediaType', TEXT.mediaType);
   // A library's own refusal of a request.
   if (error instanceof HTTPException && error.status < 500) return new DeckhandError('InvalidRequest', TEXT.structure);
-  return null;
+  return databaseUnavailable(error);
 }
 
 function headersOf(error: DeckhandError): Record<string, string> {

@@ -1,7 +1,7 @@
 /** What has to be done in PostgreSQL before the API may answer, tried until it succeeds: the API starts before its database. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
-import { isDatabaseUnreachable, type Sql } from '../adapters/postgres/connect.ts';
+import { databaseUnavailable, type Sql } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { createSettings } from '../adapters/postgres/settings.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
@@ -28,9 +28,8 @@ async function prepare(sql: Sql, config: ApiConfig, logger: Logger, print: (line
 }
 
 const sentenceFor = (error: unknown): string =>
-  isDatabaseUnreachable(error)
-    ? 'PostgreSQL can’t be reached. Nothing was done; try again.'
-    : `PostgreSQL is not prepared: ${error instanceof Error ? error.message : String(error)}`;
+  databaseUnavailable(error)?.message ??
+  `PostgreSQL is not prepared: ${error instanceof Error ? error.message : String(error)}`;
 
 /** Starts trying, with growing pauses, until `signal` is aborted. */
 export function startUp(

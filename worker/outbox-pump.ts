@@ -15,30 +15,56 @@ export interface PumpTimes {
 
 const TIMES: PumpTimes = Object.freeze({ lookMs: 5_000, retryMs: 1_000, longestRetryMs: 10_000 });
 
+interface Waiting {
+  readonly resolve: (sent: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** The only one in this process that sends: who wants something sent joins the next round, so that at most one round is under way. */
 export class OutboxPump {
-  private readonly drain: (signal: AbortSignal) => Promise<unknown>;
+  private readonly drain: (signal: AbortSignal) => Promise<number>;
   private readonly times: PumpTimes;
   private readonly looking: NodeJS.Timeout;
   private readonly stopping = new AbortController();
   private wanted = false;
+  private waiting: Waiting[] = [];
   private running: Promise<void> | null = null;
+  /** Ends the pause after a failure. */
+  private wake = new AbortController();
 
-  constructor(drain: (signal: AbortSignal) => Promise<unknown>, times: PumpTimes = TIMES) {
+  constructor(drain: (signal: AbortSignal) => Promise<number>, times: PumpTimes = TIMES) {
     this.drain = drain;
     this.times = times;
     this.looking = setInterval(this.poke, times.lookMs).unref();
   }
 
-  /** Returns at once. Pokes that come while it sends, or waits to try again, are one more round together. */
+  /** Returns at once. Pokes that come while it sends, or waits to retry, are one more round together. */
   readonly poke = (): void => {
     this.wanted = true;
     if (!this.stopping.signal.aborted) this.running ??= this.run();
   };
 
+  /**
+   * Settles as the next round that begins from now on does. It does not wait for the pause after a failure. Those who come during
+   * a round share the one after it.
+   */
+  readonly flush = (signal?: AbortSignal): Promise<number> =>
+    new Promise<number>((resolve, reject) => {
+      if (this.stopping.signal.aborted) return reject(this.stopping.signal.reason);
+      if (signal?.aborted) return reject(signal.reason);
+      this.waiting.push({ resolve, reject });
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      // Before the poke: that may begin a round, with a pause of its own.
+      this.wake.abort();
+      this.poke();
+    });
+
   async stop(): Promise<void> {
     clearInterval(this.looking);
     this.stopping.abort();
+    this.wake.abort();
     await this.running;
+    for (const { reject } of this.waiting.splice(0)) reject(this.stopping.signal.reason);
   }
 
   private async run(): Promise<void> {
@@ -46,12 +72,17 @@ export class OutboxPump {
     let wait = this.times.retryMs;
     while (this.wanted && !signal.aborted) {
       this.wanted = false;
+      this.wake = new AbortController();
+      const joined = this.waiting.splice(0);
       try {
-        await this.drain(signal);
+        const sent = await this.drain(signal);
+        for (const { resolve } of joined) resolve(sent);
         wait = this.times.retryMs;
-      } catch {
+      } catch (error) {
+        for (const { reject } of joined) reject(error);
         this.wanted = true;
-        await pause(wait, undefined, { signal }).catch(() => undefined);
+        if (this.waiting.length === 0)
+          await pause(wait, undefined, { signal: this.wake.signal }).catch(() => undefined);
         wait = Math.min(wait * 2, this.times.longestRetryMs);
       }
     }

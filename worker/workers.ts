@@ -18,7 +18,7 @@ import type { LocalEngine } from '../adapters/local-engine.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../adapters/metrics/measured.ts';
 import type { WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
-import { reachable, type Sql } from '../adapters/postgres/connect.ts';
+import { LONG_BOUNDS, openBeside, reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { createConvergenceStore } from '../adapters/postgres/drift.ts';
 import { readHostWork } from '../adapters/postgres/host-work.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
@@ -71,7 +71,10 @@ const AGENT_SLOTS = 600;
 
 export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const { connection, namespace, client, sql, taskQueue } = parts;
-  const { store, drain, prunables, agentClient } = measuredParts(parts);
+  // What waits for the bus, or takes long, has a connection of its own: everything else shares the pool.
+  const outbox = openBeside(sql, { max: 1 });
+  const upkeep = openBeside(sql, { max: 1, bounds: LONG_BOUNDS });
+  const { store, drain, prunables, agentClient } = measuredParts(parts, { outbox, upkeep });
   const pump = new OutboxPump(drain);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
   const interceptors: WorkerInterceptors = {
@@ -93,7 +96,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     stickyQueueScheduleToStartTimeout: '5s',
     activities: {
       ...createDeploymentActivities(store, tellTurn, pump.poke),
-      ...createEventActivities(drain),
+      ...createEventActivities(pump.flush),
       ...createPruneActivities(prunables),
       ...createRotationActivities(createRotationStore(sql)),
       ...createReconcileActivities(createReconcileStore(sql)),
@@ -145,14 +148,18 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       }),
     },
   });
-  return { all: [fleet, compose, agents], close: () => pump.stop() };
+  const close = async (): Promise<void> => {
+    await pump.stop();
+    await Promise.all([outbox.end({ timeout: 2 }), upkeep.end({ timeout: 2 })]);
+  };
+  return { all: [fleet, compose, agents], close };
 }
 
 /** What activities work with, measured where somebody wants to know. */
-function measuredParts({ sql, bus, agents, metrics }: WorkerParts) {
+function measuredParts({ sql, bus, agents, metrics }: WorkerParts, { outbox, upkeep }: { outbox: Sql; upkeep: Sql }) {
   const store = createOperationStore(sql);
-  const drain = (signal: AbortSignal): Promise<number> => drainOutbox(sql, bus.publish, signal);
-  const prunables = createPrunables(sql);
+  const drain = (signal: AbortSignal): Promise<number> => reachable(() => drainOutbox(outbox, bus.publish, signal));
+  const prunables = createPrunables(upkeep);
   if (!metrics) return { store, drain, prunables, agentClient: agents };
   return {
     store: measuredStore(store, metrics, (operationId) => readOperationTimes(sql, operationId)),

@@ -1,7 +1,8 @@
-/** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, under one lock. */
+/** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, by one at a time. */
 import type { Envelope, EventOrigin } from '../../fleet/subjects.ts';
 import { driftSubject, lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
 import type { Sql } from './connect.ts';
+import { OutboxLease } from './outbox-lease.ts';
 
 export interface OutgoingEvent {
   readonly messageId: string;
@@ -41,19 +42,44 @@ function toEvent(row: OutboxRow): OutgoingEvent {
   };
 }
 
+export interface DrainOptions {
+  /** How long a drainer that says nothing keeps others from sending. */
+  readonly leaseMs?: number;
+}
+
+/** A frozen drainer costs the others so long at most. */
+const LEASE_MS = 15_000;
+
 /**
  * Sends what is unsent, oldest first, so that order holds for a decky across workflows: one decky's events go one after the
- * other, those of different deckies together. A second drainer waits for the lock and then finds the rest. Stops after an
- * event that the bus does not take and throws; what was taken stays marked. A crash between taking and marking repeats an
- * event with the same message id.
+ * other, those of different deckies together. Nothing is locked while the bus is waited for: a lease says who sends. Where
+ * another one has it, this returns 0 at once, and that one looks once more for what is there now. Stops after an event that the
+ * bus does not take and throws; what was taken is marked. A crash between taking and marking repeats an event with the same
+ * message id, and so does one that was frozen and goes on with its batch: the bus drops what it has seen within 24 hours.
  */
-export async function drainOutbox(sql: Sql, publish: Publish, signal?: AbortSignal): Promise<number> {
+export async function drainOutbox(
+  sql: Sql,
+  publish: Publish,
+  signal?: AbortSignal,
+  { leaseMs = LEASE_MS }: DrainOptions = {},
+): Promise<number> {
+  // An idle worker looks every few seconds: that costs no write.
+  const [unsent] = await sql`select from outbox where sent_at is null limit 1`;
+  if (!unsent) return 0;
+  const lease = new OutboxLease(sql, leaseMs);
+  if (!(await lease.take())) return 0;
   let sent = 0;
-  for (;;) {
-    const { count, failure } = await drainBatch(sql, publish, signal);
-    sent += count;
-    if (failure !== undefined) throw failure;
-    if (count < BATCH) return sent;
+  try {
+    for (;;) {
+      const { read, count, failure } = await sendBatch(sql, publish, lease, signal);
+      sent += count;
+      if (failure !== undefined) throw failure;
+      if (read < BATCH && (await lease.release())) return sent;
+      if (!(await lease.renew())) return sent;
+    }
+  } catch (error) {
+    await lease.abandon();
+    throw error;
   }
 }
 
@@ -73,31 +99,36 @@ function wavesOf(rows: readonly OutboxRow[]): OutboxRow[][] {
   return waves;
 }
 
-const drainBatch = (sql: Sql, publish: Publish, signal?: AbortSignal): Promise<{ count: number; failure?: unknown }> =>
-  sql.begin(async (tx) => {
-    await tx`select pg_advisory_xact_lock(hashtext(current_schema() || '/outbox'))`;
-    // A message id begins with the id of the row that it is about.
-    const rows = await tx<OutboxRow[]>`
-      select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id,
-        coalesce(l.host_uuid, payload->>'host_uuid') as host_uuid
-      from (select * from outbox where sent_at is null order by id limit ${BATCH}) o
-        left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
-      order by o.id`;
-    const taken: string[] = [];
-    let failure: unknown;
-    for (const wave of wavesOf(rows)) {
-      if (failure !== undefined) break;
-      const results = await Promise.allSettled(
-        wave.map(async (row) => {
-          signal?.throwIfAborted();
-          await publish(toEvent(row));
-        }),
-      );
-      for (const [index, result] of results.entries()) {
-        if (result.status === 'fulfilled') taken.push(wave[index]?.id ?? '');
-        else failure ??= result.reason;
-      }
+async function sendBatch(
+  sql: Sql,
+  publish: Publish,
+  lease: OutboxLease,
+  signal?: AbortSignal,
+): Promise<{ read: number; count: number; failure?: unknown }> {
+  // A message id begins with the id of the row that it is about.
+  const rows = await sql<OutboxRow[]>`
+    select o.id, message_id, o.decky_name, type, event_id, ts, payload, l.deployment_id,
+      coalesce(l.host_uuid, payload->>'host_uuid') as host_uuid
+    from (select * from outbox where sent_at is null order by id limit ${BATCH}) o
+      left join decky_lifecycle l on l.id = split_part(message_id, ':', 1)
+    order by o.id`;
+  const taken: string[] = [];
+  let failure: unknown;
+  for (const wave of wavesOf(rows)) {
+    // A wave that begins late in the lease could end after it.
+    if (failure !== undefined || (!lease.isFresh && !(await lease.renew()))) break;
+    const results = await Promise.allSettled(
+      wave.map(async (row) => {
+        signal?.throwIfAborted();
+        await publish(toEvent(row));
+      }),
+    );
+    for (const [index, result] of results.entries()) {
+      if (result.status === 'fulfilled') taken.push(wave[index]?.id ?? '');
+      else failure ??= result.reason;
     }
-    if (taken.length > 0) await tx`update outbox set sent_at = now() where id = any(${taken}::bigint[])`;
-    return failure === undefined ? { count: taken.length } : { count: taken.length, failure };
-  });
+  }
+  if (taken.length > 0) await sql`update outbox set sent_at = now() where id = any(${taken}::bigint[])`;
+  const done = { read: rows.length, count: taken.length };
+  return failure === undefined ? done : { ...done, failure };
+}

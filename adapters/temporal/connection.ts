@@ -1,5 +1,11 @@
 /** Connection settings follow the Temporal CLI's environment configuration: TEMPORAL_ADDRESS, namespace, TLS, API key. */
-import { Client, type ClientInterceptors, Connection } from '@temporalio/client';
+import {
+  Client,
+  type ClientInterceptors,
+  Connection,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 
 export interface TemporalClient {
@@ -8,10 +14,19 @@ export interface TemporalClient {
   readonly namespace: string;
 }
 
+/** A call that states no deadline ends after so long, its retries included. Longer than the server holds a long poll (20 s). */
+const CALL_MS = 30_000;
+
+const retrying = makeGrpcRetryInterceptor(defaultGrpcRetryOptions());
+
+/** One deadline for all tries of a call. */
+const inTime: typeof retrying = (options, nextCall) =>
+  retrying({ ...options, deadline: options.deadline ?? Date.now() + CALL_MS }, nextCall);
+
 /** Opens a lazy connection: no call is made until one is needed, so that a program starts also while Temporal is down. */
 export function openTemporal(identity: string, interceptors: ClientInterceptors = {}): TemporalClient {
   const { connectionOptions, namespace } = loadClientConnectConfig();
-  const connection = Connection.lazy(connectionOptions);
+  const connection = Connection.lazy({ ...connectionOptions, interceptors: [inTime] });
   const client = new Client({ connection, namespace: namespace ?? 'default', identity, interceptors });
   return { client, connection, namespace: namespace ?? 'default' };
 }

@@ -1,59 +1,17 @@
 /** Readers of events outlive the bus: what happened while it was out of reach comes once it is back, once and in order. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream } from '../../adapters/nats/event-stream.ts';
+import { layCable } from '../support/cable.ts';
 import { testServers } from '../support/stack.ts';
-
-/** Stands between the reader and the bus. */
-async function cable(url: string) {
-  const { hostname, port } = new URL(url);
-  const ways = new Map<Socket, Socket>();
-  let held = false;
-  const server = createServer((near) => {
-    const far = connect(Number(port), hostname);
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      ways.set(one, other);
-      if (!held) one.pipe(other);
-      one.on('error', () => undefined).on('close', () => other.destroy());
-    }
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const at = (server.address() as AddressInfo).port;
-  return {
-    url: `nats://127.0.0.1:${at}`,
-    async cut() {
-      const closed = once(server, 'close');
-      server.close();
-      for (const socket of ways.keys()) socket.destroy();
-      await closed;
-    },
-    /** Connections are taken, and nothing comes through. */
-    hold() {
-      held = true;
-      for (const [one, other] of ways) one.unpipe(other);
-    },
-    letGo() {
-      held = false;
-      for (const [one, other] of ways) one.pipe(other);
-    },
-    async mend() {
-      server.listen(at, '127.0.0.1');
-      await once(server, 'listening');
-    },
-  };
-}
 
 /** A reader behind a cable, and events of one decky. */
 async function scene(decky: string) {
-  const line = await cable(testServers.natsUrl);
+  const { hostname, port } = new URL(testServers.natsUrl);
+  const line = await layCable(hostname, Number(port));
   const bus = createBus(testServers.natsUrl, decky);
-  const stream = createEventStream(createEventLog(line.url, decky));
+  const stream = createEventStream(createEventLog(`nats://127.0.0.1:${line.port}`, decky));
   const wants = ({ origin }: { origin: { deckyName: string } }): boolean => origin.deckyName === decky;
   const reader = await stream.read({ after: null, wants });
   const seen: string[] = [];
@@ -108,7 +66,7 @@ describe('events and a bus that goes away', function () {
     const { line, seen, resume, publish, until, close } = await scene(`hang${process.pid}`);
     await publish(1, 5);
     await until(5);
-    line.hold();
+    line.hold(true);
     await publish(6, 15);
     await assert.rejects(resume(), unavailable);
     line.letGo();

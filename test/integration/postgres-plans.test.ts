@@ -67,7 +67,11 @@ describe('by plans that were made while the tables were empty', () => {
 
   it('events are sent without reading all rows for each', async () => {
     const drain = () => drainOutbox(pool, () => Promise.resolve());
-    await keepThePlanOf(drain);
+    await keepThePlanOf(async () => {
+      await database.sql`insert into outbox (message_id, decky_name, type, payload) values ('none', 'none', 'lifecycle', '{}')`;
+      await drain();
+      await database.sql`delete from outbox`;
+    });
     const rows = await acceptMany();
     const moved = rows.map((row) => ({ ...row, status: 'running' as const }));
     await recordTransitions(database.sql, moved);

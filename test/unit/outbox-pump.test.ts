@@ -18,7 +18,7 @@ describe('the outbox pump', () => {
 
   it('makes one more round of all pokes that come while it sends', async () => {
     const rounds: (() => void)[] = [];
-    const pump = new OutboxPump(() => new Promise<void>((resolve) => rounds.push(resolve)));
+    const pump = new OutboxPump(() => new Promise<number>((resolve) => rounds.push(() => resolve(0))));
     for (let poke = 0; poke < 3; poke += 1) pump.poke();
     assert.equal(rounds.length, 1);
     rounds[0]?.();
@@ -33,10 +33,11 @@ describe('the outbox pump', () => {
   it('tries again by itself while the bus takes nothing, and rests once it has taken all', async () => {
     let rounds = 0;
     const allSent = promised();
-    const drain = async (): Promise<void> => {
+    const drain = async (): Promise<number> => {
       rounds += 1;
       if (rounds < 3) throw new Error('NATS can’t be reached');
       allSent.keep();
+      return 0;
     };
     const pump = new OutboxPump(drain, { lookMs: NEVER, retryMs: 1, longestRetryMs: 2 });
     pump.poke();
@@ -49,9 +50,10 @@ describe('the outbox pump', () => {
   it('looks by itself for what others wrote, until it is stopped', async () => {
     let rounds = 0;
     const twice = promised();
-    const drain = async (): Promise<void> => {
+    const drain = async (): Promise<number> => {
       rounds += 1;
       if (rounds === 2) twice.keep();
+      return 0;
     };
     const pump = new OutboxPump(drain, { lookMs: 1, retryMs: NEVER, longestRetryMs: NEVER });
     await twice.kept;
@@ -71,5 +73,35 @@ describe('the outbox pump', () => {
     pump.poke();
     await settled();
     await pump.stop();
+  });
+
+  it('sends once for all who ask while a round is under way, and tells each', async () => {
+    const rounds: ((sent: number) => void)[] = [];
+    const pump = new OutboxPump(() => new Promise<number>((resolve) => rounds.push(resolve)));
+    pump.poke();
+    const asked = Array.from({ length: 12 }, () => pump.flush());
+    await settled();
+    assert.equal(rounds.length, 1);
+    rounds[0]?.(3);
+    await settled();
+    assert.equal(rounds.length, 2);
+    rounds[1]?.(7);
+    assert.deepEqual(await Promise.all(asked), Array(12).fill(7));
+    await pump.stop();
+  });
+
+  it('tells all who ask why a round failed, and does not make the next one wait', async () => {
+    let rounds = 0;
+    const pump = new OutboxPump(
+      async () => {
+        rounds += 1;
+        throw new Error(`round ${rounds} failed`);
+      },
+      { lookMs: NEVER, retryMs: NEVER, longestRetryMs: NEVER },
+    );
+    await assert.rejects(pump.flush(), /round 1 failed/);
+    await assert.rejects(pump.flush(), /round 2 failed/);
+    await pump.stop();
+    await assert.rejects(pump.flush());
   });
 });
