@@ -15,6 +15,7 @@ export const SEARCH_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze
   HostUuid: 'Keyword',
   Operation: 'Keyword',
   LifecycleOutcome: 'Keyword',
+  DeckhandKind: 'Keyword',
 });
 
 /** What an operator runs where a Temporal of his own does not know them. */

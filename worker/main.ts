@@ -15,10 +15,10 @@ import { migrate } from '../adapters/postgres/migrate.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
-import { createLook, ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
+import { ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
+import { ensureHousekeeping } from '../adapters/temporal/housekeeping.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
-import { ensureSweep } from '../adapters/temporal/schedules.ts';
 import { tracedClient, tracedWorker, workflowInterceptorModule } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
 import { workflowBundle } from './bundle.ts';
@@ -27,7 +27,7 @@ import { installRuntime } from './logging.ts';
 import { openMetrics } from './metrics.ts';
 import { createWorkers } from './workers.ts';
 
-/** Temporal's database may be lost while the worker lives; its Schedule is looked after this often. */
+/** Temporal's database may be lost while the worker lives; housekeeping and Schedules are looked after this often. */
 const SCHEDULE_CHECK_MS = 20_000;
 const RETRY_MS = 1_000;
 
@@ -91,17 +91,15 @@ async function main(): Promise<void> {
     searchAttributes,
   });
   const schedules = lookAfterSchedules(logger, stop.signal, async (now) => {
-    await ensureSweep(temporal.client, { taskQueue: config.taskQueue, now });
-    await ensurePrune(temporal.client, { taskQueue: config.taskQueue });
+    const { taskQueue, lookMs } = config;
+    await ensureHousekeeping(temporal.client, { taskQueue, searchAttributes, input: { lookMs }, anew: now });
+    await ensurePrune(temporal.client, { taskQueue, searchAttributes });
     await rotations();
     await ensureConvergence(temporal.client, {
-      taskQueue: config.taskQueue,
+      taskQueue,
       searchAttributes,
-      lookMs: config.lookMs,
       reconcileMs: await createReconcileStore(sql).interval(),
     });
-    // After a restart of the machine the engine may have left something behind; nobody waits a minute for that.
-    if (now) void createLook(temporal.client, config.taskQueue)();
   });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');
@@ -122,7 +120,7 @@ async function main(): Promise<void> {
   logger.info('stopped');
 }
 
-/** `now` is true until it has worked once: what is due at the start. Makes the Schedules again where Temporal has lost them. */
+/** `now` is true until it has worked once: what is due at the start. Makes again what Temporal has lost. */
 async function lookAfterSchedules(
   logger: Logger,
   stopping: AbortSignal,

@@ -2,6 +2,7 @@
 export { deployFleet } from './deploy-fleet.ts';
 export { deployLocal } from './deploy-local.ts';
 export { deployShard } from './deploy-shard.ts';
+export { housekeeping } from './housekeeping.ts';
 export { mutateDecky } from './mutate-decky.ts';
 export { prune } from './prune.ts';
 export { lookAtEngine, reconcileFleet } from './reconcile.ts';

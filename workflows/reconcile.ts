@@ -1,6 +1,6 @@
 /**
- * Convergence by the clock (docs/convergence.md): the Schedule `look` runs {@link lookAtEngine}, `reconcile` runs
- * {@link reconcileFleet}, which mends what drifts by an operation like one by hand, with a request and rows.
+ * Convergence by the clock (docs/convergence.md): {@link lookAtEngine} is a look for somebody who waits for it; the Schedule
+ * `reconcile` runs {@link reconcileFleet}, which mends what drifts by an operation like one by hand, with a request and rows.
  */
 import { CancellationScope, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';
@@ -9,6 +9,7 @@ import { deployWorkflowId } from '../fleet/workflow-ids.ts';
 import { look, storeReconcile } from './activities.ts';
 import type { deployFleet } from './deploy-fleet.ts';
 import { LOOK } from './profiles.ts';
+import { workAttributes } from './search-attributes.ts';
 
 export interface ReconcileInput {
   readonly searchAttributes: boolean;
@@ -35,6 +36,7 @@ export async function reconcileFleet({ searchAttributes }: ReconcileInput): Prom
     const { sentence } = await executeChild<typeof deployFleet>('deployFleet', {
       workflowId: deployWorkflowId(operationId),
       args: [{ operationId, searchAttributes, resume: true, revision: REVISION }],
+      ...(searchAttributes ? { typedSearchAttributes: workAttributes() } : {}),
       // A row that was begun is ended, whatever becomes of this run.
       parentClosePolicy: 'ABANDON',
       staticSummary: 'reconcile by the clock',

@@ -15,6 +15,7 @@ import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
 import type { OperationSummary } from './messages.ts';
 import type { mutateDecky } from './mutate-decky.ts';
+import { workAttributes } from './search-attributes.ts';
 import { Window } from './window.ts';
 
 export interface RotationInput {
@@ -51,6 +52,7 @@ async function rotate(deckyName: string, { searchAttributes }: RotationInput): P
     summary = await executeChild<typeof mutateDecky>('mutateDecky', {
       workflowId: mutateWorkflowId(operationId),
       args: [{ operationId, searchAttributes, resume: true, revision: REVISION }],
+      ...(searchAttributes ? { typedSearchAttributes: workAttributes() } : {}),
       // A row that was begun is ended, whatever becomes of its rotation.
       parentClosePolicy: 'ABANDON',
       staticSummary: `rotation of ${deckyName}`,

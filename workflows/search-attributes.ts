@@ -1,10 +1,17 @@
 /** Search attributes of the product; registered by the stack, `deckhand doctor` prints the command where they are missing. */
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
+import { WORKFLOW_KIND } from '../fleet/housekeeping.ts';
 
 export const DECKY_NAME = defineSearchAttributeKey('DeckyName', SearchAttributeType.KEYWORD_LIST);
 export const HOST_UUID = defineSearchAttributeKey('HostUuid', SearchAttributeType.KEYWORD);
 export const OPERATION = defineSearchAttributeKey('Operation', SearchAttributeType.KEYWORD);
 export const LIFECYCLE_OUTCOME = defineSearchAttributeKey('LifecycleOutcome', SearchAttributeType.KEYWORD);
+
+/** `work`, or `housekeeping` (fleet/housekeeping.ts). */
+export const DECKHAND_KIND = defineSearchAttributeKey('DeckhandKind', SearchAttributeType.KEYWORD);
+
+export const workAttributes = (): TypedSearchAttributes =>
+  new TypedSearchAttributes([{ key: DECKHAND_KIND, value: WORKFLOW_KIND.work }]);
 
 /** A search attribute holds 2,048 bytes at most (Temporal's default); some are kept for the encoding's quotes and commas. */
 const VALUE_BYTES = 2_048;
@@ -23,6 +30,7 @@ export function cutNames(names: readonly string[]): string[] {
 
 export const deckyAttributes = (names: readonly string[], operation: string): TypedSearchAttributes =>
   new TypedSearchAttributes([
+    ...workAttributes().getAll(),
     { key: DECKY_NAME, value: cutNames(names) },
     { key: OPERATION, value: operation },
   ]);

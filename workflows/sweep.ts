@@ -1,5 +1,5 @@
-/** The sweep, a Schedule each minute: sends what the bus has not, and finds the rows that nobody works on (design, 4.10). */
-import { isCancellation, patched, setCurrentDetails } from '@temporalio/workflow';
+/** The sweep, a round of housekeeping each minute: sends what the bus has not, and finds the rows that nobody works on. */
+import { isCancellation, setCurrentDetails } from '@temporalio/workflow';
 import { closeOrphans, findOrphans, publishTransitions, restartOperations, resumeTeardowns } from './activities.ts';
 import { settleLost } from './settle-lost.ts';
 
@@ -7,9 +7,6 @@ export interface SweepSummary {
   readonly restarted: number;
   readonly lost: number;
 }
-
-/** Histories from before it know nothing of owed teardowns. */
-const OWED = 'owed-teardowns';
 
 export async function sweep(): Promise<SweepSummary> {
   // A bus that is down is no reason to leave rows open.
@@ -25,7 +22,7 @@ export async function sweep(): Promise<SweepSummary> {
   await settleLost(orphans.lost).catch(beside);
   await closeOrphans().catch(beside);
   // A host's heartbeat begins what it owes; here it is found out where that went wrong.
-  if (patched(OWED)) await resumeTeardowns().catch(beside);
+  await resumeTeardowns().catch(beside);
   if (failures.length > 0) throw failures[0];
   setCurrentDetails(
     `${sent === null ? 'The bus did not answer' : `${sent} events sent`}; ${orphans.restart.length} operations started again, ${orphans.lost.length} rows ended as lost.`,

@@ -6,7 +6,10 @@ import {
   defaultGrpcRetryOptions,
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
+import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
+
+import type { WorkflowKind } from '../../fleet/housekeeping.ts';
 
 export interface TemporalClient {
   readonly client: Client;
@@ -37,6 +40,14 @@ export const SEARCH_ATTRIBUTES = Object.freeze({
   HostUuid: 'Keyword',
   Operation: 'Keyword',
   LifecycleOutcome: 'Keyword',
+  DeckhandKind: 'Keyword',
+});
+
+const KIND = defineSearchAttributeKey('DeckhandKind', SearchAttributeType.KEYWORD);
+
+/** For the options of a start: what the workflow is, so that lists can leave out what is nobody's work. */
+export const ofKind = (kind: WorkflowKind): { readonly typedSearchAttributes: TypedSearchAttributes } => ({
+  typedSearchAttributes: new TypedSearchAttributes([{ key: KIND, value: kind }]),
 });
 
 /** gRPC: who may not ask, or a server that has no such call (Temporal Cloud), is no reason to wait. */

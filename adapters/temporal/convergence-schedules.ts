@@ -1,4 +1,4 @@
-/** The Schedules of convergence (docs/convergence.md), made again when Temporal lost them, and changed with the interval. */
+/** The Schedule that mends (docs/convergence.md), made again when Temporal lost it, and changed with the interval; and looks on demand. */
 import {
   type Client,
   ScheduleAlreadyRunning,
@@ -6,33 +6,30 @@ import {
   type ScheduleOptions,
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
+import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
+import { ofKind } from './connection.ts';
 
 export interface ConvergenceOptions {
   readonly taskQueue: string;
   readonly searchAttributes: boolean;
-  /** DECKHAND_LOOK_INTERVAL. */
-  readonly lookMs: number;
   /** Milliseconds; null: nothing is mended by the clock. */
   readonly reconcileMs: number | null;
 }
 
-export const lookScheduleId = (taskQueue: string): string => `look/${taskQueue}`;
 export const reconcileScheduleId = (taskQueue: string): string => `reconcile/${taskQueue}`;
 
 /** One that somebody paused stays paused. */
 export async function ensureConvergence(client: Client, options: ConvergenceOptions): Promise<void> {
-  const { taskQueue, searchAttributes, lookMs, reconcileMs } = options;
-  await ensure(client, {
-    id: lookScheduleId(taskQueue),
-    everyMs: lookMs,
-    action: { workflowType: 'lookAtEngine', args: [], workflowExecutionTimeout: '2m' },
-    taskQueue,
-  });
+  const { taskQueue, searchAttributes, reconcileMs } = options;
   if (reconcileMs === null) return remove(client, reconcileScheduleId(taskQueue));
   await ensure(client, {
     id: reconcileScheduleId(taskQueue),
     everyMs: reconcileMs,
-    action: { workflowType: 'reconcileFleet', args: [{ searchAttributes }] },
+    action: {
+      workflowType: 'reconcileFleet',
+      args: [{ searchAttributes }],
+      ...(searchAttributes ? ofKind(WORKFLOW_KIND.housekeeping) : {}),
+    },
     taskQueue,
   });
 }
@@ -40,7 +37,7 @@ export async function ensureConvergence(client: Client, options: ConvergenceOpti
 interface Wanted {
   readonly id: string;
   readonly everyMs: number;
-  readonly action: Pick<ScheduleOptions['action'], 'workflowType' | 'args' | 'workflowExecutionTimeout'>;
+  readonly action: Pick<ScheduleOptions['action'], 'workflowType' | 'args' | 'typedSearchAttributes'>;
   readonly taskQueue: string;
 }
 
@@ -78,7 +75,7 @@ const LOOK_LIMIT_MS = 6_000;
 
 /** Has the engine looked at now. Never throws: without an answer what is known stands, and says since when. */
 export const createLook = (client: Client, taskQueue: string) => async (): Promise<void> => {
-  const options = { workflowId: `${lookScheduleId(taskQueue)}/now`, taskQueue, args: [] };
+  const options = { workflowId: `look/${taskQueue}/now`, taskQueue, args: [] };
   await Promise.race([
     client
       .withDeadline(Date.now() + LOOK_LIMIT_MS, () =>

@@ -5,6 +5,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { DeckhandError, isErrorCode, WITHDRAWN } from '../../fleet/errors.ts';
 import { REVISION } from '../../fleet/history-revision.ts';
+import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { MoveRequest } from '../../fleet/move-request.ts';
@@ -17,7 +18,7 @@ import type { NewRequest, StoredRequest } from '../postgres/deployments.ts';
 import { closeRequest, loadRequest, returnedIds, storeRequest } from '../postgres/deployments.ts';
 import { currentRequestId } from '../request-context.ts';
 import type { TemporalClient } from './connection.ts';
-import { hasSearchAttributes } from './connection.ts';
+import { hasSearchAttributes, ofKind } from './connection.ts';
 import { cancelWorkflow, workflowTypeOf } from './operations.ts';
 
 export interface AcceptedDeployment {
@@ -93,12 +94,14 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
 
   async function updateWithStart(stored: NewRequest, summary: string): Promise<void> {
     const requestId = currentRequestId();
+    const withAttributes = await searchAttributes();
     const startWorkflowOperation = new WithStartWorkflowOperation(workflowTypeOf(stored), {
       workflowId: stored.workflowId,
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       taskQueue: options.taskQueue,
-      args: [{ operationId: stored.id, searchAttributes: await searchAttributes(), revision: REVISION }],
+      args: [{ operationId: stored.id, searchAttributes: withAttributes, revision: REVISION }],
+      ...(withAttributes ? ofKind(WORKFLOW_KIND.work) : {}),
       staticSummary: summary,
       staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,
       memo: { username: stored.username, ...(requestId === null ? {} : { request_id: requestId }) },

@@ -1,7 +1,9 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import { REVISION } from '../../fleet/history-revision.ts';
+import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
 import type { OperationKind } from '../postgres/deployments.ts';
+import { ofKind } from './connection.ts';
 
 /** The workflow type of each kind of operation. */
 const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
@@ -59,6 +61,7 @@ export async function restartOperation(
           revision: REVISION,
         },
       ],
+      ...(options.searchAttributes ? ofKind(WORKFLOW_KIND.work) : {}),
       staticSummary: options.summary ?? 'started again by the sweep: Temporal did not know it',
     });
   } catch (error) {

@@ -6,8 +6,10 @@ import {
   ScheduleNotFoundError,
   ScheduleOverlapPolicy,
 } from '@temporalio/client';
+import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
 import { LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
 import type { RotationPlan } from '../postgres/rotation.ts';
+import { ofKind } from './connection.ts';
 
 export interface RotationSchedulesOptions {
   readonly taskQueue: string;
@@ -64,7 +66,7 @@ export async function ensureRotations(
     if (!want) await unlessGone(handle.delete());
     else if (spec?.intervals?.[0]?.every !== want.everyMs) await unlessGone(change(handle, want));
   }
-  for (const [scheduleId, want] of missing) await create(client, scheduleId, want, options.taskQueue);
+  for (const [scheduleId, want] of missing) await create(client, scheduleId, want, options);
 }
 
 function wantedSchedules({ own, inherited }: RotationPlan, options: RotationSchedulesOptions): Map<string, Wanted> {
@@ -96,7 +98,12 @@ const specOf = ({ everyMs }: Wanted) => ({
 const change = (handle: ScheduleHandle, want: Wanted): Promise<void> =>
   handle.update((before) => ({ ...before, spec: specOf(want) }));
 
-async function create(client: Client, scheduleId: string, want: Wanted, taskQueue: string): Promise<void> {
+async function create(
+  client: Client,
+  scheduleId: string,
+  want: Wanted,
+  { taskQueue, searchAttributes }: RotationSchedulesOptions,
+): Promise<void> {
   try {
     await client.schedule.create({
       scheduleId,
@@ -107,6 +114,7 @@ async function create(client: Client, scheduleId: string, want: Wanted, taskQueu
         workflowId: scheduleId,
         taskQueue,
         args: [...want.args],
+        ...(searchAttributes ? ofKind(WORKFLOW_KIND.housekeeping) : {}),
       },
       policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: '1m' },
     });

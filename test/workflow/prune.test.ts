@@ -51,14 +51,14 @@ describe('the daily prune', () => {
 
   it('is run by a Schedule of each day that skips overlaps, made once and again when it is lost', async () => {
     const { client } = world.temporal;
-    await ensurePrune(client, { taskQueue: world.id });
-    await ensurePrune(client, { taskQueue: world.id });
+    await ensurePrune(client, { taskQueue: world.id, searchAttributes: true });
+    await ensurePrune(client, { taskQueue: world.id, searchAttributes: true });
     const { spec, action, policies } = await client.schedule.getHandle(scheduleId()).describe();
     assert.equal(spec.calendars?.length, 1);
     assert.equal(action.type === 'startWorkflow' && action.workflowType, 'prune');
     assert.equal(policies.overlap, ScheduleOverlapPolicy.SKIP);
     await client.schedule.getHandle(scheduleId()).delete();
-    await ensurePrune(client, { taskQueue: world.id });
+    await ensurePrune(client, { taskQueue: world.id, searchAttributes: true });
     await client.schedule.getHandle(scheduleId()).describe();
   });
 });

@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
+import { acceptRequest } from '../../adapters/postgres/accept.ts';
+import { returnedIds } from '../../adapters/postgres/deployments.ts';
+import { ensureHousekeeping, type HousekeepingOptions } from '../../adapters/temporal/housekeeping.ts';
+import { housekeepingWorkflowId, runsPerDay, SWEEP_EVERY_MS } from '../../fleet/housekeeping.ts';
+import { storeDeploy } from '../support/requests.ts';
+import { until } from '../support/until.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+/** So many rounds of each task are twenty minutes of a stack that nobody uses. */
+const ROUNDS = 20;
+
+describe('housekeeping', function () {
+  this.timeout(120_000);
+  let world: World;
+  beforeEach(async () => {
+    world = await createWorld();
+  });
+  afterEach(async () => {
+    await handle()
+      .terminate('the test is over')
+      .catch(() => undefined);
+    await world.close();
+  });
+
+  const handle = () => world.temporal.client.workflow.getHandle(housekeepingWorkflowId(world.id));
+  const keep = (
+    more: Partial<HousekeepingOptions> & { sweepMs?: number; lookMs?: number; mostEvents?: number } = {},
+  ) => {
+    const { sweepMs = 20, lookMs = 20, mostEvents, anew = false } = more;
+    const input = { sweepMs, lookMs, ...(mostEvents ? { mostEvents } : {}) };
+    return ensureHousekeeping(world.temporal.client, { taskQueue: world.id, searchAttributes: true, input, anew });
+  };
+  const count = async (query: string): Promise<number> =>
+    (await world.temporal.client.workflow.count(`TaskQueue = '${world.id}' ${query}`)).count;
+  async function rounds(): Promise<{ sweeps: number; looks: number; events: number }> {
+    const { events = [] } = await handle().fetchHistory();
+    const of = (name: string) =>
+      (events ?? []).filter((one) => one.activityTaskScheduledEventAttributes?.activityType?.name === name).length;
+    return { sweeps: of('findOrphans'), looks: of('lookAtEngine'), events: events?.length ?? 0 };
+  }
+
+  it('adds one run to the list in twenty rounds without work, and less than 20 in a day', async () => {
+    await keep();
+    await until(
+      'the rounds',
+      async () => {
+        const { sweeps, looks } = await rounds();
+        return sweeps >= ROUNDS && looks >= ROUNDS;
+      },
+      90_000,
+    );
+    const { sweeps, looks, events } = await rounds();
+    await until('the list to have it', async () => (await count('')) > 0);
+    assert.equal(await count(''), 1);
+    const each = Math.ceil(events / Math.min(sweeps, looks));
+    assert.ok(runsPerDay([{ everyMs: SWEEP_EVERY_MS, events: each }]) < 20, `${each} events a minute`);
+  });
+
+  it('goes on as a new run of the same kind, and is hidden by a query for work', async () => {
+    await keep({ mostEvents: 60 });
+    await until('three runs', async () => (await count("and DeckhandKind = 'housekeeping'")) >= 3);
+    const accepted = await world.deploy(`[${world.id}-a]\nservices=redis\n`);
+    await world.ended(accepted.lifecycle_ids);
+    await until('its deployment and child', async () => (await count("and DeckhandKind = 'work'")) === 2);
+    const names = [];
+    for await (const { type } of world.temporal.client.workflow.list({
+      query: `TaskQueue = '${world.id}' and DeckhandKind = 'work'`,
+    }))
+      names.push(type);
+    assert.deepEqual(names.sort(), ['deployFleet', 'deployLocal']);
+  });
+
+  it('begins an accepted operation that Temporal has lost, and goes on after a round that failed', async () => {
+    await keep({ sweepMs: 200 });
+    const { sql } = world.database;
+    await sql`alter table host_tickets rename to elsewhere`;
+    await until(
+      'a round that failed',
+      async () => {
+        const { events = [] } = await handle().fetchHistory();
+        return (events ?? []).some((one) => one.activityTaskFailedEventAttributes);
+      },
+      60_000,
+    );
+    await sql`alter table elsewhere rename to host_tickets`;
+    const request = await storeDeploy(sql, `[${world.id}-a]\nservices=redis\n`);
+    await acceptRequest(sql, request);
+    await sql`alter table decky_lifecycle disable trigger guard_lifecycle`;
+    await sql`update decky_lifecycle set started_at = started_at - interval '10 minutes'`;
+    await sql`alter table decky_lifecycle enable trigger guard_lifecycle`;
+    const { lifecycle_ids } = await returnedIds(sql, request);
+    assert.deepEqual(
+      (await world.ended(lifecycle_ids)).map((row) => row.status),
+      ['succeeded'],
+    );
+  });
+
+  it('is begun anew by a worker that starts, left alone by the next look, and takes the place of Schedules', async () => {
+    const { schedule } = world.temporal.client;
+    const old = [`sweep/${world.id}`, `look/${world.id}`];
+    for (const scheduleId of old)
+      await schedule.create({
+        scheduleId,
+        spec: { intervals: [{ every: '1h' }] },
+        action: { type: 'startWorkflow', workflowType: 'sweep', workflowId: scheduleId, taskQueue: world.id, args: [] },
+        policies: { overlap: ScheduleOverlapPolicy.SKIP },
+      });
+    const run = async () => (await handle().describe()).runId;
+    await keep({ anew: true, sweepMs: 60_000, lookMs: 60_000 });
+    for (const id of old) await assert.rejects(schedule.getHandle(id).describe(), ScheduleNotFoundError);
+    const first = await run();
+    await keep();
+    assert.equal(await run(), first);
+    await keep({ anew: true });
+    assert.notEqual(await run(), first);
+    await handle().terminate('by an operator');
+    await keep();
+    assert.equal((await handle().describe()).status.name, 'RUNNING');
+  });
+});
