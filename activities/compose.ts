@@ -6,7 +6,7 @@ import type { HostMember } from '../adapters/postgres/fleet.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
-import { DeckhandError } from '../fleet/errors.ts';
+import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import type { DeckyState, Operation } from '../fleet/lifecycle.ts';
 import { DECKY_STATE, LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
@@ -38,6 +38,8 @@ export interface ComposeStore {
   hostMembers(hostUuid: string): Promise<HostMember[]>;
   hostMember(hostUuid: string, name: string): Promise<HostMember | null>;
   network(): Promise<FleetNetwork | null>;
+  /** The fleet's network is `kept` again, unless it has become another than `given` since. */
+  keepNetwork(kept: FleetNetwork, given: FleetNetwork): Promise<void>;
   options(operationId: string): Promise<RolloutOptions | null>;
 }
 
@@ -192,10 +194,21 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
   }
 
   async function leaveNetwork(step: (text: string) => void, signal: AbortSignal): Promise<void> {
-    if (!(await engine.networkDiffers(await network(), signal))) return;
+    const wanted = await network();
+    const other = await engine.otherNetwork(wanted, signal);
+    if (!other) return;
     step('leaving the old network');
-    await Promise.all((await engine.deckies(signal)).map((decky) => engine.down(decky, { signal, onProgress: step })));
-    await engine.removeNetworkIfUnused(signal);
+    try {
+      await engine.tryNetwork(wanted, signal);
+      const names = await engine.deckies(signal);
+      await Promise.all(names.map((decky) => engine.down(decky, { signal, onProgress: step })));
+      await engine.removeNetworkIfUnused(signal);
+      await engine.ensureNetwork(wanted, { signal, onProgress: step });
+    } catch (error) {
+      // A network that can't be made is the fleet's no more: what ran is brought back to the old one, and the next deploy begins there.
+      if (other.present && isDeckhandError(error) && !error.retryable) await store.keepNetwork(other.present, wanted);
+      throw error;
+    }
   }
 
   return withFailures<ComposeActivities>({

@@ -2,45 +2,42 @@
  * What the master's machine has of networks: interfaces, and the default route with the address on its interface, which
  * are what `ip route show default` and `ip addr show` print. Read from the kernel, so that no `ip` program is needed.
  */
-import { readdir, readFile } from 'node:fs/promises';
-import { endianness, type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { readdir } from 'node:fs/promises';
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { NetworkDriver } from '../fleet/config.ts';
+import type { HostNetworks } from '../fleet/host-networks.ts';
 import type { NetworkContext } from '../fleet/network.ts';
+import { connectDocker, isLocalEngine } from './docker/connect.ts';
+import { engineNetworks, type NetworkOwner } from './docker/engine-networks.ts';
+import { isDefaultRoute, type KernelRoute, parseRoutes, readHostNetworks, readRoutes } from './host-networks.ts';
 
 const INTERFACES = '/sys/class/net';
-const ROUTES = '/proc/net/route';
-/** RTF_UP and RTF_GATEWAY of linux/route.h. */
-const UP_BY_GATEWAY = 0x3;
+/** A request waits for this at most; an engine that does not answer is no reason to refuse it. */
+const ENGINE_LIMIT_MS = 1_000;
 
 export interface DefaultRoute {
   readonly interface: string;
   readonly gateway: string;
 }
 
+/** The engine whose machine is asked about. */
+export interface EngineAsked {
+  /** As DOCKER_HOST. */
+  readonly dockerHost: string;
+  readonly owner: NetworkOwner;
+}
+
 type Addresses = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
-/** The kernel prints addresses as one number in the machine's byte order. */
-function hexAddress(hex: string): string {
-  const bytes = [0, 2, 4, 6].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
-  return (endianness() === 'LE' ? bytes.reverse() : bytes).join('.');
+function defaultRoute(routes: readonly KernelRoute[]): DefaultRoute | null {
+  const [best] = routes
+    .filter((route) => isDefaultRoute(route) && route.gateway !== null)
+    .sort((a, b) => a.metric - b.metric);
+  return best === undefined || best.gateway === null ? null : { interface: best.interface, gateway: best.gateway };
 }
 
 /** The default route of lowest metric in the text of /proc/net/route; null where there is none. */
-export function parseDefaultRoute(text: string): DefaultRoute | null {
-  const routes = text
-    .split('\n')
-    .slice(1)
-    .map((line) => line.trim().split(/\s+/))
-    .filter(
-      ([, destination, , flags, , , , mask]) =>
-        destination === '00000000' &&
-        mask === '00000000' &&
-        (Number.parseInt(flags ?? '0', 16) & UP_BY_GATEWAY) === UP_BY_GATEWAY,
-    )
-    .sort((a, b) => Number(a[6]) - Number(b[6]));
-  const [name, , gateway] = routes[0] ?? [];
-  return name === undefined || gateway === undefined ? null : { interface: name, gateway: hexAddress(gateway) };
-}
+export const parseDefaultRoute = (text: string): DefaultRoute | null => defaultRoute(parseRoutes(text));
 
 const firstIPv4 = (addresses: Addresses, name: string): NetworkInterfaceInfo | null =>
   addresses[name]?.find((address) => address.family === 'IPv4') ?? null;
@@ -54,20 +51,49 @@ async function interfaceNames(addresses: Addresses): Promise<string[]> {
   }
 }
 
-const readRoutes = (): Promise<string> => readFile(ROUTES, 'utf8').catch(() => '');
+/** One client an engine, whose connections are used again. */
+const clients = new Map<string, ReturnType<typeof connectDocker>>();
 
-/** Looks anew at each call; what can't be told is null, and planning says so where it matters. */
-export async function detectNetwork(driver: NetworkDriver, bridgePool: string | null): Promise<NetworkContext> {
+function clientOf(dockerHost: string): ReturnType<typeof connectDocker> {
+  const client = clients.get(dockerHost) ?? connectDocker(dockerHost);
+  clients.set(dockerHost, client);
+  return client;
+}
+
+async function hostOf({ dockerHost, owner }: EngineAsked): Promise<HostNetworks> {
+  const docker = clientOf(dockerHost);
+  const [machine, engine] = await Promise.all([
+    isLocalEngine(docker) ? readHostNetworks() : { addresses: [], routes: [] },
+    engineNetworks(docker, owner, ENGINE_LIMIT_MS).catch(() => null),
+  ]);
+  return { ...machine, engine };
+}
+
+/**
+ * Looks anew at each call; what can't be told is null, and planning says so where it matters. `engine`: null where deckies are
+ * simulated, so that nothing can be in their way.
+ */
+export async function detectNetwork(
+  driver: NetworkDriver,
+  bridgePool: string | null,
+  engine: EngineAsked | null,
+): Promise<NetworkContext> {
   const addresses = networkInterfaces();
-  const route = parseDefaultRoute(await readRoutes());
+  const [routes, host, interfaces] = await Promise.all([
+    readRoutes(),
+    engine === null ? null : hostOf(engine).catch(() => null),
+    interfaceNames(addresses),
+  ]);
+  const route = defaultRoute(routes);
   const address = route === null ? null : firstIPv4(addresses, route.interface);
   const subnet = address?.cidr ?? null;
   return {
     driver,
     host_ip: address?.address ?? null,
-    interfaces: await interfaceNames(addresses),
+    interfaces,
     // The subnet keeps its host bits here; planning clears them.
     detected: route === null || subnet === null ? null : { ...route, subnet },
     bridge_pool: bridgePool,
+    host,
   };
 }

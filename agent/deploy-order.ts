@@ -1,4 +1,5 @@
 /** A deploy: the host's whole set. Every step may be repeated after a kill: what has ended in the order stays ended. */
+import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { hasEnded, OPERATION } from '../fleet/lifecycle.ts';
@@ -6,6 +7,7 @@ import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { bringUp, clearAway, takeDown, takeDownReported } from './decky-work.ts';
 import { failDeckies, failDecky } from './give-up.ts';
 import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
+import type { OwnNetwork } from './network.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
 import { type AgentState, type DeployOrderRecord, hasEndedIn, knownRecord, recordOf } from './state.ts';
@@ -29,8 +31,13 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   try {
     // An engine that stays away is waited for once, not for every step and decky anew.
     await patiently((_, signal) => bench.local.engine.ping(signal), patience(job, progressDeadlineMs));
+    const own = await bench.network(order.config.ipvlan);
+    await patiently(
+      (_, signal) => bench.local.engine.tryNetwork(own.network, signal),
+      patience(job, progressDeadlineMs),
+    );
     await removeOthers(job);
-    const laidOut = await layOut(job);
+    const laidOut = await layOut(job, own);
     ({ network } = laidOut);
     for (const name of laidOut.exhausted) await failExhausted(job, name, network.subnet);
     await leaveOldNetwork(job, network);
@@ -73,12 +80,11 @@ async function makeRoom(job: Job<DeployOrderRecord>): Promise<void> {
   }
 }
 
-/** Writes down what should run, with this host's addresses, before anything is touched. Throws NetworkConflict. */
-async function layOut({
-  order,
-  bench,
-}: Job<DeployOrderRecord>): Promise<{ network: FleetNetwork; exhausted: readonly string[] }> {
-  const own = await bench.network(order.config.ipvlan);
+/** Writes down what should run, with this host's addresses, before anything is touched. */
+async function layOut(
+  { order, bench }: Job<DeployOrderRecord>,
+  own: OwnNetwork,
+): Promise<{ network: FleetNetwork; exhausted: readonly string[] }> {
   const { state } = bench.store;
   const { addresses, exhausted } = relocalize(order.config.deckies, order.config.subnet, own, addressesOf(state));
   await bench.store.record(() => {
@@ -127,18 +133,54 @@ const failOne = (
 const failAll = (job: Job<DeployOrderRecord>, error: unknown, aftermath: string | null): Promise<void> =>
   failDeckies(job.bench, job.order, failureText(error, aftermath));
 
-/** Where the host's network has changed, everything that hangs on the old one goes first. */
+/**
+ * Where the host's network has changed, everything that hangs on the old one goes first. Where the new one can't be made all
+ * the same, the old one comes back with what ran on it.
+ */
 async function leaveOldNetwork(job: Job<DeployOrderRecord>, network: FleetNetwork): Promise<void> {
   const { engine } = job.bench.local;
-  await patiently(
-    async (step, signal) => {
-      if (!(await engine.networkDiffers(network, signal))) return;
-      step('leaving the old network');
-      await all((await engine.deckies(signal)).map((name) => engine.down(name, { signal, onProgress: step })));
-      await engine.removeNetworkIfUnused(signal);
-    },
-    patience(job, job.order.timing.progressDeadlineMs),
+  let before: FleetNetwork | null = null;
+  try {
+    await patiently(
+      async (step, signal) => {
+        const other = await engine.otherNetwork(network, signal);
+        before = other?.present ?? before;
+        if (other) {
+          step('leaving the old network');
+          await all((await engine.deckies(signal)).map((name) => engine.down(name, { signal, onProgress: step })));
+          await engine.removeNetworkIfUnused(signal);
+        }
+        if (before) await engine.ensureNetwork(network, { signal, onProgress: step });
+      },
+      patience(job, job.order.timing.progressDeadlineMs),
+    );
+  } catch (error) {
+    job.signal.throwIfAborted();
+    if (before) await bringBack(job, before);
+    throw error;
+  }
+}
+
+/** What came up last, on the network that was there. What fails here is drift, which is told and mended. */
+async function bringBack(job: Job<DeployOrderRecord>, network: FleetNetwork): Promise<void> {
+  const { bench, signal, order } = job;
+  const { engine } = bench.local;
+  await bench.store.record((state) => {
+    state.network = network;
+    for (const record of Object.values(state.deckies)) record.desired = record.established;
+  });
+  const specs = Object.values(bench.store.state.deckies).flatMap(({ established }) =>
+    established ? [specOf(bench, established)] : [],
   );
+  const up = (spec: DeckySpec): Promise<unknown> =>
+    patiently(
+      (onProgress, within) => engine.up(spec, network, { signal: within, onProgress }),
+      patience(job, order.timing.progressDeadlineMs),
+    );
+  const results = await Promise.allSettled(specs.map(up));
+  signal.throwIfAborted();
+  for (const result of results)
+    if (result.status === 'rejected') bench.logger.warn({ err: result.reason }, 'a decky could not be brought back');
 }
 
 /** An earlier attempt was about it, and its operation wants it no more: nobody ends what it was doing. */

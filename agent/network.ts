@@ -1,7 +1,9 @@
 /** The network of this host's deckies: interface, subnet and gateway are always its own, whatever the order says (wire.md 3). */
-import { detectNetwork } from '../adapters/network-detection.ts';
+import { networkNameOf } from '../adapters/docker/engine.ts';
+import { detectNetwork, type EngineAsked } from '../adapters/network-detection.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { hostAddresses } from '../fleet/host-networks.ts';
 import { type NetworkContext, resolveNetwork } from '../fleet/network.ts';
 import type { AgentConfig } from './config.ts';
 
@@ -10,8 +12,8 @@ const BRIDGE_NET = '10.201.0.0/24';
 
 export interface OwnNetwork {
   readonly network: FleetNetwork;
-  /** The host's own address; null where it has none that could be told. */
-  readonly hostIp: string | null;
+  /** Every address of the host; no decky gets one of them. */
+  readonly hostAddresses: readonly string[];
 }
 
 /** A host that is set to bridge or ipvlan stays so; an order with `ipvlan` turns macvlan into ipvlan (gap B15). */
@@ -20,23 +22,35 @@ export function driverOf(setting: AgentConfig['network'], ipvlan: boolean): Netw
   return ipvlan ? NETWORK_DRIVER.ipvlan : NETWORK_DRIVER.macvlan;
 }
 
-/** Pure part of {@link ownNetwork}. Throws NetworkConflict. */
+/** Pure part of {@link ownNetwork}. Throws NetworkConflict and InvalidAddress. */
 export function resolveOwnNetwork(net: string | null, context: NetworkContext): OwnNetwork {
   const general = { subnet: net, gateway: null, interface: null, mutate_interval: null };
   try {
     const { network } = resolveNetwork(general, null, true, context);
-    return { network, hostIp: context.host_ip };
+    const own = context.host_ip === null ? [] : [context.host_ip];
+    return { network, hostAddresses: [...new Set([...own, ...hostAddresses(context.host, network)])] };
   } catch (error) {
     if (!isDeckhandError(error)) throw error;
     throw new DeckhandError(
-      'NetworkConflict',
-      `This host can’t tell which network its deckies belong to: ${error.message} On a host with an agent, set DECKHAND_NETWORK and DECKHAND_AGENT_NET in its environment.`,
+      error.code,
+      `The network of this host’s deckies: ${error.message} On a host with an agent, set DECKHAND_NETWORK and DECKHAND_AGENT_NET in its environment.`,
       { cause: error },
     );
   }
 }
 
-/** Looks anew at each call. Throws NetworkConflict where the network can't be told. */
-export async function ownNetwork(config: Pick<AgentConfig, 'network' | 'net'>, ipvlan: boolean): Promise<OwnNetwork> {
-  return resolveOwnNetwork(config.net, await detectNetwork(driverOf(config.network, ipvlan), BRIDGE_NET));
+/** Null where deckies are simulated. */
+function engineAsked({ engine, dockerHost, instance, project, ...more }: AgentConfig['engine']): EngineAsked | null {
+  if (engine === 'simulated') return null;
+  const networkName = networkNameOf({ instance, project, ...more });
+  return { dockerHost, owner: { instance, project, networkName } };
+}
+
+/** Looks anew at each call. Throws NetworkConflict or InvalidAddress where the network can’t be told, or can’t be. */
+export async function ownNetwork(
+  config: Pick<AgentConfig, 'network' | 'net' | 'engine'>,
+  ipvlan: boolean,
+): Promise<OwnNetwork> {
+  const driver = driverOf(config.network, ipvlan);
+  return resolveOwnNetwork(config.net, await detectNetwork(driver, BRIDGE_NET, engineAsked(config.engine)));
 }

@@ -1,6 +1,7 @@
 /**
- * The addresses of a host's deckies. Where the order's subnet is the host's own, the order's addresses stand. Else each
- * decky keeps what it had here, and new ones take what is free: nobody's address changes because others come or go (gap B12).
+ * The addresses of a host's deckies. Where the order's subnet is the host's own, the order's addresses stand, but for one that
+ * no decky can have here: the host's, the gateway's, one outside. Else each decky keeps what it had here, and new ones take
+ * what is free: nobody's address changes because others come or go (gap B12).
  */
 import {
   contains,
@@ -24,13 +25,11 @@ export interface Relocalized {
 export function relocalize(
   deckies: readonly Pick<DeckyConfig, 'name' | 'ip'>[],
   orderSubnet: string,
-  { network, hostIp }: OwnNetwork,
+  { network, hostAddresses }: OwnNetwork,
   before: ReadonlyMap<string, string>,
 ): Relocalized {
   const own = parseSubnet(network.subnet, 'The subnet of this host');
-  if (sameSubnet(orderSubnet, own))
-    return { addresses: new Map(deckies.map(({ name, ip }) => [name, ip])), exhausted: [] };
-  const taken = reserved(own, network, hostIp);
+  const taken = reserved(own, network, hostAddresses);
   const addresses = new Map<string, string>();
   const take = (name: string, text: string | undefined): void => {
     const address = text === undefined ? null : usable(text, own);
@@ -38,8 +37,12 @@ export function relocalize(
     taken.add(address);
     addresses.set(name, formatAddress(address));
   };
+  const asOrdered = (): void => {
+    for (const { name, ip } of deckies) take(name, ip);
+  };
+  if (sameSubnet(orderSubnet, own)) asOrdered();
   for (const { name } of deckies) take(name, before.get(name));
-  for (const { name, ip } of deckies) take(name, ip);
+  asOrdered();
   const free = freeHosts(own, taken);
   const exhausted: string[] = [];
   for (const { name } of deckies) {
@@ -71,7 +74,7 @@ function usable(text: string, own: Subnet): number | null {
   }
 }
 
-function reserved(own: Subnet, network: FleetNetwork, hostIp: string | null): Set<number> {
-  const fixed = [network.gateway, ...(hostIp === null ? [] : [hostIp])];
-  return new Set(fixed.map((ip) => parseAddress(ip, 'An address of this host')).filter((ip) => contains(own, ip)));
+function reserved(own: Subnet, network: FleetNetwork, hostAddresses: readonly string[]): Set<number> {
+  const fixed = [network.gateway, ...hostAddresses].map((ip) => parseAddress(ip, 'An address of this host'));
+  return new Set(fixed.filter((ip) => contains(own, ip)));
 }

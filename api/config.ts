@@ -98,8 +98,12 @@ export const apiVariables = z
       .regex(INTERVAL_OR_OFF, 'must be off, or an interval such as 5m or 1d')
       .default('off')
       .transform((text) => (text === 'off' ? null : text)),
-    /** Which engine the worker has; only for telling people. */
+    /** Which engine the worker has: for telling people, and simulated deckies have nothing in their way. */
     DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
+    /** The worker's engine and how it names what it makes there, as the worker has them: what is in a network's way is read there. */
+    DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
+    DECKHAND_INSTANCE: z.string().optional(),
+    DECKHAND_PROJECT: z.string().default('decnet'),
     /** Temporal task queue of the workflows. */
     DECKHAND_TASK_QUEUE: z.string().default(DEFAULT_TASK_QUEUE),
     /** Rollout options for requests that don't set them, named as in Nomad; in milliseconds. */

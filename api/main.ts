@@ -1,4 +1,6 @@
 /** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
+
+import { networkNameOf } from '../adapters/docker/engine.ts';
 import { EnvironmentError, readEnvironment } from '../adapters/environment.ts';
 import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
@@ -6,7 +8,7 @@ import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
-import { detectNetwork } from '../adapters/network-detection.ts';
+import { detectNetwork, type EngineAsked } from '../adapters/network-detection.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
@@ -46,6 +48,14 @@ const probes = (sql: Sql, { connection, namespace }: TemporalClient): ApiDepende
     connection.withDeadline(Date.now() + 2_000, () => connection.workflowService.describeNamespace({ namespace })),
 });
 
+/** Null where deckies are simulated. */
+function engineOf(config: ApiConfig): EngineAsked | null {
+  if (config.DECKHAND_ENGINE === 'simulated') return null;
+  const { DOCKER_HOST: dockerHost, DECKHAND_INSTANCE: instance, DECKHAND_PROJECT: project } = config;
+  const networkName = networkNameOf({ instance: instance ?? '', project });
+  return { dockerHost, owner: { ...(instance === undefined ? {} : { instance }), project, networkName } };
+}
+
 function dependencies(
   config: ApiConfig,
   parts: { logger: Logger; sql: Sql; temporal: TemporalClient; startup: Startup; secret: string },
@@ -65,7 +75,7 @@ function dependencies(
     deploymentReader: createDeploymentReader(sql),
     audit: createAudit(sql),
     simulated: config.DECKHAND_ENGINE === undefined ? null : config.DECKHAND_ENGINE === 'simulated',
-    network: () => detectNetwork(config.DECKHAND_NETWORK, config.DECKHAND_BRIDGE_POOL ?? null),
+    network: () => detectNetwork(config.DECKHAND_NETWORK, config.DECKHAND_BRIDGE_POOL ?? null, engineOf(config)),
     probes: probes(sql, temporal),
     notReady: startup.missing,
     jwt: { secret, lifetimeMinutes: config.DECKHAND_JWT_EXP_MINUTES },

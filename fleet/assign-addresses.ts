@@ -9,8 +9,8 @@ export interface AddressOptions {
   /** CIDR. */
   readonly subnet: string;
   readonly gateway: string;
-  /** The master's own address; null where it has none on that network. */
-  readonly hostIp: string | null;
+  /** Every address of the engine's machine; those outside the subnet don't matter. */
+  readonly hostAddresses: readonly string[];
   /** Addresses of deckies that stay beside these. */
   readonly reserved: readonly string[];
   /** Deckies that are replaced, by name: one that comes again keeps what the INI does not decide. */
@@ -23,7 +23,8 @@ function forbiddenAddresses(subnet: Subnet, options: AddressOptions): ReadonlyMa
   const { first, last } = hostRange(subnet);
   if (first > subnet.network) forbidden.set(subnet.network, 'the address of the network itself');
   if (last < subnet.broadcast) forbidden.set(subnet.broadcast, 'the broadcast address');
-  if (options.hostIp !== null) forbidden.set(parseAddress(options.hostIp, 'The host address'), "this host's own");
+  for (const address of options.hostAddresses)
+    forbidden.set(parseAddress(address, 'A host address'), "this host's own");
   forbidden.set(parseAddress(options.gateway, '[general] gw='), "the gateway's");
   return forbidden;
 }

@@ -42,7 +42,7 @@ export const ERRORS = define({
     status: 409,
     retryable: false,
     meaning:
-      'The network can’t be detected, an interface does not exist, or the fleet already lives on another network.',
+      'The network can’t be detected, an interface does not exist, something of the machine is in its way, or the fleet already lives on another network.',
   },
   DeckyExists: {
     status: 409,

@@ -3,6 +3,7 @@ import type { DeckyConfig, DesiredDecky, FleetNetwork } from './config.ts';
 import { buildDeckies } from './deckies.ts';
 import { DeckhandError } from './errors.ts';
 import { expandSections, requestedCount } from './expand.ts';
+import { hostAddresses } from './host-networks.ts';
 import { parseIni } from './ini.ts';
 import type { Operation } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
@@ -116,12 +117,15 @@ export function planDeploy(
   checkBusy(replace ? fleet.members : same);
   if (!replace) checkExists(same);
   const present = fleet.members.some(isLive) ? fleet.network : null;
-  const { network, warnings } = resolveNetwork(ini.general, present, replace, context);
+  const { network, warnings } = resolveNetwork(ini.general, present, replace, context, fleet.network);
   checkLimit(wanted.size + staying.length, fleet.limit);
   const deckies = buildDeckies(ini, {
     subnet: network.subnet,
     gateway: network.gateway,
-    hostIp: context.host_ip,
+    hostAddresses: [
+      ...(context.host_ip === null ? [] : [context.host_ip]),
+      ...hostAddresses(context.host, fleet.network),
+    ],
     reserved: staying.map(({ desired }) => desired.config.ip),
     random: seededRandom(seed),
     existing: replace ? continuity(same) : new Map(),

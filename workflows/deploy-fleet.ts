@@ -1,5 +1,12 @@
 /** One accepted deploy request, from acceptance to the end of its last row (design, section 4). */
-import { CancellationScope, executeChild, isCancellation, setCurrentDetails } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  executeChild,
+  isCancellation,
+  setCurrentDetails,
+} from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { revisionOf } from '../fleet/history-revision.ts';
@@ -10,11 +17,13 @@ import { onEngine, openRows, recordTransitions } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';
 import { endNotAccepted, endOperation } from './ending.ts';
+import { keepWhatRuns } from './keep-what-runs.ts';
 import { Lane } from './lane.ts';
 import { leaveHost } from './leave-host.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
+import { rowError } from './row-error.ts';
 import { runShards } from './run-shards.ts';
 import { deckyAttributes } from './search-attributes.ts';
 import { settleLost } from './settle-lost.ts';
@@ -63,9 +72,8 @@ async function runLocal(
       await lane.enter(LOCAL_HOST);
       waits.end('turn');
     }
-    // A failure here is told by each decky that can't come up.
-    if (acceptance.networkMoved)
-      await onEngine(CLEAN_UP, 'leave the old network').leaveNetwork().catch(unlessCancelled);
+    const refusal = acceptance.networkMoved ? await leaveNetwork() : null;
+    if (refusal !== null) return await CancellationScope.nonCancellable(() => keepWhatRuns(acceptance.parts, refusal));
     return await runParts(input, acceptance, waits);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
@@ -74,6 +82,22 @@ async function runLocal(
     await lane.leave(LOCAL_HOST);
   }
 }
+
+/** A row's error where no retry makes the new network. Any other failure is told by each decky that can't come up. */
+async function leaveNetwork(): Promise<string | null> {
+  try {
+    await onEngine(CLEAN_UP, 'leave the old network').leaveNetwork();
+    return null;
+  } catch (failure) {
+    if (isCancellation(failure)) throw failure;
+    return isRefusal(failure) ? rowError(failure, 'progress_deadline') : null;
+  }
+}
+
+const isRefusal = (failure: unknown): boolean =>
+  failure instanceof ActivityFailure &&
+  failure.cause instanceof ApplicationFailure &&
+  failure.cause.nonRetryable === true;
 
 /** Parts with removals go one by one and first; the others side by side. */
 async function runParts(
@@ -138,8 +162,4 @@ async function settleRows(parts: readonly LocalPart[], error: string | null): Pr
     failed += rows.length;
   }
   return { succeeded: 0, failed };
-}
-
-function unlessCancelled(failure: unknown): void {
-  if (isCancellation(failure)) throw failure;
 }

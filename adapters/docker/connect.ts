@@ -24,3 +24,9 @@ export function connectDocker(dockerHost: string): Docker {
     `DOCKER_HOST: ${JSON.stringify(dockerHost)} can't be used; write unix:///path or tcp://host:port`,
   );
 }
+
+/** Whether the engine runs on this machine, so that this machine's interfaces are in its way. */
+export function isLocalEngine(docker: Docker): boolean {
+  const { socketPath, host = '' } = docker.modem as { socketPath?: unknown; host?: string };
+  return socketPath !== undefined || host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+}

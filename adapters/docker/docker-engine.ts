@@ -28,6 +28,7 @@ import { inspectContainer, lastLogLines } from './inspect.ts';
 import { withOwnLabels } from './labels.ts';
 import { isLeftBehind } from './left-behind.ts';
 import { NetworkKeeper } from './network.ts';
+import { asFleetNetwork } from './network-plan.ts';
 import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
 import { purge } from './purge.ts';
 import { Semaphore } from './semaphore.ts';
@@ -149,8 +150,20 @@ class DockerEngine implements ComposeEngine {
     return containers.map((container) => container.name);
   }
 
-  async networkDiffers(network: FleetNetwork, signal?: AbortSignal): Promise<boolean> {
-    return (await this.#tools.network.look(network, signal)).kind === 'replace';
+  async otherNetwork(
+    network: FleetNetwork,
+    signal?: AbortSignal,
+  ): Promise<{ readonly present: FleetNetwork | null } | null> {
+    const current = await this.#tools.network.other(network, signal);
+    return current && { present: asFleetNetwork(current) };
+  }
+
+  tryNetwork(network: FleetNetwork, signal?: AbortSignal): Promise<void> {
+    return this.#tools.network.tryOut(network, signal);
+  }
+
+  async ensureNetwork(network: FleetNetwork, options: OperationOptions = {}): Promise<void> {
+    await this.#tools.network.ensure(network, options);
   }
 
   async removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean> {

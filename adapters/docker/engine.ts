@@ -85,8 +85,15 @@ export interface ComposeEngine {
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;
-  /** True when the network is ours, but not as it should be: what hangs on it must go before it can be made anew. */
-  networkDiffers(network: FleetNetwork, signal?: AbortSignal): Promise<boolean>;
+  /**
+   * Not null where the network is ours but not as it should be: what hangs on it must go before it is made anew. `present`: the
+   * one that is there; null where it is none that a fleet can have.
+   */
+  otherNetwork(network: FleetNetwork, signal?: AbortSignal): Promise<{ readonly present: FleetNetwork | null } | null>;
+  /** Before anything is touched: throws NetworkConflict or EngineRefused where this network can't be made in place of the other. */
+  tryNetwork(network: FleetNetwork, signal?: AbortSignal): Promise<void>;
+  /** Makes the network where it is missing. */
+  ensureNetwork(network: FleetNetwork, options?: OperationOptions): Promise<void>;
   /** Removes the network when no container of ours is left on it. */
   removeNetworkIfUnused(signal?: AbortSignal): Promise<boolean>;
   /** Deckies of this instance and project that have a container, whether wanted or not. */

@@ -28,6 +28,8 @@ const TEXTS: readonly EngineText[] = [
   },
   { status: 500, text: /requested address is out of range/i, code: 'EngineRefused' },
   { status: 500, text: /invalid subinterface vlan name/i, code: 'EngineRefused' },
+  { status: 500, text: /no available (?:ipv4 )?addresses on this/i, code: 'EngineRefused' },
+  { status: 500, text: /is already using parent interface/i, code: 'EngineRefused' },
   { status: 500, text: /is not in a separate kernel namespace|executable file not found/i, code: 'EngineRefused' },
   { status: 500, text: /invalid (?:volume specification|mount config)/i, code: 'EngineRefused' },
   { status: 500, text: /no space left on device/i, code: 'EngineRefused' },

@@ -1,7 +1,8 @@
 /** What to do about the fleet's one network on an engine. Pure; network.ts does it. */
-import { BlockList } from 'node:net';
-import type { FleetNetwork } from '../../fleet/config.ts';
+import { parseSubnet, type Subnet } from '../../fleet/addresses.ts';
+import { type FleetNetwork, NETWORK_DRIVER } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { overlap } from '../../fleet/host-networks.ts';
 import type { EngineScope } from './engine.ts';
 import { LABEL, ownerInWords } from './labels.ts';
 
@@ -56,19 +57,33 @@ export function planNetwork(
     : { kind: 'replace', id: current.id, reason: found.join(', ') };
 }
 
-function contains(subnet: string, address: string): boolean {
-  const [network = '', prefix = ''] = subnet.split('/');
-  const list = new BlockList();
-  list.addSubnet(network, Number(prefix), 'ipv4');
-  return list.check(address, 'ipv4');
-}
+const NEVER = { network: 1, broadcast: 0, prefix: 32 };
+
+const subnetOf = (text: string): Subnet => {
+  try {
+    return parseSubnet(text, 'A subnet');
+  } catch {
+    return NEVER;
+  }
+};
 
 /** Whether two IPv4 subnets share an address; false for anything that is no IPv4 CIDR. */
 export function overlaps(a: string, b: string): boolean {
-  const networkOf = (subnet: string): string => subnet.split('/')[0] ?? '';
-  try {
-    return contains(a, networkOf(b)) || contains(b, networkOf(a));
-  } catch {
-    return false;
-  }
+  const [one, other] = [subnetOf(a), subnetOf(b)];
+  return one !== NEVER && other !== NEVER && overlap(one, other);
 }
+
+/** The network as the fleet would have it; null where it is none that a fleet can have. */
+export function asFleetNetwork({ driver, parent, subnet, gateway }: CurrentNetwork): FleetNetwork | null {
+  const known = Object.values(NETWORK_DRIVER).find((one) => one === driver);
+  return known === undefined || subnet === '' || gateway === ''
+    ? null
+    : { driver: known, interface: parent, subnet, gateway };
+}
+
+/**
+ * Whether a network can be tried out beside the one that it is to replace: the engine gives no address and, outside of
+ * bridge, no interface to two networks.
+ */
+export const canStandBeside = (desired: FleetNetwork, current: CurrentNetwork): boolean =>
+  !overlaps(desired.subnet, current.subnet) && (desired.driver === 'bridge' || desired.interface !== current.parent);

@@ -2,12 +2,16 @@
 import type Docker from 'dockerode';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { assertNothingInTheWay } from '../../fleet/host-networks.ts';
+import { readHostNetworks } from '../host-networks.ts';
 import { raceAbort } from './abort.ts';
 import { CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
+import { isLocalEngine } from './connect.ts';
 import type { EngineScope, OperationOptions } from './engine.ts';
+import { engineNetworks, probeNameOf } from './engine-networks.ts';
 import { engineStatus } from './errors.ts';
 import { LABEL } from './labels.ts';
-import { type CurrentNetwork, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
+import { type CurrentNetwork, canStandBeside, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
 import { SingleFlight } from './single-flight.ts';
 import { containersOn, stuckNetwork } from './stuck-network.ts';
 
@@ -64,10 +68,32 @@ export class NetworkKeeper {
     this.#known = null;
   }
 
+  /** The network that has to go for this one; null where it is this one already, or missing. Throws NameTaken. */
+  async other(network: FleetNetwork, signal?: AbortSignal): Promise<CurrentNetwork | null> {
+    this.forget();
+    const current = await this.#inspect(this.name, signal);
+    return current && planNetwork(this.name, network, current, this.#scope).kind === 'replace' ? current : null;
+  }
+
+  /**
+   * Makes as sure as can be that the engine can make this network in place of the one that is there, so that nothing is taken
+   * down for one that can't be. Throws NetworkConflict, and what the engine says to a trial.
+   */
+  async tryOut(network: FleetNetwork, signal?: AbortSignal): Promise<void> {
+    const current = await this.other(network, signal);
+    if (!current) return;
+    await this.#dropProbe(signal);
+    const beside = canStandBeside(network, current);
+    await this.#assertRoom(network, beside, signal);
+    if (!beside) return;
+    await this.#create(probeNameOf(this.name), network, signal);
+    await this.#dropProbe(signal);
+  }
+
   /** Removes the network when it is ours and nothing, running or not, hangs on it. */
   async removeIfUnused(signal?: AbortSignal): Promise<boolean> {
     this.forget();
-    const current = await this.#inspect(signal);
+    const current = await this.#inspect(this.name, signal);
     const ours =
       current?.labels[LABEL.instance] === this.#scope.instance && current.labels[LABEL.project] === this.#scope.project;
     if (!current || !ours || (await this.#attached(current.id, signal)).length > 0) return false;
@@ -81,7 +107,7 @@ export class NetworkKeeper {
   }
 
   async #lookNow(key: string, network: FleetNetwork, signal: AbortSignal): Promise<NetworkPlan> {
-    const plan = planNetwork(this.name, network, await this.#inspect(signal), this.#scope);
+    const plan = planNetwork(this.name, network, await this.#inspect(this.name, signal), this.#scope);
     if (plan.kind === 'keep') this.#known = { key, id: plan.id, until: Date.now() + FRESH_MS };
     return plan;
   }
@@ -91,9 +117,11 @@ export class NetworkKeeper {
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
       const plan = await this.#lookNow(key, network, signal);
       if (plan.kind === 'keep') return plan.id;
+      await this.#dropProbe(signal);
+      await this.#assertRoom(network, true, signal);
       if (plan.kind === 'replace') await this.#clear(plan.id, plan.reason, signal);
       tell(`making network ${this.name}`);
-      if (await this.#create(network, signal)) continue;
+      if (await this.#create(this.name, network, signal)) continue;
     }
     const plan = await this.#lookNow(key, network, signal);
     if (plan.kind === 'keep') return plan.id;
@@ -117,11 +145,32 @@ export class NetworkKeeper {
     }
   }
 
-  #inspect(signal: AbortSignal | undefined): Promise<CurrentNetwork | null> {
-    const doing = `look at network ${this.name}`;
+  /**
+   * Throws NetworkConflict where the machine of the engine has something in the network's way. `engineJudges`: the engine is
+   * about to be asked for the network, and says itself which other network of its own is in the way.
+   */
+  async #assertRoom(network: FleetNetwork, engineJudges: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const { instance, project } = this.#scope;
+    const owner = { instance, project, networkName: this.name };
+    const [machine, engine] = await Promise.all([
+      isLocalEngine(this.#docker) ? readHostNetworks() : { addresses: [], routes: [] },
+      engineNetworks(this.#docker, owner, READ_TIMEOUT_MS, signal),
+    ]);
+    const others = engine.map((one) => ({ ...one, own: one.own || engineJudges }));
+    assertNothingInTheWay(network, { ...machine, engine: others }, null, `the net ${network.subnet}`);
+  }
+
+  /** What a trial has left when it was killed. */
+  async #dropProbe(signal: AbortSignal | undefined): Promise<void> {
+    const probe = await this.#inspect(probeNameOf(this.name), signal);
+    if (probe && probe.labels[LABEL.instance] === this.#scope.instance) await this.#remove(probe.id, signal);
+  }
+
+  #inspect(name: string, signal: AbortSignal | undefined): Promise<CurrentNetwork | null> {
+    const doing = `look at network ${name}`;
     return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
       try {
-        return toCurrent(await raceAbort(this.#docker.getNetwork(this.name).inspect(), abortSignal));
+        return toCurrent(await raceAbort(this.#docker.getNetwork(name).inspect(), abortSignal));
       } catch (error) {
         if (engineStatus(error) === 404) return null;
         throw error;
@@ -141,12 +190,12 @@ export class NetworkKeeper {
   }
 
   /** True when it was made, or was there already (a second maker gets 409); the next look judges it. */
-  async #create(network: FleetNetwork, signal: AbortSignal): Promise<boolean> {
-    const doing = `making of network ${this.name}`;
+  async #create(name: string, network: FleetNetwork, signal: AbortSignal | undefined): Promise<boolean> {
+    const doing = `making of network ${name}`;
     try {
       await callEngine({ doing, signal, timeoutMs: CHANGE_TIMEOUT_MS }, (abortSignal) =>
         this.#docker.createNetwork({
-          Name: this.name,
+          Name: name,
           CheckDuplicate: true,
           Driver: network.driver,
           Options: driverOptions(network),
@@ -164,7 +213,7 @@ export class NetworkKeeper {
     }
   }
 
-  async #overlapError(network: FleetNetwork, error: unknown, signal: AbortSignal): Promise<unknown> {
+  async #overlapError(network: FleetNetwork, error: unknown, signal: AbortSignal | undefined): Promise<unknown> {
     const doing = 'listing of networks';
     const networks = await callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, (abortSignal) =>
       this.#docker.listNetworks({ abortSignal }),

@@ -56,6 +56,12 @@ export async function writeNetwork(sql: Queryable, network: FleetNetwork): Promi
     on conflict (key) do update set value = excluded.value, updated_at = now()`;
 }
 
+/** Writes `kept` back where the fleet's network is `given` still. */
+export async function keepNetwork(sql: Queryable, kept: FleetNetwork, given: FleetNetwork): Promise<void> {
+  await sql`update settings set value = ${sql.json({ ...kept })}, updated_at = now()
+    where key = ${NETWORK_KEY} and value = ${sql.json({ ...given })}`;
+}
+
 /** The limit that an admin set or the first start seeded (settings.ts). */
 async function readDeploymentLimit(sql: Queryable): Promise<number> {
   const [row] = await sql<{ value: unknown }[]>`select value from settings where key = ${LIMIT_KEY}`;

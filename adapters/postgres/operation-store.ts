@@ -8,7 +8,7 @@ import { acceptRequest } from './accept.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
-import { type HostMember, readMembers, readNetwork } from './fleet.ts';
+import { type HostMember, keepNetwork, readMembers, readNetwork } from './fleet.ts';
 import {
   noteSteps,
   type OpenRow,
@@ -88,6 +88,8 @@ export function createOperationStore(sql: Sql) {
     noteSteps: (steps: ReadonlyMap<string, { step: string; attempt: number }>) =>
       reachable(() => noteSteps(sql, steps)),
     network: (): Promise<FleetNetwork | null> => reachable(() => readNetwork(sql)),
+    keepNetwork: (kept: FleetNetwork, given: FleetNetwork): Promise<void> =>
+      reachable(() => keepNetwork(sql, kept, given)),
     hostMembers: (hostUuid: string): Promise<HostMember[]> => reachable(() => readMembers(sql, hostUuid)),
     hostMember: async (hostUuid: string, name: string): Promise<HostMember | null> =>
       (await reachable(() => readMembers(sql, hostUuid, name)))[0] ?? null,

@@ -133,9 +133,13 @@ class SimulatedEngine implements ComposeEngine {
   }
 
   /** The simulated network has no address to differ in. */
-  async networkDiffers(): Promise<boolean> {
-    return false;
+  async otherNetwork(): Promise<null> {
+    return null;
   }
+
+  async tryNetwork(): Promise<void> {}
+
+  async ensureNetwork(): Promise<void> {}
 
   async removeNetworkIfUnused(): Promise<boolean> {
     const state = await this.#store.read();

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import type { Suite } from 'mocha';
+import { detectNetwork } from '../../adapters/network-detection.ts';
+import { resolveOwnNetwork } from '../../agent/network.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { assertRefused, plan } from '../support/planning.ts';
 
 const ip = (...args: string[]): boolean => spawnSync('ip', args, { stdio: 'ignore' }).status === 0;
 
@@ -40,6 +43,35 @@ describe('a macvlan network', function (this: Suite) {
     assert.equal(info.Options?.parent, links?.[0]);
     assert.deepEqual(info.IPAM?.Config, [{ Subnet: stage.network.subnet, Gateway: stage.network.gateway }]);
     assert.equal((await stage.engine.up(stage.spec('one', 1), network())).unchanged, true);
+  });
+
+  it('never gets an address of this machine, though its interface is not that of the default route', async () => {
+    const [parent] = links ?? [''];
+    const subnet = stage.network.subnet.replace(/^10\./, '12.');
+    const at = (last: number): string => subnet.replace('0/24', String(last));
+    for (const last of [2, 3, 7]) assert.ok(ip('addr', 'add', `${at(last)}/24`, 'dev', parent));
+    const owner = { instance: stage.scope.instance, project: stage.scope.project, networkName: 'none' };
+    const context = await detectNetwork('macvlan', null, { dockerHost: docker.host, owner });
+    assert.notEqual(context.detected?.interface, parent);
+    const ini = (lines: string): string =>
+      `[general]\ninterface=${parent}\ngw=${at(1)}\n[d]\nservices=ssh\namount=5\n${lines}`;
+    const made = plan(ini(''), { context });
+    assert.equal(made.network.subnet, subnet);
+    assert.deepEqual(
+      made.deckies.map(({ config }) => config.ip),
+      [4, 5, 6, 8, 9].map(at),
+    );
+    assertRefused(
+      () => plan(ini(`[e]\nservices=ssh\nip=${at(7)}\n`), { context }),
+      'InvalidAddress',
+      /this host's own/,
+    );
+    const there = { ...context, detected: { interface: parent, subnet, gateway: at(1) } };
+    const { hostAddresses } = resolveOwnNetwork(null, there);
+    assert.ok(
+      [2, 3, 7].every((last) => hostAddresses.includes(at(last))),
+      'an agent does not know its own addresses',
+    );
   });
 
   it('on an interface that is not there is refused for good', async () => {

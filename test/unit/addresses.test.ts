@@ -96,7 +96,7 @@ describe('allocation', () => {
           buildDeckies(parseIni(sections.join('')), {
             subnet: `10.9.0.0/${prefix}`,
             gateway: at(gateway),
-            hostIp: host === null ? null : at(host),
+            hostAddresses: host === null ? [] : [at(host)],
             reserved: reserved.map(at),
             random: () => 0,
           }).map(({ config }) => config.ip);
@@ -115,13 +115,13 @@ describe('allocation', () => {
 
   it('names subnet and decky when the pool is short', () => {
     const ini = parseIni('[a]\nservices=ssh\namount=3');
-    const options = { subnet: '10.1.2.0/30', gateway: '10.1.2.1', hostIp: null, reserved: [], random: () => 0 };
+    const options = { subnet: '10.1.2.0/30', gateway: '10.1.2.1', hostAddresses: [], reserved: [], random: () => 0 };
     assertRefused(() => buildDeckies(ini, options), 'PoolExhausted', /10\.1\.2\.0\/30 .* 'a-02'/);
   });
 
   it('gives .2 to .6 of a /29 to five deckies', () => {
     const ini = parseIni('[a]\nservices=ssh\namount=5');
-    const options = { subnet: '10.1.2.3/29', gateway: '10.1.2.1', hostIp: null, reserved: [], random: () => 0 };
+    const options = { subnet: '10.1.2.3/29', gateway: '10.1.2.1', hostAddresses: [], reserved: [], random: () => 0 };
     assert.deepEqual(
       buildDeckies(ini, options).map(({ config }) => config.ip),
       ['10.1.2.2', '10.1.2.3', '10.1.2.4', '10.1.2.5', '10.1.2.6'],

@@ -4,9 +4,12 @@ import { driverOf, type OwnNetwork, resolveOwnNetwork } from '../../agent/networ
 import { relocalize } from '../../agent/relocalize.ts';
 import type { NetworkContext } from '../../fleet/network.ts';
 
-const own = (change: Partial<OwnNetwork['network']> = {}, hostIp: string | null = '10.7.0.4'): OwnNetwork => ({
+const own = (
+  change: Partial<OwnNetwork['network']> = {},
+  hostAddresses: readonly string[] = ['10.7.0.4'],
+): OwnNetwork => ({
   network: { driver: 'bridge', interface: '', subnet: '10.7.0.0/24', gateway: '10.7.0.1', ...change },
-  hostIp,
+  hostAddresses,
 });
 const MASTER = '192.0.2.0/24';
 const decky = (name: string, ip = '192.0.2.9') => ({ name, ip });
@@ -20,12 +23,54 @@ const place = (names: readonly string[], before: Record<string, string> = {}, ne
 
 describe('addresses of a host’s deckies', () => {
   it('are the order’s where its subnet is the host’s own, however it is written', () => {
-    const deckies = [decky('a', '10.7.0.200'), decky('b', '10.7.0.4')];
+    const deckies = [decky('a', '10.7.0.200'), decky('b', '10.7.0.5')];
     for (const subnet of ['10.7.0.0/24', '10.7.0.99/24', '10.7.0.0/255.255.255.0'])
       assert.deepEqual(
         [...relocalize(deckies, subnet, own(), new Map()).addresses.values()],
-        ['10.7.0.200', '10.7.0.4'],
+        ['10.7.0.200', '10.7.0.5'],
       );
+  });
+
+  it('are never the host’s, the gateway’s or outside, also where the order’s subnet is its own', () => {
+    const deckies = [
+      decky('host', '10.7.0.4'),
+      decky('gateway', '10.7.0.1'),
+      decky('out', '10.8.0.9'),
+      decky('a', '10.7.0.2'),
+    ];
+    const { addresses } = relocalize(deckies, '10.7.0.0/24', own(), new Map([['host', '10.7.0.9']]));
+    assert.deepEqual(Object.fromEntries(addresses), {
+      a: '10.7.0.2',
+      host: '10.7.0.9',
+      gateway: '10.7.0.3',
+      out: '10.7.0.5',
+    });
+  });
+
+  it('are never one of the host’s, whatever is ordered and whatever was before', () => {
+    const address = fc.integer({ min: 0, max: 31 }).map((last) => `10.7.0.${last}`);
+    const scene = fc.record({
+      hostAddresses: fc.uniqueArray(address, { maxLength: 8 }),
+      ips: fc.array(address, { minLength: 1, maxLength: 12 }),
+      before: fc.array(address, { maxLength: 12 }),
+      subnet: fc.constantFrom('10.7.0.0/27', MASTER),
+    });
+    fc.assert(
+      fc.property(scene, ({ hostAddresses, ips, before, subnet }) => {
+        const deckies = ips.map((ip, index) => decky(`d${index}`, ip));
+        const had = new Map(before.map((ip, index) => [`d${index}`, ip]));
+        const { addresses, exhausted } = relocalize(
+          deckies,
+          subnet,
+          own({ subnet: '10.7.0.0/27' }, hostAddresses),
+          had,
+        );
+        const given = [...addresses.values()];
+        assert.equal(new Set(given).size, given.length);
+        assert.equal(given.length + exhausted.length, deckies.length);
+        for (const ip of given) assert.ok(![...hostAddresses, '10.7.0.1', '10.7.0.0', '10.7.0.31'].includes(ip), ip);
+      }),
+    );
   });
 
   it('are else free ones of its own net, without network, broadcast, gateway and the host', () => {
@@ -34,7 +79,7 @@ describe('addresses of a host’s deckies', () => {
       b: '10.7.0.3',
       c: '10.7.0.5',
     });
-    const small = place(['a', 'b'], {}, own({ subnet: '10.7.0.0/30' }, null));
+    const small = place(['a', 'b'], {}, own({ subnet: '10.7.0.0/30' }, []));
     assert.deepEqual([Object.fromEntries(small.addresses), small.exhausted], [{ a: '10.7.0.2' }, ['b']]);
   });
 
@@ -102,7 +147,7 @@ describe('the network of a host', () => {
 
   it('is detected, or the one that was set', () => {
     const detected = { driver: 'macvlan', interface: 'eth0', subnet: '192.168.1.0/24', gateway: '192.168.1.1' };
-    assert.deepEqual(resolveOwnNetwork(null, context()), { network: detected, hostIp: '192.168.1.20' });
+    assert.deepEqual(resolveOwnNetwork(null, context()), { network: detected, hostAddresses: ['192.168.1.20'] });
     const bridge = context({ driver: 'bridge' });
     assert.equal(resolveOwnNetwork(null, bridge).network.subnet, '10.201.0.0/24');
     assert.deepEqual(resolveOwnNetwork('10.201.7.0/24', bridge).network, {

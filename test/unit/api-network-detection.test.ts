@@ -35,7 +35,7 @@ describe('network detection', () => {
   });
 
   it('tells what this machine has', async () => {
-    const context = await detectNetwork('bridge', '10.200.0.0/24');
+    const context = await detectNetwork('bridge', '10.200.0.0/24', null);
     assert.equal(context.driver, 'bridge');
     assert.equal(context.bridge_pool, '10.200.0.0/24');
     assert.ok(context.interfaces.length > 0);

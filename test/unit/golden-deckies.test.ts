@@ -30,7 +30,13 @@ function build(name: string) {
   const { subnet, gateway, host_ip, reserved_ips } = recording(name);
   const ini = parseIni(read(`${name}.ini`));
   const random = seededRandom(name);
-  const deckies = buildDeckies(ini, { subnet, gateway, hostIp: host_ip, reserved: reserved_ips, random });
+  const deckies = buildDeckies(ini, {
+    subnet,
+    gateway,
+    hostAddresses: host_ip === null ? [] : [host_ip],
+    reserved: reserved_ips,
+    random,
+  });
   return { ini, deckies: deckies.map(({ config }) => config) };
 }
 

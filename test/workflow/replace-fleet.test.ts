@@ -79,4 +79,33 @@ describe('replace_fleet', () => {
     );
     assert.equal(Object.keys(await containers()).length, testServers.dockerHost ? 6 : 0);
   });
+
+  it('keeps what runs where the new network can’t be made, and the next deploy begins from there', async function () {
+    if (!testServers.dockerHost) this.skip();
+    const two = section('k', 'redis') + section('l', 'redis');
+    await deploy(two);
+    const before = await containers();
+    const docker = new Docker({ socketPath: testServers.dockerHost.replace('unix://', '') });
+    const other = world.pool.replace('10.231.', '10.233.');
+    const network = await docker.createNetwork({
+      Name: `${world.id}-other`,
+      Labels: { 'deckhand.instance': world.id },
+      IPAM: { Config: [{ Subnet: other }] },
+    });
+    try {
+      const ini = `[general]\nnet=${other}\n${section('k', 'redis')}${section('m', 'redis')}`;
+      const accepted = await world.deploy(ini, { replace: true });
+      const rows = await world.ended([...accepted.lifecycle_ids, ...accepted.removed_lifecycle_ids], 60_000);
+      for (const { status, error } of rows) {
+        assert.equal(status, 'failed');
+        assert.match(error ?? '', new RegExp(`^EngineRefused: .*${world.id}-other`));
+      }
+      assert.deepEqual(await containers(), before);
+    } finally {
+      await network.remove();
+    }
+    await deploy(two + section('m', 'redis'));
+    const after = await containers();
+    for (const [name, id] of Object.entries(before)) assert.equal(after[name], id, name);
+  });
 });
