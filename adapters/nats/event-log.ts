@@ -1,19 +1,27 @@
 /** Reads the stream of events in order, from any sequence on, by ordered consumers of JetStream. */
-import { type ConsumerMessages, connect, DeliverPolicy, type JsMsg, type NatsConnection, type StreamState } from 'nats';
+import {
+  type ConsumerMessages,
+  connect,
+  DeliverPolicy,
+  type JsMsg,
+  type NatsConnection,
+  type NatsError,
+  type StreamInfo,
+} from 'nats';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { type Envelope, EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
+import { type Envelope, EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
 import { ensureStream, withoutCredentials } from './bus.ts';
 
 export interface StreamedEvent {
-  /** Of the stream: grows with each event, and is never given twice. */
+  /** Grows with each event, and is never given twice: also where the stream was made anew, and NATS counts from 1 again. */
   readonly sequence: number;
   readonly origin: EventOrigin;
   readonly envelope: Envelope;
 }
 
 export interface EventLog {
-  /** The stream's first and last sequence; a stream without events has a first one that is not there yet. */
-  bounds(): Promise<{ first: number; last: number }>;
+  /** Its first and last sequence; a stream without events has a first one that is not there yet. `begin`: just before all of them. */
+  bounds(): Promise<{ first: number; last: number; begin?: number }>;
   size(): Promise<{ events: number; bytes: number }>;
   /** All that comes after `after`, for as long as the connection lives and `signal` is not aborted. Throws what the bus's client does. */
   follow(after: number, signal: AbortSignal): AsyncGenerator<StreamedEvent>;
@@ -27,8 +35,18 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const ANSWER_MS = 3_000;
 const PING_MS = 10_000;
 const PAGE = 500;
-/** A page that is not full is waited for no longer. */
-const PAGE_WAIT_MS = 1_000;
+/** NATS's code where no message is stored at or after a sequence. */
+const NO_MESSAGE = 10_037;
+/** NATS has said that there is something when a page is asked for: it is waited for this long. */
+const PAGE_WAIT_MS = 10_000;
+/** How often it is looked whether the stream that is followed is still the same one. */
+const SAME_STREAM_MS = 5_000;
+
+/**
+ * Added to NATS's own sequences: the time of the stream's creation in microseconds since 1970. A later stream begins above all that an earlier one
+ * gave, so that who resumes there is told of the gap. Stays a safe integer until the year 2255.
+ */
+const baseOf = ({ created }: Pick<StreamInfo, 'created'>): number => Date.parse(created) * 1_000;
 
 /** Connects at the first use, and anew after a loss. Throws Unavailable where the bus is out of reach or does not answer. */
 export function createEventLog(url: string, name: string): EventLog {
@@ -62,12 +80,37 @@ export function createEventLog(url: string, name: string): EventLog {
     return new DeckhandError('Unavailable', sentence, { cause: error });
   }
 
-  async function streamState(): Promise<StreamState> {
+  const managerOf = (nc: NatsConnection) => nc.jetstreamManager({ timeout: ANSWER_MS, checkAPI: false });
+
+  async function streamInfo(): Promise<StreamInfo> {
+    const nc = await connected();
     try {
-      const manager = await (await connected()).jetstreamManager({ timeout: ANSWER_MS });
-      return (await manager.streams.info(EVENT_STREAM)).state;
+      return await (await managerOf(nc)).streams.info(EVENT_STREAM);
+    } catch (error) {
+      // A stream that is gone is made anew with the next connection.
+      await nc.close();
+      throw error;
+    }
+  }
+
+  async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
     } catch (error) {
       throw unavailable(error);
+    }
+  }
+
+  /** NATS's word on what comes next; null where nothing is stored at or after the sequence. */
+  async function storedFrom(sequence: number): Promise<number | null> {
+    try {
+      const manager = await managerOf(await connected());
+      // The server's own field; the client's types have it for direct requests only.
+      const query = { seq: sequence, next_by_subj: EVENT_SUBJECTS };
+      return (await manager.streams.getMessage(EVENT_STREAM, query)).seq;
+    } catch (error) {
+      if ((error as NatsError).api_error?.err_code === NO_MESSAGE) return null;
+      throw error;
     }
   }
 
@@ -81,27 +124,44 @@ export function createEventLog(url: string, name: string): EventLog {
 
   return {
     async bounds() {
-      const state = await streamState();
-      return { first: state.first_seq, last: state.last_seq };
+      const info = await orUnavailable(streamInfo);
+      const base = baseOf(info);
+      return { first: base + info.state.first_seq, last: base + info.state.last_seq, begin: base };
     },
     async size() {
-      const state = await streamState();
+      const { state } = await orUnavailable(streamInfo);
       return { events: state.messages, bytes: state.bytes };
     },
     async *follow(after, signal) {
+      const base = baseOf(await streamInfo());
       const nc = await connected();
-      const messages = await (await consumerAfter(nc, after)).consume();
-      void nc.closed().then(() => messages.close());
-      signal.addEventListener('abort', () => void messages.close(), { once: true });
-      for await (const message of messages) yield toEvent(message);
+      const messages = await (await consumerAfter(nc, Math.max(0, after - base))).consume();
+      const stop = (): void => void messages.close();
+      void nc.closed().then(stop);
+      signal.addEventListener('abort', stop, { once: true });
+      const looking = setInterval(() => {
+        streamInfo().then((info) => baseOf(info) === base || stop(), stop);
+      }, SAME_STREAM_MS);
+      try {
+        for await (const message of messages) yield toEvent(message, base);
+      } finally {
+        clearInterval(looking);
+        signal.removeEventListener('abort', stop);
+      }
     },
     async *between(after, until) {
       try {
-        for (let position = after; position < until; ) {
-          const consumer = await consumerAfter(await connected(), position);
+        const base = baseOf(await streamInfo());
+        const last = until - base;
+        for (let position = Math.max(0, after - base); position < last; ) {
+          const next = await storedFrom(position + 1);
+          if (next === null || next > last) return;
+          const consumer = await consumerAfter(await connected(), next - 1);
           try {
             const messages = await consumer.fetch({ max_messages: PAGE, expires: PAGE_WAIT_MS });
-            position = yield* page(messages, position, until);
+            const read = yield* page(messages, next - 1, last, base);
+            if (read < next) throw new Error('NATS did not deliver what it has stored');
+            position = read;
           } finally {
             // The server would keep it for minutes.
             await consumer.delete().catch(() => undefined);
@@ -118,26 +178,27 @@ export function createEventLog(url: string, name: string): EventLog {
   };
 }
 
-/** Returns how far it read: `until` when nothing more is stored. */
+/** Returns how far it read. An early end says nothing of what is stored: the next page is asked for then. */
 async function* page(
   messages: ConsumerMessages,
   position: number,
   until: number,
+  base: number,
 ): AsyncGenerator<StreamedEvent, number> {
   let last = position;
   for await (const message of messages) {
     if (message.seq > until) return until;
     last = message.seq;
-    yield toEvent(message);
-    if (message.seq === until || message.info.pending === 0) return until;
+    yield toEvent(message, base);
+    if (message.seq === until || message.info.pending === 0) return last;
   }
-  return last === position ? until : last;
+  return last;
 }
 
-function toEvent(message: JsMsg): StreamedEvent {
+function toEvent(message: JsMsg, base: number): StreamedEvent {
   const header = (name: string): string | null => message.headers?.get(name) || null;
   return {
-    sequence: message.seq,
+    sequence: base + message.seq,
     envelope: message.json<Envelope>(),
     origin: {
       deckyName: header(ORIGIN_HEADERS.deckyName) ?? message.subject.split('.')[1] ?? '',

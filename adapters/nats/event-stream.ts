@@ -126,10 +126,12 @@ export function createEventStream(log: EventLog): EventStream {
         throw error;
       });
       await started;
-      const { first, last } = after === null ? { first: 0, last: 0 } : await log.bounds();
-      const from = after === null || after > last ? position : Math.max(after, first - 1);
+      const { first, last, begin = 0 } = after === null ? { first: 0, last: 0 } : await log.bounds();
+      // 0 stands for the beginning, wherever that is.
+      const asked = after === 0 ? begin : after;
+      const from = asked === null || asked > last ? position : Math.max(asked, first - 1);
       const { reader, progress } = add(wants, from);
-      if (after !== null && (after > last || after < from)) reader.missed(after, first);
+      if (asked !== null && (asked > last || asked < from)) reader.missed(asked, first);
       catchUp(reader, progress).catch((error: Error) => reader.end(`${error.message} Connect again to go on.`));
       return reader;
     },
