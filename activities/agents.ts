@@ -1,16 +1,20 @@
 /** What workflows ask of the agents on other hosts. */
+import { Context } from '@temporalio/activity';
 import type { AgentAddress, AgentAnswer, AgentClient } from '../adapters/agent/client.ts';
 import type { HostWork } from '../adapters/postgres/host-work.ts';
 import type { Host } from '../adapters/postgres/hosts.ts';
-import type { AgentDeployBody, AgentStatus, Fence } from '../fleet/agent-wire.ts';
+import { type Json, LONGEST_STEP, readStatus } from '../fleet/agent-says.ts';
+import type { AgentDeployBody, Fence } from '../fleet/agent-wire.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { deployBody, hostSet, mutateBody } from '../fleet/host-set.ts';
 import { judgeStatus, type RowSight } from '../fleet/judge-host.ts';
 import type { Operation, Transition } from '../fleet/lifecycle.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { boundedText } from '../fleet/plain-text.ts';
 import { alive } from './alive.ts';
-import { toFailure, withFailures } from './failures.ts';
+import { finalFailure, toFailure, withFailures } from './failures.ts';
+import { bounded, stepsOf } from './host-sights.ts';
 
 export interface ShardInput {
   readonly hostUuid: string;
@@ -18,6 +22,13 @@ export interface ShardInput {
   /** The shard's own id, which its rows carry. */
   readonly workflowId: string;
   readonly attempt: number;
+}
+
+export interface DispatchInput extends ShardInput {
+  /** The shard knows its rows: they need not stand in its history again. */
+  readonly rowsKnown: boolean;
+  /** Epoch milliseconds until which a failed order is sent again, for people. */
+  readonly retryUntil: number;
 }
 
 export interface ShardRow {
@@ -41,8 +52,16 @@ export interface HostSight {
   /** Epoch milliseconds of the host's last sign of life; null: never. */
   readonly lastSignMs: number | null;
   readonly fenced: boolean;
+  /** False: the agent knows nothing of the order. */
   readonly known: boolean;
+  /** True: the agent names the order, and so has it. */
+  readonly has: boolean;
+  /** Those of which the status proves something; no more than a history should hold. */
   readonly rows: readonly RowSight[];
+  /** There are more: ask again. */
+  readonly more: boolean;
+  /** Marks of what the others are at; one that was not there before is progress. */
+  readonly steps: readonly string[];
   /** How long after a dispatch a report of an agent without fences may still be under way. */
   readonly reportGraceMs: number;
 }
@@ -52,6 +71,8 @@ export interface AgentStore {
   /** The decky is down on the host, which owes that no more. */
   owesNoMore(hostUuid: string, deckyName: string): Promise<void>;
   record(transitions: readonly Transition[]): Promise<string[]>;
+  /** By lifecycle id; a null step: none. */
+  noteSteps(steps: ReadonlyMap<string, { step: string | null; attempt: number }>): Promise<void>;
 }
 
 export interface AgentDependencies {
@@ -72,17 +93,20 @@ export interface AgentDependencies {
 
 export interface AgentActivities {
   /** Marks the shard's rows running and sends the host its whole desired set, once. Throws HostUnreachable (try again), HostSilent, HostMismatch, HostRefused. */
-  dispatchShard(input: ShardInput): Promise<Dispatched>;
+  dispatchShard(input: DispatchInput): Promise<Dispatched>;
   /**
    * Has the host end what it was sent: what never came up goes, what ran before comes back. By a later attempt of the operation,
    * which takes the place of the earlier one; so false where the agent knows no attempts (DECNET's). Throws as dispatchShard.
    */
   recallShard(input: ShardInput): Promise<boolean>;
-  /** What the agent's status proves about the open rows of a shard. Never throws for a host that does not answer. */
+  /**
+   * What the agent's status proves about the open rows of a shard. A host that does not answer is no error here. Throws what no
+   * retry cures: NotFound (the host was removed), HostMismatch, HostRefused.
+   */
   askHost(input: ShardInput): Promise<HostSight>;
-  /** Fails, to be tried again, as long as the host does not answer. */
-  awaitHost(input: { hostUuid: string }): Promise<void>;
-  /** Takes one decky down on its host; resolves when it is down. */
+  /** Fails, to be tried again, as long as the host gives no status; the steps of the open rows say why, and `until` when. Throws as askHost. */
+  awaitHost(input: { hostUuid: string; workflowId: string; operationId: string; until: number }): Promise<void>;
+  /** Takes one decky down on its host; resolves when it is down. Throws HostFailed, for good, where the agent says that it failed. */
   tearDownOnHost(input: { hostUuid: string; operationId: string; deckyName: string }): Promise<void>;
   /** The host gave no sign of life for too long: it is shown so, and gets no new deckies. */
   giveHostUp(input: { hostUuid: string }): Promise<void>;
@@ -120,26 +144,42 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     return body;
   }
 
-  async function dispatchShard(input: ShardInput): Promise<Dispatched> {
+  async function dispatchShard(input: DispatchInput): Promise<Dispatched> {
     const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
-    const rows = rowsOf(work);
-    if (rows.length === 0) return { rows, answer: 'done', fenced: host?.fenced ?? false };
-    // Nobody can be asked to take down what a removed host may still run; its deckies must not stay for ever.
-    const gone = host === null && rows.every((row) => row.operation === OPERATION.teardown);
-    if (host === null && !gone) throw notEnrolled(input.hostUuid);
+    const rows = input.rowsKnown ? [] : rowsOf(work);
+    if (work.rows.length === 0) return { rows, answer: 'done', fenced: host?.fenced ?? false };
+    if (host === null && !isOver(work)) throw notEnrolled(input.hostUuid);
     // Stamps dispatched_at, before the first send.
-    const running = rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.running }));
+    const running = work.rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.running }));
     if ((await store.record(running)).length > 0) deps.pump();
     if (host === null) return { rows, answer: 'done', fenced: false };
     try {
       return { rows, answer: await send(host, work, input), fenced: host.fenced };
     } catch (error) {
+      const cut = cutOf(work);
+      const code = isDeckhandError(error) ? error.code : null;
+      // What could not be taken down is for the operator to try again.
+      const isTeardown = work.rows.every((row) => row.operation === OPERATION.teardown);
+      if (isTeardown && isDeckhandError(error) && code === 'HostFailed') throw finalFailure(error, cut);
       // Ours works once on a repeated order; DECNET's would work twice, so it is asked instead.
-      if (isDeckhandError(error) && error.code === 'HostSilent' && !host.fenced)
+      if ((code === 'HostSilent' || code === 'HostFailed') && !host.fenced)
         return { rows, answer: 'unknown', fenced: false };
-      throw toFailure(error, (text) => deps.cutSecrets(text, desiredOf(work)));
+      const word = isDeckhandError(error) ? cut(error.message) : String(error);
+      await noteWait(work, input.attempt, `the order is sent again until ${timeOf(input.retryUntil)}: ${word}`);
+      throw toFailure(error, cut);
     }
   }
+
+  const cutOf =
+    (work: HostWork) =>
+    (text: string): string =>
+      deps.cutSecrets(text, desiredOf(work));
+
+  /** For screens: the last error first comes to light here, and a store that is away is told of elsewhere. */
+  const noteWait = (work: HostWork, attempt: number, step: string): Promise<void> =>
+    store
+      .noteSteps(new Map(work.rows.map((row) => [row.lifecycleId, { step: boundedText(step, LONGEST_STEP), attempt }])))
+      .catch(() => undefined);
 
   async function send(host: Host, work: HostWork, input: ShardInput): Promise<'accepted' | 'done'> {
     const fence: Fence = { operation_id: input.operationId, attempt: input.attempt };
@@ -190,17 +230,19 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
 
   async function askHost(input: ShardInput): Promise<HostSight> {
     const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
-    const unseen = { known: true, rows: [], reportGraceMs: deps.reportGraceMs };
-    if (!host)
-      return { ...unseen, reachable: false, sentence: 'it is not enrolled any more', lastSignMs: null, fenced: false };
+    if (!host) return overSight(input, work);
+    const cut = cutOf(work);
     const lastSignMs = host.lastHeartbeat?.getTime() ?? null;
-    let status: AgentStatus;
+    let said: Json;
     try {
-      status = await answered(host, client.status(addressOf(host)));
+      said = await answered(host, client.status(addressOf(host)));
     } catch (error) {
       if (!isDeckhandError(error)) throw error;
-      return { ...unseen, reachable: false, sentence: error.message, lastSignMs, fenced: host.fenced };
+      if (!error.retryable) throw toFailure(error, cut);
+      const sentence = boundedText(cut(error.message), LONGEST_STEP);
+      return { ...nothing, reachable: false, sentence, lastSignMs, fenced: host.fenced };
     }
+    const status = readStatus(said, cut);
     const fence: Fence = { operation_id: input.operationId, attempt: input.attempt };
     const configs = new Map(work.members.map(({ desired }) => [desired.config.name, desired.config]));
     const asked = work.rows.map(({ deckyName, operation }) => ({
@@ -208,17 +250,50 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
       operation,
       config: operation === OPERATION.teardown ? null : (configs.get(deckyName) ?? null),
     }));
-    const { known, rows } = judgeStatus(status, fence, asked);
-    const cut = (text: string | null): string | null => text && deps.cutSecrets(text, desiredOf(work));
+    const { known, has, rows } = judgeStatus(status, fence, asked);
+    await store.noteSteps(stepsOf(work.rows, rows, input.attempt)).catch(() => undefined);
     return {
-      reachable: true,
-      sentence: null,
+      ...nothing,
       lastSignMs: Date.now(),
-      fenced: host.fenced || status.deckhand !== undefined,
+      fenced: host.fenced || status.report !== null,
       known,
-      rows: rows.map((row) => ({ ...row, error: cut(row.error), step: cut(row.step) })),
-      reportGraceMs: deps.reportGraceMs,
+      has,
+      ...bounded(rows),
     };
+  }
+
+  const nothing = {
+    reachable: true,
+    sentence: null,
+    known: true,
+    has: false,
+    rows: [],
+    more: false,
+    steps: [],
+    reportGraceMs: deps.reportGraceMs,
+  };
+
+  /** The host was removed meanwhile: as in dispatchShard. */
+  function overSight(input: ShardInput, work: HostWork): HostSight {
+    if (!isOver(work)) throw notEnrolled(input.hostUuid);
+    const gone = { status: STATUS.succeeded, proof: 'certain', error: null, seen: null, step: null } as const;
+    const rows = work.rows.map(({ deckyName }) => ({ deckyName, ...gone }));
+    return { ...nothing, lastSignMs: Date.now(), fenced: true, ...bounded(rows) };
+  }
+
+  async function awaitHost(input: Parameters<AgentActivities['awaitHost']>[0]): Promise<void> {
+    const host = await hostOf(input.hostUuid);
+    try {
+      await answered(host, client.status(addressOf(host)));
+    } catch (error) {
+      const work = await store.hostWork(input);
+      const cut = cutOf(work);
+      if (isDeckhandError(error)) {
+        const until = `host ${host.name} is asked again until ${timeOf(input.until)}`;
+        await noteWait(work, Context.current().info.attempt, `${until}: ${cut(error.message)}`);
+      }
+      throw toFailure(error, cut);
+    }
   }
 
   return withFailures<AgentActivities>({
@@ -226,17 +301,25 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     dispatchShard: (input) => alive(() => dispatchShard(input)),
     recallShard: (input) => alive(() => recallShard(input)),
     askHost,
-    awaitHost: async ({ hostUuid }) => {
-      const host = await hostOf(hostUuid);
-      await answered(host, client.health(addressOf(host)));
-    },
+    awaitHost,
     tearDownOnHost: ({ hostUuid, operationId, deckyName }) =>
       alive(async () => {
         const host = await hosts.get(hostUuid);
         // As in dispatchShard: what a removed host may still run is out of reach for good.
         if (!host) return;
         const fence: Fence = { operation_id: operationId, attempt: 1 };
-        await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
+        try {
+          await answered(host, client.teardown(addressOf(host), { decky_id: deckyName, deckhand: fence }));
+        } catch (error) {
+          const work = await store.hostWork({
+            hostUuid,
+            operationId,
+            workflowId: Context.current().info.workflowExecution?.workflowId ?? '',
+          });
+          throw isDeckhandError(error) && error.code === 'HostFailed'
+            ? finalFailure(error, cutOf(work))
+            : toFailure(error, cutOf(work));
+        }
         await store.owesNoMore(hostUuid, deckyName);
       }),
     giveHostUp: async ({ hostUuid }) => {
@@ -244,6 +327,11 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     },
   });
 }
+
+/** Only teardowns of a host that was removed: nobody can be asked, and its deckies must not stay for ever. */
+const isOver = (work: HostWork): boolean => work.rows.every((row) => row.operation === OPERATION.teardown);
+
+const timeOf = (moment: number): string => `${new Date(moment).toISOString().slice(0, 19)}Z`;
 
 const desiredOf = (work: HostWork): DesiredDecky[] =>
   work.members.flatMap(({ desired, established }) => [desired, ...(established ? [established] : [])]);

@@ -2,6 +2,8 @@
  * The one table of error codes. A code is at once the `type` of a Temporal failure, the `code` of an HTTP error body and
  * the prefix of a row's `error` ("Code: sentence"). docs/errors.md is generated from this table (`npm run docs:errors`).
  */
+import { boundedText } from './plain-text.ts';
+
 interface ErrorDefinition {
   /** HTTP status when the error reaches a client; null where it only ever ends a row or a workflow. */
   readonly status: number | null;
@@ -171,6 +173,12 @@ export const ERRORS = define({
     meaning:
       'The agent took the connection and did not answer in time, so that what it did is unknown. It is asked what runs.',
   },
+  HostFailed: {
+    status: null,
+    retryable: true,
+    meaning:
+      'The agent answered that it failed (5xx); the sentence has its words. A teardown ends with this code, and you can try it again. Everything else is retried.',
+  },
   HostMismatch: {
     status: null,
     retryable: false,
@@ -255,11 +263,11 @@ export const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(ER
 export const isDeckhandError = (error: unknown): error is DeckhandError =>
   error instanceof Error && error.name === 'DeckhandError' && isErrorCode((error as DeckhandError).code);
 
-/** A row's `error`: `Code: sentence`, cut to {@link ERROR_TEXT_LIMIT} with the end kept, since evidence stands last. */
-export function errorText(code: ErrorCode, sentence: string): string {
-  const text = `${code}: ${sentence}`;
-  if (text.length <= ERROR_TEXT_LIMIT) return text;
-  const head = Math.floor(ERROR_TEXT_LIMIT * 0.6);
-  const cut = ' … ';
-  return text.slice(0, head) + cut + text.slice(text.length - (ERROR_TEXT_LIMIT - head - cut.length));
-}
+/**
+ * Any text as a row's `error` can hold it: without control characters, cut to {@link ERROR_TEXT_LIMIT} with the end kept, since
+ * evidence stands last.
+ */
+export const rowText = (text: string): string => boundedText(text, ERROR_TEXT_LIMIT);
+
+/** A row's `error`: `Code: sentence`, as {@link rowText} has it. */
+export const errorText = (code: ErrorCode, sentence: string): string => rowText(`${code}: ${sentence}`);

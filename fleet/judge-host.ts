@@ -1,6 +1,8 @@
-/** What an agent's `/status` proves about the open rows of one operation (design, 4.5; ours.md on agents without a fence). */
-import type { AgentDecky, AgentReport, AgentStatus, Fence } from './agent-wire.ts';
+/** What an agent's `/status` proves about the open rows of one operation. */
+import type { SaidReport, SaidStatus } from './agent-says.ts';
+import type { Fence } from './agent-wire.ts';
 import type { DeckyConfig } from './config.ts';
+import { rowText } from './errors.ts';
 import type { DeckyState, Operation } from './lifecycle.ts';
 import { OPERATION } from './lifecycle.ts';
 
@@ -27,6 +29,8 @@ export interface RowSight {
 export interface StatusSight {
   /** False: the agent has neither the order nor its outcome, so that it has to be sent anew. */
   readonly known: boolean;
+  /** True: it names the attempt, and so has the order or its outcome. */
+  readonly has: boolean;
   readonly rows: readonly RowSight[];
 }
 
@@ -43,20 +47,20 @@ const open = (deckyName: string, step: string | null = null): RowSight => ({
 });
 
 /** Compares what is reported with what was asked for, for all rows at once. */
-export function judgeStatus(status: AgentStatus, fence: Fence, rows: readonly AskedRow[]): StatusSight {
-  const report = status.deckhand;
-  if (!report) return { known: true, rows: rows.map((row) => judgeUnfenced(status, row)) };
-  const known =
+export function judgeStatus(status: SaidStatus, fence: Fence, rows: readonly AskedRow[]): StatusSight {
+  const { report } = status;
+  if (!report) return { known: true, has: false, rows: rows.map((row) => judgeUnfenced(status, row)) };
+  const has =
     report.work.some((work) => sameAttempt(work, fence)) ||
     rows.some((row) => {
-      const decky = report.deckies[row.deckyName];
+      const decky = report.deckies.get(row.deckyName);
       return decky !== undefined && sameAttempt(decky, fence);
     });
-  return { known, rows: rows.map((row) => judgeFenced(report, fence, row)) };
+  return { known: has || !report.complete, has, rows: rows.map((row) => judgeFenced(report, fence, row)) };
 }
 
-function judgeFenced(report: AgentReport, fence: Fence, row: AskedRow): RowSight {
-  const decky: AgentDecky | undefined = report.deckies[row.deckyName];
+function judgeFenced(report: SaidReport, fence: Fence, row: AskedRow): RowSight {
+  const decky = report.deckies.get(row.deckyName);
   if (!decky || !sameAttempt(decky, fence)) return open(row.deckyName);
   if (decky.status === 'succeeded' || decky.status === 'failed')
     return {
@@ -71,19 +75,22 @@ function judgeFenced(report: AgentReport, fence: Fence, row: AskedRow): RowSight
 }
 
 /** Without a fence only what runs can tell, and one look may fall into the middle of the work. */
-function judgeUnfenced(status: AgentStatus, row: AskedRow): RowSight {
+function judgeUnfenced(status: SaidStatus, row: AskedRow): RowSight {
   const known = status.deckies.find((decky) => decky.name === row.deckyName);
+  // Of an agent of DECNET `deployed: false` names no decky, and means it.
+  if (!known && status.deployed && !status.complete) return open(row.deckyName);
   if (row.operation === OPERATION.teardown) {
     const gone = known === undefined;
     return { ...open(row.deckyName), status: gone ? 'succeeded' : 'open', proof: gone ? 'twice' : null };
   }
-  const runtime = status.runtime?.[row.deckyName];
-  if (known && !sameServices(known, row.config)) return failed(row.deckyName, 'the agent has another version of it');
+  const runtime = status.runtime.get(row.deckyName);
+  if (known && !sameServices(known.services, row.config))
+    return failed(row.deckyName, 'the agent has another version of it');
   if (runtime?.running) return { ...open(row.deckyName), status: 'succeeded', proof: 'twice', seen: 'running' };
   if (!status.deployed || !known) return failed(row.deckyName, 'the agent does not have it');
   // Docker did not answer: that proves nothing.
   if (!runtime) return open(row.deckyName);
-  return failed(row.deckyName, describeServices(runtime.services));
+  return failed(row.deckyName, rowText(describeServices(runtime.services)));
 }
 
 const failed = (deckyName: string, error: string): RowSight => ({
@@ -94,9 +101,9 @@ const failed = (deckyName: string, error: string): RowSight => ({
   seen: 'degraded',
 });
 
-const sameServices = (one: DeckyConfig, other: DeckyConfig | null): boolean =>
+const sameServices = (services: readonly string[], other: DeckyConfig | null): boolean =>
   other === null ||
-  (one.services.length === other.services.length && one.services.every((name, at) => name === other.services[at]));
+  (services.length === other.services.length && services.every((name, at) => name === other.services[at]));
 
 const describeServices = (services: Readonly<Record<string, string>>): string => {
   const down = Object.entries(services).filter(([, state]) => state !== 'running');

@@ -56,6 +56,8 @@ export interface Transition {
   readonly error?: string;
   /** What was seen of the decky when the row ended; absent: what the status says. */
   readonly seen?: DeckyState;
+  /** The row failed without the agent's word for it: its host may have done what it was sent, or do it still. */
+  readonly unsure?: boolean;
 }
 
 /** A row as it goes over the wire (wire.md 1.8); times are ISO-8601 UTC with microseconds. */

@@ -133,6 +133,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       ...createAgentActivities({
         store: {
           record: store.record,
+          noteSteps: store.noteSteps,
           hostWork: (input) => reachable(() => readHostWork(sql, input)),
           owesNoMore: (hostUuid, deckyName) => reachable(() => oweNoMore(sql, hostUuid, deckyName)),
         },

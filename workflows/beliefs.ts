@@ -1,67 +1,74 @@
-/** What a shard believes: reports by their fence, looks at the host by what they prove, and the deadline of progress. */
+/**
+ * What a shard believes: reports by their fence, looks at the host by what they prove, and when it asks or gives up. No timer and no
+ * activity here: each function is given the time.
+ */
 import type { HostSight } from '../activities/agents.ts';
-import { isRetry } from '../fleet/agent-steps.ts';
 import { errorText } from '../fleet/errors.ts';
 import type { RowSight } from '../fleet/judge-host.ts';
 import type { DeckyReport, HostReport } from '../fleet/reports.ts';
-import type { DeployShardInput } from './shard.ts';
-import { reportedError, type ShardLedger } from './shard-ledger.ts';
+import type { DeployShardInput, Watch } from './shard-input.ts';
+import type { ShardLedger } from './shard-ledger.ts';
 
 /** Silence after which the agent is asked: a report that was lost is found out within a minute. */
-export const ASK_AFTER_MS = 30_000;
+const ASK_AFTER_MS = 30_000;
+/** The longest pause between two questions while all is well. A deadline of 24 h has some 300 questions then. */
+const LONGEST_ASK_PAUSE_MS = 300_000;
+/** The pause grows to this share of the time in which nothing moved. */
+const ASK_PAUSE_SHARE = 0.25;
 /** Between two looks that have to agree, at least. */
 const LOOK_PAUSE_MS = 500;
+const FIRST_FAILED_PAUSE_MS = 1_000;
 
-/** What is known of the host while the shard waits. */
-export interface Watch {
-  attempt: number;
-  fenced: boolean;
-  dispatchedAt: number;
-  /** How long the attempt may take from then on, whatever moves. */
-  boundMs: number;
-  /** The first try, or the last sign of life. */
-  lastSign: number;
-  /** The last time that anything moved. */
-  lastProgress: number;
-  nextAsk: number;
-  /** Deckies that reported, in this attempt, that their work began. */
-  readonly begun: Set<string>;
-  /** Steps that were seen, so that one that comes again moves nothing. */
-  readonly seenSteps: Set<string>;
-  /** The last sequence that was believed, by decky. */
-  readonly sequences: Map<string, number>;
-  /** What one look said, to be proved by a second (agents without fences). */
-  readonly doubts: Map<string, { status: 'succeeded' | 'failed'; at: number }>;
-  /** Failures that an agent without fences reported: its batch may have failed and the decky run. */
-  readonly suspects: Map<string, string>;
-}
+type Terms = Pick<DeployShardInput, 'hostName' | 'minHealthyTimeMs' | 'progressDeadlineMs' | 'hostLostAfterMs'>;
+/** What is done with the rows. */
+type Rows = Pick<ShardLedger, 'open' | 'isOpen' | 'succeed' | 'fail' | 'giveUp'>;
 
 export const newWatch = (now: number): Watch => ({
   attempt: 0,
   fenced: false,
   dispatchedAt: now,
-  boundMs: Number.POSITIVE_INFINITY,
+  boundMs: Number.MAX_SAFE_INTEGER,
   lastSign: now,
   lastProgress: now,
-  nextAsk: now + ASK_AFTER_MS,
+  lastAsk: now,
   begun: new Set(),
   seenSteps: new Set(),
+  nextAsk: now + ASK_AFTER_MS,
+  failedAsks: 0,
+  why: null,
   sequences: new Map(),
   doubts: new Map(),
   suspects: new Map(),
 });
 
-/** Takes in what came by signal, in its order. */
-export function takeIn(inbox: readonly HostReport[], ledger: ShardLedger, watch: Watch): void {
+/** Until the agent is asked again of which nothing new was heard for `quietMs`. */
+export const askPauseMs = (quietMs: number): number =>
+  Math.min(LONGEST_ASK_PAUSE_MS, Math.max(ASK_AFTER_MS, quietMs * ASK_PAUSE_SHARE));
+
+/** Until a host is tried again that answered one question and failed at another, `failures` times before this one. */
+export const failedPauseMs = (failures: number): number =>
+  failures === 0 ? 0 : Math.min(LONGEST_ASK_PAUSE_MS, FIRST_FAILED_PAUSE_MS * 2 ** Math.min(failures, 20));
+
+export const lostAt = ({ hostLostAfterMs }: Pick<Terms, 'hostLostAfterMs'>, watch: Watch): number =>
+  watch.lastSign + hostLostAfterMs;
+
+/** When the host has to be asked next: the deadline is judged by what it says then. */
+export const nextWake = (input: Pick<Terms, 'progressDeadlineMs'>, watch: Watch): number =>
+  Math.min(watch.nextAsk, deadlineOf(input, watch));
+
+/** Takes in what came by signal, in its order; true where something of it was new. */
+export function takeIn(inbox: readonly HostReport[], rows: Rows, watch: Watch, now: number): boolean {
+  let any = false;
   for (const { reports } of inbox) {
     for (const report of reports) {
-      if (!isNews(report, watch) || !ledger.isOpen(report.deckyName)) continue;
-      const now = Date.now();
+      if (!rows.isOpen(report.deckyName) || !isNews(report, watch)) continue;
+      any = true;
       Object.assign(watch, { lastSign: now, nextAsk: now + ASK_AFTER_MS });
       if (isProgress(report, watch)) watch.lastProgress = now;
-      believe(report, ledger, watch);
+      believe(report, rows, watch, now);
     }
   }
+  return any;
 }
 
 /** An agent that starts again and again says each time that it works on the decky: only the first time is progress. */
@@ -81,47 +88,52 @@ function isNews({ deckyName, fence }: DeckyReport, watch: Watch): boolean {
   return true;
 }
 
-function believe(report: DeckyReport, ledger: ShardLedger, watch: Watch): void {
+function believe(report: DeckyReport, ledger: Rows, watch: Watch, now: number): void {
   const { deckyName, status, error, seen, fence } = report;
   if (status === 'succeeded') ledger.succeed(deckyName, seen);
   else if (status === 'failed' && fence) ledger.fail(deckyName, reportedError(error), seen);
   else if (status === 'failed') {
     watch.suspects.set(deckyName, reportedError(error));
-    watch.nextAsk = Date.now();
+    watch.nextAsk = now;
   }
 }
 
-/** What a look at the host proves about the rows. */
-export function takeSight(sight: HostSight, input: DeployShardInput, ledger: ShardLedger, watch: Watch): void {
-  for (const { deckyName, step } of sight.rows) {
-    const mark = `${deckyName} ${step}`;
-    if (step === null || isRetry(step) || watch.seenSteps.has(mark)) continue;
-    watch.seenSteps.add(mark);
-    watch.lastProgress = Date.now();
+/** An agent's error as a row's: DECNET's are `Type: message` already. */
+const reportedError = (error: string | null): string =>
+  error || errorText('HostRefused', 'the agent reported a failure without a reason');
+
+/** What a look at the host proves about the rows. Those that it does not name stand as they stood. */
+export function takeSight(sight: HostSight, input: Terms, rows: Rows, watch: Watch, now: number): void {
+  for (const step of sight.steps) {
+    if (watch.seenSteps.has(step)) continue;
+    watch.seenSteps.add(step);
+    watch.lastProgress = now;
   }
+  const named = new Set(sight.rows.map((row) => row.deckyName));
+  for (const deckyName of watch.doubts.keys()) if (!named.has(deckyName)) watch.doubts.delete(deckyName);
   for (const row of sight.rows) {
     if (row.status === 'open' || row.proof === null) watch.doubts.delete(row.deckyName);
-    else if (row.proof === 'certain') end(row, row.status, reportedError(row.error), ledger);
-    else if (provedTwice(row.deckyName, row.status, sight, input, watch))
-      end(row, row.status, watch.suspects.get(row.deckyName) ?? sightError(input, row), ledger);
+    else if (row.proof === 'certain') end(row, row.status, reportedError(row.error), rows);
+    else if (provedTwice(row.deckyName, row.status, sight, input, watch, now))
+      end(row, row.status, watch.suspects.get(row.deckyName) ?? sightError(input, row), rows);
   }
 }
 
-const sightError = (input: DeployShardInput, row: RowSight): string =>
+const sightError = (input: Terms, row: RowSight): string =>
   errorText('ContainerExited', `host ${input.hostName} was asked twice and says: ${row.error ?? 'it does not run'}.`);
 
 /**
  * Agents without fences: a look may fall into the middle of the work, so two have to say the same, `min_healthy_time` apart,
- * and not while a report may be under way, unless that report has come (ours.md).
+ * and not while a report may be under way, unless that report has come.
  */
 function provedTwice(
   deckyName: string,
   status: 'succeeded' | 'failed',
   sight: HostSight,
-  input: DeployShardInput,
+  input: Terms,
   watch: Watch,
+  now: number,
 ): boolean {
-  const now = Date.now();
   const from = watch.suspects.has(deckyName) ? now : watch.dispatchedAt + sight.reportGraceMs;
   const before = watch.doubts.get(deckyName);
   const since = before?.status === status ? before.at : now;
@@ -132,22 +144,25 @@ function provedTwice(
   return false;
 }
 
-function end({ deckyName, seen }: RowSight, status: 'succeeded' | 'failed', error: string, ledger: ShardLedger): void {
+function end({ deckyName, seen }: RowSight, status: 'succeeded' | 'failed', error: string, ledger: Rows): void {
   if (status === 'succeeded') ledger.succeed(deckyName, seen);
   else ledger.fail(deckyName, error, seen);
 }
 
 /** When the rows end though the host is there: nothing moved for `progress_deadline`, or the attempt as a whole took too long. */
-export const deadlineOf = (input: DeployShardInput, watch: Watch): number =>
-  Math.min(watch.lastProgress + input.progressDeadlineMs, watch.dispatchedAt + watch.boundMs);
+export const deadlineOf = (
+  { progressDeadlineMs }: Pick<Terms, 'progressDeadlineMs'>,
+  { lastProgress, dispatchedAt, boundMs }: Watch,
+): number => Math.min(lastProgress + progressDeadlineMs, dispatchedAt + boundMs);
 
-export function endByDeadline(input: DeployShardInput, ledger: ShardLedger, watch: Watch): void {
-  const now = Date.now();
-  if (now < deadlineOf(input, watch)) return;
+/** Ends what is open at {@link deadlineOf}, once the host was asked after it. */
+export function endByDeadline(input: Terms, rows: Rows, watch: Watch, now: number): void {
+  const deadline = deadlineOf(input, watch);
+  if (now < deadline || watch.lastAsk < deadline) return;
   const sentence =
     now < watch.lastProgress + input.progressDeadlineMs
       ? `host ${input.hostName} did not end its work within ${watch.boundMs / 1_000} s, though it went on reporting; that is the longest that progress_deadline and healthy_deadline allow.`
       : `host ${input.hostName} reported nothing new for ${input.progressDeadlineMs / 1_000} s (progress_deadline).`;
-  const error = errorText('ProgressDeadline', sentence);
-  for (const row of ledger.open) ledger.fail(row.deckyName, error, null);
+  const error = errorText('ProgressDeadline', watch.why ? `${sentence} The last try: ${watch.why}` : sentence);
+  for (const row of rows.open) rows.giveUp(row.deckyName, error);
 }

@@ -10,11 +10,17 @@ const listed = (names: readonly string[]): string =>
 
 export class Board {
   private readonly open = new Set<string>();
-  private readonly done: string[] = [];
-  private readonly failed: string[] = [];
+  private readonly done: string[];
+  private readonly failed: string[];
   private waitingFor: string | null = null;
 
-  constructor() {
+  /** `ends`: of a run before. */
+  constructor({
+    done = [],
+    failed = [],
+  }: { readonly done?: readonly string[]; readonly failed?: readonly string[] } = {}) {
+    this.done = [...done];
+    this.failed = [...failed];
     setHandler(
       progressQuery,
       (): Progress => ({ done: this.done, failed: this.failed, open: [...this.open], waitingFor: this.waitingFor }),
@@ -36,6 +42,10 @@ export class Board {
     this.open.delete(name);
     (succeeded ? this.done : this.failed).push(name);
     this.show();
+  }
+
+  get ends(): { readonly done: readonly string[]; readonly failed: readonly string[] } {
+    return { done: this.done, failed: this.failed };
   }
 
   get counts(): { succeeded: number; failed: number } {

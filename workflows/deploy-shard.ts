@@ -1,8 +1,9 @@
-/** The child that does one host of a deployment (`deploy/<id>/host/<host_uuid>`): its turn, dispatch, reports, end (design, 4.5). */
+/** The child that does one host of a deployment (`deploy/<id>/host/<host_uuid>`): its turn, dispatch, reports, end. */
 import {
   allHandlersFinished,
   CancellationScope,
   condition,
+  continueAsNew,
   isCancellation,
   setHandler,
   workflowInfo,
@@ -17,17 +18,22 @@ import { Lane } from './lane.ts';
 import { heartbeatSignal } from './messages.ts';
 import { PlaceHolder } from './place-holder.ts';
 import { rowError } from './row-error.ts';
-import type { DeployShardInput, Shard } from './shard.ts';
+import type { Shard } from './shard.ts';
+import type { DeployShardInput, ShardCarry } from './shard-input.ts';
 import { ShardLedger } from './shard-ledger.ts';
 
 export async function deployShard(input: DeployShardInput): Promise<Counts> {
-  const counts = await workOnShard(input);
+  const outcome = await workOnShard(input);
   await condition(allHandlersFinished);
-  return counts;
+  if (!('watch' in outcome)) return outcome;
+  return continueAsNew<typeof deployShard>({ ...input, carry: outcome });
 }
 
-/** Resolves when no row of it is open and its lane is left, also where the workflow is cancelled. */
-export async function workOnShard(input: DeployShardInput): Promise<Counts> {
+/**
+ * Resolves when no row of it is open and its lane is left, also where the workflow is cancelled; or, where its history is long, with
+ * what the next run goes on from: its rows are open then, and the lane is its own.
+ */
+export async function workOnShard(input: DeployShardInput): Promise<Counts | ShardCarry> {
   const { workflowId, parent } = workflowInfo();
   const inbox: HostReport[] = [];
   setHandler(heartbeatSignal, (report) => {
@@ -35,17 +41,18 @@ export async function workOnShard(input: DeployShardInput): Promise<Counts> {
   });
   const lane = new Lane(input.operationId);
   const place = new PlaceHolder(input, parent?.workflowId ?? null);
-  const board = new Board();
+  const board = new Board(input.carry);
   const ledger = new ShardLedger(input, board);
   const shard: Shard = { input, workflowId, ledger, board, place, inbox };
   let begun = false;
   try {
-    if (!input.turn) {
+    if (!input.turn && !input.carry) {
       board.waitFor(`its turn on host \`${input.hostName}\`: an operation that was accepted before still works there`);
       await lane.enter(input.hostUuid);
     }
     begun = true;
-    await converge(shard);
+    const carry = await converge(shard);
+    if (carry) return carry;
   } catch (failure) {
     await CancellationScope.nonCancellable(() => endOpenRows(shard, failure, begun));
   }

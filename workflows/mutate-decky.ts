@@ -1,6 +1,14 @@
 /** Gives one decky other services (`mutate/<lifecycle_id>`); where they do not come up, what it was before comes back. */
 import type { TypedSearchAttributes } from '@temporalio/common';
-import { CancellationScope, isCancellation, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  setCurrentDetails,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { revisionOf } from '../fleet/history-revision.ts';
@@ -17,10 +25,14 @@ import type { OperationInput, OperationSummary } from './messages.ts';
 import { deckyAttributes, shardAttributes } from './search-attributes.ts';
 import { settleLost, unwritten } from './settle-lost.ts';
 import { type HostPart, isOfHost, shardInput } from './shard.ts';
+import type { ShardCarry } from './shard-input.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 
-export async function mutateDecky(input: OperationInput): Promise<OperationSummary> {
+/** `shard`: from the run before, whose history became long. */
+export type MutateInput = OperationInput & { readonly shard?: ShardCarry };
+
+export async function mutateDecky(input: MutateInput): Promise<OperationSummary> {
   const gate = new Gate(input);
   const lane = new Lane(input.operationId);
   setCurrentDetails('**Waiting for** the request to be accepted');
@@ -28,18 +40,29 @@ export async function mutateDecky(input: OperationInput): Promise<OperationSumma
   if (!acceptance.accepted) return endNotAccepted(input, acceptance);
   const [part] = acceptance.parts;
   if (part && input.searchAttributes) upsertSearchAttributes(attributesOf(part).getAll());
-  const counts = part
+  const ended = part
     ? await (isOfHost(part) ? onHost(input, acceptance, part) : here(input, acceptance, part, lane))
     : { succeeded: 0, failed: 0 };
-  return endOperation(input, counts, (succeeded) => (succeeded ? 'mutated' : 'not mutated'));
+  if ('watch' in ended) {
+    await condition(allHandlersFinished);
+    return continueAsNew<typeof mutateDecky>({ ...input, resume: true, shard: ended });
+  }
+  return endOperation(input, ended, (succeeded) => (succeeded ? 'mutated' : 'not mutated'));
 }
 
 const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
   hostUuid ? shardAttributes(hostUuid, names, OPERATION.mutate) : deckyAttributes(names, OPERATION.mutate);
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
-const onHost = ({ operationId }: OperationInput, { rollout }: Accepted, part: HostPart): Promise<Counts> =>
-  workOnShard(shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null));
+const onHost = (
+  { operationId, shard }: MutateInput,
+  { rollout }: Accepted,
+  part: HostPart,
+): Promise<Counts | ShardCarry> =>
+  workOnShard({
+    ...shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null),
+    ...(shard ? { carry: shard } : {}),
+  });
 
 async function here(
   input: OperationInput,

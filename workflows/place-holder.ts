@@ -2,37 +2,64 @@
  * A shard's side of the deployment's window: at most `max_parallel` hosts dispatch or converge at once. A shard that waits
  * for its turn or for a silent host gives its place back; that one has ended, the parent sees by itself. While all goes well no signal is needed: it starts with a place.
  */
-import { condition, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
 import { placeGrantedSignal, placeSignal } from './messages.ts';
 
+/** A host that comes and goes without end keeps its place after so many returns: each costs the parent's history some events. */
+const MOST_YIELDS = 20;
+
+export interface PlaceState {
+  readonly holds: boolean;
+  /** It has asked for a place and got none yet. */
+  readonly asked: boolean;
+  readonly yields: number;
+}
+
 export class PlaceHolder {
-  private holds: boolean;
+  private now: PlaceState;
   private readonly bounded: boolean;
   private readonly hostUuid: string;
   private readonly parentId: string | null;
 
   /** Sets the handler of `placeGranted`: make it before the workflow's first await. */
-  constructor(input: { readonly hostUuid: string; readonly place: boolean | null }, parentId: string | null) {
+  constructor(
+    input: {
+      readonly hostUuid: string;
+      readonly place: boolean | null;
+      readonly carry?: { readonly place: PlaceState };
+    },
+    parentId: string | null,
+  ) {
     this.bounded = input.place !== null && parentId !== null;
-    this.holds = input.place !== false;
+    this.now = input.carry?.place ?? { holds: input.place !== false, asked: false, yields: 0 };
     this.hostUuid = input.hostUuid;
     this.parentId = parentId;
     setHandler(placeGrantedSignal, () => {
-      this.holds = true;
+      // One that was given back meanwhile is nobody's.
+      if (this.now.asked) this.now = { ...this.now, holds: true, asked: false };
     });
   }
 
-  /** Resolves when the shard has a place. */
-  async take(): Promise<void> {
-    if (!this.bounded || this.holds) return;
-    await this.tell(true);
-    await condition(() => this.holds);
+  get holds(): boolean {
+    return !this.bounded || this.now.holds;
   }
 
-  /** Gives the place back while nothing can be done. */
+  get state(): PlaceState {
+    return this.now;
+  }
+
+  /** Asks for a place, once, and does not wait for it. */
+  async want(): Promise<void> {
+    if (this.holds || this.now.asked) return;
+    this.now = { ...this.now, asked: true };
+    await this.tell(true);
+  }
+
+  /** Gives the place back, or the wish for one, while nothing can be done. */
   async yield(): Promise<void> {
-    if (!this.bounded || !this.holds) return;
-    this.holds = false;
+    const { holds, asked, yields } = this.now;
+    if (!this.bounded || !(holds || asked) || yields >= MOST_YIELDS) return;
+    this.now = { holds: false, asked: false, yields: yields + 1 };
     await this.tell(false);
   }
 

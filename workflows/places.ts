@@ -13,7 +13,7 @@ export class Places {
   constructor() {
     setHandler(placeSignal, ({ hostUuid, wants }) => {
       if (wants) this.asking.push(hostUuid);
-      else this.holders.delete(hostUuid);
+      else this.leave(hostUuid);
     });
   }
 
@@ -34,7 +34,7 @@ export class Places {
     this.holders.add(hostUuid);
   }
 
-  /** The host's shard has ended. */
+  /** The host's shard has ended, or has no use for a place now. */
   leave(hostUuid: string): void {
     this.holders.delete(hostUuid);
     const at = this.asking.indexOf(hostUuid);

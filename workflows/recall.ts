@@ -1,9 +1,9 @@
 /** The end of a shard that was cancelled after its order was sent. */
 import { errorText } from '../fleet/errors.ts';
 import { onAgent, openRows } from './activities.ts';
-import type { Watch } from './beliefs.ts';
 import { RECALL } from './profiles.ts';
 import type { Shard } from './shard.ts';
+import type { Watch } from './shard-input.ts';
 
 /** Has the host take back what is not done, and ends every open row with what can be said of it. Never throws. */
 export async function recall({ input, workflowId, ledger, board }: Shard, watch: Watch): Promise<void> {
@@ -19,6 +19,9 @@ export async function recall({ input, workflowId, ledger, board }: Shard, watch:
     : `what was sent to host ${hostName} before goes on there.`;
   if (!ledger.known) ledger.expect(await openRows({ workflowId }));
   board.waitFor(null);
-  for (const row of ledger.open)
-    ledger.fail(row.deckyName, errorText('Cancelled', `the deployment was cancelled; ${end}`), null);
+  const error = errorText('Cancelled', `the deployment was cancelled; ${end}`);
+  for (const row of ledger.open) {
+    if (recalled) ledger.fail(row.deckyName, error, null);
+    else ledger.giveUp(row.deckyName, error);
+  }
 }

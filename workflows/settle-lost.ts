@@ -33,7 +33,14 @@ export async function lostTransitions(rows: readonly OpenRow[], why: string = LO
     const who = hostUuid === null ? 'the engine' : 'the host';
     const observed = sight?.sentence ?? `${who} did not answer, so what runs is unknown`;
     const error = errorText('WorkflowLost', `${workflowId} ${why}; ${observed}. Deploy it again to be sure.`);
-    return { lifecycleId, deckyName, status: STATUS.failed, error, ...(sight?.seen ? { seen: sight.seen } : {}) };
+    return {
+      lifecycleId,
+      deckyName,
+      status: STATUS.failed,
+      error,
+      unsure: true,
+      ...(sight?.seen ? { seen: sight.seen } : {}),
+    };
   });
 }
 
@@ -61,14 +68,14 @@ async function lookThere(hostUuid: string, rows: readonly OpenRow[]): Promise<Si
     .askHost(asked)
     .catch(() => null);
   if (!sight?.reachable) return [];
-  return sight.rows.map(({ deckyName, status, error, seen }) => ({
-    deckyName,
-    seen,
-    sentence:
-      status === 'succeeded'
+  return rows.map(({ deckyName }) => {
+    const one = sight.rows.find((row) => row.deckyName === deckyName);
+    const sentence =
+      one?.status === 'succeeded'
         ? 'the host says that it runs as it was sent; it was left running'
-        : `the host says: ${error ?? 'not done yet'}`,
-  }));
+        : `the host says: ${one?.error ?? 'not done yet'}`;
+    return { deckyName, seen: one?.seen ?? null, sentence };
+  });
 }
 
 function groupByHost(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRow[]> {

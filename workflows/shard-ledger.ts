@@ -1,7 +1,6 @@
 /** The rows of a shard: which are open, what came in about them, and what has to be written. */
 import { CancellationScope, condition } from '@temporalio/workflow';
 import type { ShardRow } from '../activities/agents.ts';
-import { errorText } from '../fleet/errors.ts';
 import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
 import { STATUS } from '../fleet/lifecycle.ts';
 import { settleShard } from './activities.ts';
@@ -49,6 +48,11 @@ export class ShardLedger {
     this.end(deckyName, { status: STATUS.failed, error, ...(seen ? { seen } : {}) });
   }
 
+  /** Fails a row without the agent's word for it: what its host does with what it was sent is not known. */
+  giveUp(deckyName: string, error: string): void {
+    this.end(deckyName, { status: STATUS.failed, error, unsure: true });
+  }
+
   /** Writes what has ended so far, in the background; the last ones wait for {@link settle}. */
   flush(): void {
     if (this.writing || this.queue.length === 0 || this.rows.size === 0) return;
@@ -68,7 +72,7 @@ export class ShardLedger {
     await settleShard({ transitions: this.queue.splice(0), release: this.target });
   }
 
-  private end(deckyName: string, ending: Pick<Transition, 'status' | 'error' | 'seen'>): void {
+  private end(deckyName: string, ending: Pick<Transition, 'status' | 'error' | 'seen' | 'unsure'>): void {
     const row = this.rows.get(deckyName);
     if (!row) return;
     this.rows.delete(deckyName);
@@ -82,9 +86,3 @@ export class ShardLedger {
     this.writing = false;
   }
 }
-
-/** An agent's error as a row's: DECNET's are `Type: message` already. */
-export const reportedError = (error: string | null): string => {
-  if (error === null || error === '') return errorText('HostRefused', 'the agent reported a failure without a reason');
-  return error;
-};

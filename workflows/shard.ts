@@ -1,25 +1,12 @@
-/** What a shard is given and what its parts share. */
+/** What the parts of a shard share, and how its input is made. */
 
 import type { LocalPart } from '../activities/deployments.ts';
 import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import type { HostReport } from '../fleet/reports.ts';
 import type { Board } from './board.ts';
 import type { PlaceHolder } from './place-holder.ts';
+import type { DeployShardInput } from './shard-input.ts';
 import type { ShardLedger } from './shard-ledger.ts';
-
-export interface DeployShardInput {
-  readonly operationId: string;
-  readonly hostUuid: string;
-  readonly hostName: string;
-  /** False: it has to wait for its turn in the host's lane. */
-  readonly turn: boolean;
-  /** True: it holds one of the deployment's `max_parallel` places; false: it has to ask for one; null: there are enough for all. */
-  readonly place: boolean | null;
-  readonly minHealthyTimeMs: number;
-  readonly healthyDeadlineMs: number;
-  readonly progressDeadlineMs: number;
-  readonly hostLostAfterMs: number;
-}
 
 /** What the parts of a shard share. */
 export interface Shard {

@@ -1,55 +1,25 @@
 /** What agents answer, ours and DECNET's: read loosely, so that fields of later versions are kept and not minded. */
 import { z } from 'zod';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { OPERATION, STATUS } from '../../fleet/lifecycle.ts';
 import { type AgentAddress, placeOf } from './address.ts';
 import { type Order, type RawAnswer, silent } from './exchange.ts';
-
-const fence = { operation_id: z.string(), attempt: z.number() };
-
-const reportAnswer = z.looseObject({
-  version: z.string(),
-  network: z.looseObject({}).nullable(),
-  work: z.array(z.looseObject({ ...fence, kind: z.string(), state: z.string() })),
-  deckies: z.record(
-    z.string(),
-    z.looseObject({
-      ...fence,
-      operation: z.enum(Object.values(OPERATION)),
-      status: z.enum(Object.values(STATUS)),
-      error: z.string().nullable(),
-      seen: z.string(),
-      config_hash: z.string().nullable(),
-      step: z.string().nullable(),
-    }),
-  ),
-  unreported: z.number(),
-});
 
 export const healthAnswer = z.looseObject({ status: z.string() });
 export const acceptedAnswer = z.looseObject({ status: z.string(), deckies: z.array(z.string()) });
 export const mutateAnswer = z.looseObject({ status: z.string(), decky_id: z.string(), services: z.array(z.string()) });
 export const teardownAnswer = z.looseObject({ status: z.string(), decky_id: z.string().nullish() });
-export const statusAnswer = z.looseObject({
-  deployed: z.boolean(),
-  mode: z.string().optional(),
-  compose_path: z.string().optional(),
-  deckies: z.array(z.looseObject({ name: z.string() })),
-  runtime: z
-    .record(z.string(), z.looseObject({ running: z.boolean(), services: z.record(z.string(), z.string()) }))
-    .optional(),
-  deckhand: reportAnswer.optional(),
-});
+/** The rest is judged part by part by those who use it: an agent of another version must not become silent for one field. */
+export const statusAnswer = z.looseObject({ deployed: z.boolean(), deckies: z.array(z.unknown()) });
 
 const detailAnswer = z.object({
   detail: z.union([z.string(), z.array(z.looseObject({ loc: z.array(z.unknown()).optional(), msg: z.string() }))]),
 });
 
-/** Statuses of the 4xx that say "later", not "no". */
-const LATER = new Set([408, 425, 429]);
+/** Statuses that say "later", not "no". */
+const LATER = new Set([408, 425, 429, 503]);
 const WORDS_LIMIT = 1_000;
 
-/** The body of a 2xx. Throws HostRefused where the agent says no, HostSilent where it failed or makes no sense. */
+/** The body of a 2xx. Throws HostRefused where the agent says no, HostFailed where it says that it failed, HostSilent where it makes no sense. */
 export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: AgentAddress, order: Order): T {
   const json = parseJson(answer.text);
   if (answer.status < 200 || answer.status > 299) throw refusal(answer, json, host, order);
@@ -68,8 +38,12 @@ function refusal(answer: RawAnswer, json: unknown, host: AgentAddress, order: Or
       'HostUnreachable',
       `The agent of ${placeOf(host)} does not take this master's certificate: ${said}. It learns of a renewed one with its next heartbeat; else enrol the host again.`,
     );
-  const refused = answer.status < 500 && !LATER.has(answer.status);
-  if (!refused) return silent(host, order, `it answered ${said}`);
+  if (LATER.has(answer.status)) return silent(host, order, `it answered ${said}`);
+  if (answer.status >= 500)
+    return new DeckhandError(
+      'HostFailed',
+      `The agent of ${placeOf(host)} failed at ${order.method} ${order.path}: ${said}.`,
+    );
   return new DeckhandError(
     'HostRefused',
     `The agent of ${placeOf(host)} refuses ${order.method} ${order.path}: ${said}.`,

@@ -3,10 +3,12 @@
  * used, before a byte of HTTP. Connections are kept per host.
  *
  * Errors: HostUnreachable (no connection: nothing was done), HostMismatch (another certificate: nothing was sent),
- * HostRefused (4xx), HostSilent (sent, and no answer, half of one, a 5xx, or nonsense: what was done is unknown).
+ * HostRefused (4xx), HostFailed (a 5xx: it tried and says that it failed), HostSilent (sent, and no answer, half of one, "later", or
+ * nonsense: what was done is unknown).
  */
 import type { z } from 'zod';
-import type { AgentDeployBody, AgentMutateBody, AgentStatus, AgentTeardownBody } from '../../fleet/agent-wire.ts';
+import type { Json } from '../../fleet/agent-says.ts';
+import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody } from '../../fleet/agent-wire.ts';
 import type { Identity } from '../pki/own-identity.ts';
 import { asking } from '../tracing/spans.ts';
 import type { AgentAddress } from './address.ts';
@@ -26,7 +28,8 @@ type Call<T> = Promise<AgentAnswer<T>>;
 
 export interface AgentClient {
   health(host: AgentAddress, signal?: AbortSignal): Call<{ status: string }>;
-  status(host: AgentAddress, signal?: AbortSignal): Call<AgentStatus>;
+  /** As the agent said it, unread: give it to `readStatus`. */
+  status(host: AgentAddress, signal?: AbortSignal): Call<Json>;
   /** 202: accepted, reports will come. */
   deploy(host: AgentAddress, body: AgentDeployBody, signal?: AbortSignal): Call<{ status: string; deckies: string[] }>;
   mutate(
@@ -76,11 +79,7 @@ export function createAgentClient(
   });
   return {
     health: (host, signal) => call(healthAnswer, host, { method: 'GET', path: '/health', signal }),
-    status: async (host, signal) => {
-      const answer = await call(statusAnswer, host, { method: 'GET', path: '/status', signal });
-      // Deckies are judged one by one by those who use them: an agent of another version must not become silent for one field.
-      return { ...answer, body: answer.body as unknown as AgentStatus };
-    },
+    status: (host, signal) => call(statusAnswer, host, { method: 'GET', path: '/status', signal }),
     deploy: (host, body, signal) => call(acceptedAnswer, host, post('/deploy', body, signal)),
     mutate: (host, body, signal) => call(mutateAnswer, host, post('/mutate', body, signal)),
     teardown: (host, body, signal) =>

@@ -1,4 +1,5 @@
 /** Orders that carry their operation's number in the lane of the host, so that the agent refuses one that comes late. */
+import { readStatus } from '../../fleet/agent-says.ts';
 import type { OrderFence } from '../../fleet/agent-wire.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import type { AgentAddress } from './address.ts';
@@ -40,8 +41,8 @@ export function ticketedClient(client: AgentClient, book: TicketBook): AgentClie
 
   /** Null where the refusal has another reason, or is right. */
   async function beyond(host: AgentAddress, operationId: string, ticket: number): Promise<number | null> {
-    const seen = (await client.status(host)).body.deckhand?.ticket;
-    if (typeof seen !== 'number' || !Number.isSafeInteger(seen) || seen <= ticket) return null;
+    const seen = readStatus((await client.status(host)).body).report?.ticket ?? null;
+    if (seen === null || seen <= ticket) return null;
     const drawn = await book.redraw({ hostUuid: host.hostUuid, operationId, seen });
     if (drawn !== null)
       book.warn(

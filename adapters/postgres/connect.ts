@@ -6,6 +6,7 @@ import { socketFactory, type TlsChoice } from './watched-socket.ts';
 export type Sql = postgres.Sql;
 /** A connection inside a transaction, or the pool itself: what a repository function works on. */
 export type Queryable = postgres.ISql;
+export type TransactionSql = postgres.TransactionSql;
 
 /** How long a connection may be in the way of others, in milliseconds. The server judges the first three, this process the last. */
 export interface Bounds {
@@ -123,6 +124,9 @@ function isDatabaseUnreachable(error: unknown): boolean {
   const code = codeOf(error);
   return CONNECTION_CODES.has(code) || /^(08...|57P0.|53300)$/.test(code);
 }
+
+/** PostgreSQL refuses the data itself (SQLSTATE classes 22 and 23): trying again, unchanged, changes nothing. */
+export const isDataError = (error: unknown): boolean => /^2[23]...$/.test(codeOf(error));
 
 export const isUniqueViolation = (error: unknown): boolean => codeOf(error) === '23505';
 

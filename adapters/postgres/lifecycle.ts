@@ -1,9 +1,13 @@
 /** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
+
+import { LONGEST_STEP } from '../../fleet/agent-says.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
-import type { LifecycleRow, Operation, Status, Transition } from '../../fleet/lifecycle.ts';
-import { STATUS } from '../../fleet/lifecycle.ts';
-import type { Queryable, Sql } from './connect.ts';
-import { reachable } from './connect.ts';
+import { errorText, rowText } from '../../fleet/errors.ts';
+import type { DeckyState, LifecycleRow, Operation, Status, Transition } from '../../fleet/lifecycle.ts';
+import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
+import { boundedText } from '../../fleet/plain-text.ts';
+import type { Queryable, Sql, TransactionSql } from './connect.ts';
+import { isDataError, reachable } from './connect.ts';
 import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { isoOfText } from './iso-text.ts';
 import { announceMutations } from './mutation-events.ts';
@@ -94,10 +98,59 @@ export const openRowsOlderThan = (sql: Queryable, ageMs: number): Promise<OpenRo
  * Safe to repeat: a row that is already there or beyond is left alone. Returns the lifecycle ids that moved.
  */
 export const recordTransitions = (sql: Sql, transitions: readonly Transition[]): Promise<string[]> =>
-  sql.begin((tx) => recordInTransaction(tx, transitions));
+  recordWith(sql, transitions, async (_tx, moved) => moved);
+
+/**
+ * As {@link recordTransitions}, with `rest` in the same transaction. Data that PostgreSQL refuses is no reason to try for ever:
+ * then each transition is written by itself, and one that is refused ends its row with a sentence that says so.
+ */
+export async function recordWith<T>(
+  sql: Sql,
+  transitions: readonly Transition[],
+  rest: (tx: Queryable, moved: string[]) => Promise<T>,
+): Promise<T> {
+  try {
+    return (await sql.begin(async (tx) => rest(tx, await recordInTransaction(tx, transitions)))) as T;
+  } catch (error) {
+    if (!isDataError(error)) throw error;
+    return (await sql.begin(async (tx) => rest(tx, await recordOneByOne(tx, transitions)))) as T;
+  }
+}
+
+async function recordOneByOne(tx: TransactionSql, transitions: readonly Transition[]): Promise<string[]> {
+  const moved: string[] = [];
+  const refused = new Set<string>();
+  for (const transition of transitions) {
+    const { lifecycleId, deckyName } = transition;
+    if (refused.has(lifecycleId)) continue;
+    try {
+      moved.push(...(await tx.savepoint((sp) => recordInTransaction(sp, [transition]))));
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      refused.add(lifecycleId);
+      moved.push(...(await endRefused(tx, lifecycleId, deckyName, (error as Error).message)));
+    }
+  }
+  return moved;
+}
+
+/** Where the fleet does not take the end either, the row ends alone. */
+async function endRefused(tx: TransactionSql, id: string, deckyName: string, why: string): Promise<string[]> {
+  const error = errorText('Internal', `what the host reported could not be stored: ${why}`);
+  try {
+    return await tx.savepoint((sp) =>
+      recordInTransaction(sp, [{ lifecycleId: id, deckyName, status: STATUS.failed, error }]),
+    );
+  } catch (second) {
+    if (!isDataError(second)) throw second;
+    const rows = await tx<{ id: string }[]>`update decky_lifecycle set status = 'failed', error = ${error}, step = null
+      where id = ${id} and status in ('pending', 'running') returning id`;
+    return rows.map((row) => row.id);
+  }
+}
 
 /** As {@link recordTransitions}, in the caller's transaction. */
-export async function recordInTransaction(tx: Queryable, transitions: readonly Transition[]): Promise<string[]> {
+async function recordInTransaction(tx: Queryable, transitions: readonly Transition[]): Promise<string[]> {
   const moved: string[] = [];
   for (const run of runsOfOneStatus(transitions)) moved.push(...(await recordRun(tx, run)));
   return moved;
@@ -113,6 +166,10 @@ function runsOfOneStatus(transitions: readonly Transition[]): Transition[][] {
   }
   return runs;
 }
+
+/** The last guard: whoever made the transition has bounded its text, and knows the states. */
+const STATES: readonly unknown[] = Object.values(DECKY_STATE);
+const knownState = (seen: DeckyState | undefined): DeckyState | null => (seen && STATES.includes(seen) ? seen : null);
 
 async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<string[]> {
   const from: readonly Status[] =
@@ -135,7 +192,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
     update decky_lifecycle l set status = t.status, error = t.error, step = null
     from (select * from unnest(
       ${run.map((t) => t.lifecycleId)}::text[], ${run.map((t) => t.status)}::text[],
-      ${run.map((t) => t.error ?? null)}::text[], ${run.map((t) => t.seen ?? null)}::text[]
+      ${run.map((t) => (t.error === undefined ? null : rowText(t.error)))}::text[], ${run.map((t) => knownState(t.seen))}::text[]
     ) as t (id, status, error, seen)) t
     where l.id = t.id and array_position(${[...from]}::text[], l.status) is not null
     returning l.id, l.decky_name, l.host_uuid, l.operation, l.error, t.seen`;
@@ -193,16 +250,17 @@ async function settleFleet(
   }
 }
 
-/** What is being done for each decky right now, for screens; a row that has ended is left alone. */
+/** What is being done for each decky right now, for screens; a row that has ended is left alone. A null step: nothing that is known. */
 export async function noteSteps(
   sql: Queryable,
-  steps: ReadonlyMap<string, { step: string; attempt: number }>,
+  steps: ReadonlyMap<string, { step: string | null; attempt: number }>,
 ): Promise<void> {
   if (steps.size === 0) return;
   const notes = [...steps.values()];
+  const texts = notes.map(({ step }) => (step === null ? null : boundedText(step, LONGEST_STEP)));
   await sql`update decky_lifecycle l set step = n.step, attempt = n.attempt
-    from unnest(${[...steps.keys()]}::text[], ${notes.map((note) => note.step.slice(0, 200))}::text[], ${notes.map((note) => note.attempt)}::int[]) as n (id, step, attempt)
-    where l.id = n.id and l.status in ('pending', 'running')`;
+    from unnest(${[...steps.keys()]}::text[], ${texts}::text[], ${notes.map((note) => note.attempt)}::int[]) as n (id, step, attempt)
+    where l.id = n.id and l.status in ('pending', 'running') and (l.step, l.attempt) is distinct from (n.step, n.attempt)`;
 }
 
 /** The version of a decky that came up last, for the way back; null when none did. */

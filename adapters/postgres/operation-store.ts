@@ -9,14 +9,7 @@ import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
 import { type HostMember, keepNetwork, readMembers, readNetwork } from './fleet.ts';
-import {
-  noteSteps,
-  type OpenRow,
-  openRowsOf,
-  openRowsOlderThan,
-  recordInTransaction,
-  recordTransitions,
-} from './lifecycle.ts';
+import { noteSteps, type OpenRow, openRowsOf, openRowsOlderThan, recordTransitions, recordWith } from './lifecycle.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from './tickets.ts';
 
 export interface OperationPart {
@@ -78,14 +71,14 @@ export function createOperationStore(sql: Sql) {
     /** Both in one transaction; `next` is the ticket whose turn it is then. */
     settle: (transitions: readonly Transition[], release: { hostUuid: string; operationId: string } | null) =>
       reachable(() =>
-        sql.begin(async (tx) => ({
-          moved: await recordInTransaction(tx, transitions),
+        recordWith(sql, transitions, async (tx, moved) => ({
+          moved,
           next: release ? await closeTicket(tx, release.hostUuid, release.operationId) : null,
         })),
       ),
     currentTicket: (hostUuid: string) => reachable(() => currentTicket(sql, hostUuid)),
     closeTicket: (hostUuid: string, operationId: string) => reachable(() => closeTicket(sql, hostUuid, operationId)),
-    noteSteps: (steps: ReadonlyMap<string, { step: string; attempt: number }>) =>
+    noteSteps: (steps: ReadonlyMap<string, { step: string | null; attempt: number }>) =>
       reachable(() => noteSteps(sql, steps)),
     network: (): Promise<FleetNetwork | null> => reachable(() => readNetwork(sql)),
     keepNetwork: (kept: FleetNetwork, given: FleetNetwork): Promise<void> =>

@@ -2,13 +2,16 @@
 import type { Context } from 'hono';
 import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
+import { isObject, type Json, readDelta, readStatus, type SaidDelta } from '../../fleet/agent-says.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { boundedText, plainText } from '../../fleet/plain-text.ts';
+import { isWithin } from '../../fleet/strict-decky.ts';
 import { RETURN_USER } from '../../fleet/teardown-request.ts';
 import type { ApiEnv } from '../environment.ts';
-import { matchDeltas, type ReadDelta, readDelta } from './deltas.ts';
+import { matchDeltas } from './deltas.ts';
 import { type Peer, peerOf } from './peer.ts';
 import type { ControllerDependencies } from './ports.ts';
-import { hashOf, isObject, type Json, readReport } from './report.ts';
+import { hashOf, wholeReport } from './report.ts';
 import { sightOf } from './sight.ts';
 import { missing, notAnObject, type Problem, readJson, Unprocessable, wrongKind } from './unprocessable.ts';
 
@@ -65,13 +68,18 @@ async function takeStatus(
   if (peer === null) throw new DeckhandError('Forbidden', TEXT.noCertificate);
   if (peer.fingerprint !== host.fingerprint && !(await adopts(deps, host, peer)))
     throw new DeckhandError('Forbidden', TEXT.otherCertificate);
-  const taken = onlyDeltas
-    ? await deps.reports.touch(host.uuid, isObject(body.status.deckhand))
-    : await deps.reports.take(host.uuid, host.name, readReport(body.status, { hash, agentVersion: body.agentVersion }));
+  if (onlyDeltas) {
+    const touched = await deps.reports.touch(host.uuid, isObject(body.status.deckhand));
+    if (touched === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
+    return touched;
+  }
+  const status = readStatus(body.status);
+  const report = wholeReport(status, { hash, agentVersion: body.agentVersion });
+  const taken = await deps.reports.take(host.uuid, host.name, report);
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   // While something is under way for its deckies, what is seen passes; the next report is taken in again.
   if (taken.owes) beginOwed(deps, host);
-  if (taken.settled) await deps.reports.noteSight(host.uuid, sightOf(body.status));
+  if (taken.settled) await deps.reports.noteSight(host.uuid, sightOf(status));
   return taken;
 }
 
@@ -94,10 +102,10 @@ async function adopts({ hosts }: ControllerDependencies, host: Host, peer: Peer)
   return (await hosts.get(host.uuid))?.fingerprint === peer.fingerprint;
 }
 
-/** Each workflow is told once, all at the same time. */
+/** Each workflow is told in the order of its reports, all workflows at the same time. */
 async function passOn(deps: ControllerDependencies, body: Heartbeat, host: ReportingHost): Promise<void> {
   const read = body.lifecycle.map(readDelta);
-  const deltas = read.filter((delta): delta is ReadDelta => delta !== null);
+  const deltas = read.filter((delta): delta is SaidDelta => delta !== null);
   if (deltas.length < read.length)
     deps.logger.warn({ host: body.hostUuid, malformed: read.length - deltas.length }, 'malformed deltas skipped');
   if (deltas.length === 0) return;
@@ -107,11 +115,16 @@ async function passOn(deps: ControllerDependencies, body: Heartbeat, host: Repor
   const { reports, dropped } = matchDeltas(deltas, rows, { hostUuid: body.hostUuid, ...host });
   if (dropped.length > 0) deps.logger.info({ host: body.hostUuid, dropped }, 'deltas dropped');
   const told = await Promise.allSettled(
-    [...reports].map(([workflowId, report]) => deps.signals.signal(workflowId, report)),
+    [...reports].map(async ([workflowId, signals]) => {
+      for (const report of signals) await deps.signals.signal(workflowId, report);
+    }),
   );
   const failure = told.find((result) => result.status === 'rejected');
   if (failure) throw failure.reason;
 }
+
+/** A real status has ten levels. Writing down one of thousands exhausts the stack. */
+const DEEPEST_STATUS = 64;
 
 /** By hand: no schema library on the way of every heartbeat. Throws {@link Unprocessable}. */
 function readHeartbeat(body: unknown): Heartbeat {
@@ -123,16 +136,17 @@ function readHeartbeat(body: unknown): Heartbeat {
   if (agentVersion !== null && typeof agentVersion !== 'string')
     problems.push(wrongKind('string', ['body', 'agent_version'], agentVersion));
   if (status === undefined) problems.push(missing(['body', 'status'], body));
-  else if (!isObject(status)) problems.push(wrongKind('object', ['body', 'status'], status));
+  else if (!isObject(status) || !isWithin(status, DEEPEST_STATUS))
+    problems.push(wrongKind('object', ['body', 'status'], isObject(status) ? 'too deep' : status));
   if (topology !== null && !isObject(topology)) problems.push(wrongKind('object', ['body', 'topology'], topology));
   if (lifecycle !== null) problems.push(...problemsOfDeltas(lifecycle));
   if (problems.length > 0) throw new Unprocessable(problems);
   const uuid = String(hostUuid);
-  // PostgreSQL's text holds no NUL, and no host has one.
-  if (uuid.includes('\0')) throw new DeckhandError('NotFound', TEXT.unknownHost);
+  // PostgreSQL's text holds no NUL, and no host has one, or another control character.
+  if (plainText(uuid) !== uuid) throw new DeckhandError('NotFound', TEXT.unknownHost);
   return {
     hostUuid: uuid,
-    agentVersion: typeof agentVersion === 'string' ? agentVersion.replaceAll('\0', '').slice(0, 64) : null,
+    agentVersion: typeof agentVersion === 'string' ? boundedText(agentVersion, 64) : null,
     status: status as Json,
     lifecycle: (lifecycle ?? []) as readonly Json[],
   };

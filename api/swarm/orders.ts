@@ -3,13 +3,14 @@ import type { Context } from 'hono';
 import { z } from 'zod';
 import type { Host } from '../../adapters/postgres/hosts.ts';
 import type { NotedShard } from '../../adapters/postgres/shards.ts';
+import { readStatus } from '../../fleet/agent-says.ts';
 import type { AgentDeployBody } from '../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState } from '../../fleet/lifecycle.ts';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
+import { StrictDeckyConfig } from '../../fleet/strict-decky.ts';
 import type { ApiEnv } from '../environment.ts';
-import { StrictDeckyConfig } from './decky-config.ts';
 import { HOST_NOT_FOUND } from './hosts.ts';
 import type { ControllerDependencies, SwarmPorts } from './ports.ts';
 import { inParallel, probeAll } from './probes.ts';
@@ -126,13 +127,13 @@ const asShards = (body: AgentDeployBody, state: DeckyState, lastError: string | 
 /** The order went wrong; what runs all the same is told by the agent, where it answers. */
 async function noteFailure(ports: SwarmPorts, host: Host, body: AgentDeployBody, sentence: string): Promise<void> {
   const runtime = await ports.agents.status(agentAddress(host)).then(
-    (answer) => answer.body.runtime ?? {},
-    () => ({}) as Record<string, { running: boolean } | undefined>,
+    (answer) => readStatus(answer.body).runtime,
+    () => null,
   );
   await ports.reports.note(
     host.uuid,
     asShards(body, DECKY_STATE.failed, sentence).map((shard) =>
-      runtime[shard.config.name]?.running ? { ...shard, state: DECKY_STATE.running, lastError: null } : shard,
+      runtime?.get(shard.config.name)?.running ? { ...shard, state: DECKY_STATE.running, lastError: null } : shard,
     ),
   );
 }

@@ -1,9 +1,9 @@
 /** 422 as stock FastAPI says it: a list of what is wrong (wire.md 2). Made from zod's issues, or by hand on the busy path. */
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import { isObject } from '../../fleet/agent-says.ts';
 import { jsonEncodingProblem } from '../../fleet/json-encoding.ts';
 import type { ApiEnv } from '../environment.ts';
-import { isObject } from './report.ts';
 
 export interface Problem {
   readonly type: string;

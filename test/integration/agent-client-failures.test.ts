@@ -73,7 +73,7 @@ describe('the client that talks to agents names what went wrong', () => {
     await rejects(client().deploy(at(agent), order), 'HostUnreachable', /403, not the master.*next heartbeat/);
   });
 
-  it('HostSilent: a 5xx, with the agent’s words; nonsense; an answer without end', async () => {
+  it('HostFailed: a 5xx, with the agent’s words; HostSilent: “later”, nonsense, an answer without end', async () => {
     const scripts: ((response: ServerResponse) => void)[] = [
       (response) => json(response, 500, { detail: 'DockerException: daemon is away' }),
       (response) => json(response, 429, {}),
@@ -100,7 +100,8 @@ describe('the client that talks to agents names what went wrong', () => {
       /before an answer/,
     ];
     const agent = owned(await serve(on.h1, (_, response) => scripts.shift()?.(response)));
-    for (const words of says) await rejects(client().teardown(at(agent), { decky_id: null }), 'HostSilent', words);
+    for (const [index, words] of says.entries())
+      await rejects(client().teardown(at(agent), { decky_id: null }), index === 0 ? 'HostFailed' : 'HostSilent', words);
   });
 
   it('HostSilent: no answer within 15 s', async function () {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
+import { type AgentAddress, type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
-import type { AgentDeployBody, HeartbeatBody } from '../../fleet/agent-wire.ts';
+import type { AgentDeployBody, AgentStatus, HeartbeatBody } from '../../fleet/agent-wire.ts';
 import { plainDecky } from '../support/plain-decky.ts';
 import { makeHosts, SimulatedAgents, type SimulatedHost } from '../support/simulated-agents/launch.ts';
 import type { Mode } from '../support/simulated-agents/protocol.ts';
@@ -28,6 +28,7 @@ describe('simulated agents', () => {
   /** Heartbeats with deltas are answered so until there are none left. */
   const answers: number[] = [];
 
+  const statusOf = async (host: AgentAddress) => (await client.status(host)).body as unknown as AgentStatus;
   const addressOf = (mode: Mode) => {
     const host = hosts[MODES.indexOf(mode)] as SimulatedHost;
     const { hostUuid, name, fingerprint } = host;
@@ -98,7 +99,7 @@ describe('simulated agents', () => {
       ],
     );
     assert.equal(heard[0]?.name, host.name);
-    const { body } = await client.status(host);
+    const body = await statusOf(host);
     assert.deepEqual(Object.keys(body.runtime ?? {}), ['a', 'b']);
     assert.equal(body.deckhand?.deckies.a?.status, 'succeeded');
     await assert.rejects(client.deploy(host, order('op-1', ['a'], [], 0)), { code: 'HostRefused' });
@@ -108,14 +109,14 @@ describe('simulated agents', () => {
     for (const mode of ['silent', 'lost-delta'] as const) {
       await client.deploy(addressOf(mode), order('op-2', ['a'], []));
       const wanted = mode === 'silent' ? 'running' : 'succeeded';
-      await until(async () => (await client.status(addressOf(mode))).body.deckhand?.deckies.a?.status === wanted);
+      await until(async () => (await statusOf(addressOf(mode))).deckhand?.deckies.a?.status === wanted);
       assert.equal(deltasOf(mode).length, 0);
     }
   });
 
   it('keep their reports until they are told to push, and try once then', async () => {
     await client.deploy(addressOf('hold'), order('op-3', ['a'], []));
-    await until(async () => (await client.status(addressOf('hold'))).body.deckhand?.unreported === 1);
+    await until(async () => (await statusOf(addressOf('hold'))).deckhand?.unreported === 1);
     answers.push(503);
     const limits = { connectMs: 5_000, answerMs: 10_000 };
     assert.deepEqual((await agents.push(limits)).outcomes, { '503': 1 });

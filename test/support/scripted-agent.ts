@@ -31,6 +31,10 @@ export interface ScriptedAgent {
   status: AgentStatus | null;
   /** Says why a deploy is refused (409); null: it is taken. */
   refuses: (body: AgentDeployBody) => string | null;
+  /** Answers with these codes instead, by path. */
+  readonly failing: Map<string, number>;
+  /** Paths of the requests that came. */
+  readonly asked: string[];
   /** Called with every order, after the 202. */
   onDeploy: (body: AgentDeployBody) => void | Promise<void>;
   onMutate: (body: AgentMutateBody) => void | Promise<void>;
@@ -71,6 +75,8 @@ export async function scriptedAgent(
     orders: [] as AgentDeployBody[],
     teardowns: [] as (string | null)[],
     mutations: [] as AgentMutateBody[],
+    failing: new Map<string, number>(),
+    asked: [] as string[],
   };
   let last: Fence | undefined;
   const answer = (response: ServerResponse, status: number, body: unknown): void => {
@@ -78,6 +84,10 @@ export async function scriptedAgent(
   };
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = await bodyOf(request);
+    const path = request.url ?? '';
+    agent.asked.push(path);
+    const failure = agent.failing.get(path);
+    if (failure !== undefined) return answer(response, failure, { detail: `scripted ${failure}` });
     if (request.url === '/health') return answer(response, 200, { status: 'ok' });
     if (request.url === '/status')
       return scripted.status === null

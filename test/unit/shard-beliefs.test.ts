@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import type { HostSight } from '../../activities/agents.ts';
+import { bounded } from '../../activities/host-sights.ts';
 import { attemptBoundMs } from '../../fleet/attempt-bound.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { HostReport } from '../../fleet/reports.ts';
-import { endByDeadline, newWatch, takeIn, takeSight, type Watch } from '../../workflows/beliefs.ts';
-import type { DeployShardInput } from '../../workflows/shard.ts';
+import { endByDeadline, newWatch, takeIn, takeSight } from '../../workflows/beliefs.ts';
+import type { DeployShardInput, Watch } from '../../workflows/shard-input.ts';
 import type { ShardLedger } from '../../workflows/shard-ledger.ts';
 
 const input: DeployShardInput = {
@@ -25,6 +26,7 @@ function waiting(ago: number): { watch: Watch; ledger: ShardLedger; errors: stri
     open: [{ deckyName: 'web' }],
     succeed: () => {},
     fail: (_: string, error: string) => errors.push(error),
+    giveUp: (_: string, error: string) => errors.push(error),
   };
   const watch = newWatch(Date.now() - ago);
   Object.assign(watch, { attempt: 1, fenced: true });
@@ -43,31 +45,32 @@ const sight = (step: string): HostSight => ({
   lastSignMs: 0,
   fenced: true,
   known: true,
+  has: true,
   reportGraceMs: 0,
-  rows: [{ deckyName: 'web', status: 'open', proof: null, error: null, seen: null, step }],
+  ...bounded([{ deckyName: 'web', status: 'open', proof: null, error: null, seen: null, step }]),
 });
 
 describe('what a shard takes for progress', () => {
   it('is the first `running` of a decky, and no later one of an agent that started again', () => {
     const { watch, ledger } = waiting(15_000);
-    takeIn(running(1), ledger, watch);
+    takeIn(running(1), ledger, watch, Date.now());
     assert.ok(Date.now() - watch.lastProgress < 5_000);
     watch.lastProgress -= 15_000;
     const before = watch.lastProgress;
-    for (const sequence of [2, 3, 4]) takeIn(running(sequence), ledger, watch);
+    for (const sequence of [2, 3, 4]) takeIn(running(sequence), ledger, watch, Date.now());
     assert.equal(watch.lastProgress, before);
     assert.ok(watch.lastSign > before, 'it is a sign of life all the same');
   });
 
   it('is a step that it has not seen, and no retry of one that failed', () => {
     const { watch, ledger } = waiting(15_000);
-    takeSight(sight('creating web'), input, ledger, watch);
+    takeSight(sight('creating web'), input, ledger, watch, Date.now());
     assert.ok(Date.now() - watch.lastProgress < 5_000);
     watch.lastProgress -= 15_000;
     const before = watch.lastProgress;
     for (const until of ['2026-12-01T00:00:00Z', '2026-12-01T00:00:01Z'])
-      takeSight(sight(`retrying: the engine is busy; until ${until}`), input, ledger, watch);
-    takeSight(sight('creating web'), input, ledger, watch);
+      takeSight(sight(`retrying: the engine is busy; until ${until}`), input, ledger, watch, Date.now());
+    takeSight(sight('creating web'), input, ledger, watch, Date.now());
     assert.equal(watch.lastProgress, before);
   });
 
@@ -75,10 +78,11 @@ describe('what a shard takes for progress', () => {
     const { watch, ledger, errors } = waiting(0);
     watch.boundMs = attemptBoundMs(input, 1);
     watch.lastProgress = Date.now();
-    endByDeadline(input, ledger, watch);
+    endByDeadline(input, ledger, watch, Date.now());
     assert.deepEqual(errors, []);
     watch.dispatchedAt -= watch.boundMs;
-    endByDeadline(input, ledger, watch);
+    watch.lastAsk = Date.now();
+    endByDeadline(input, ledger, watch, Date.now());
     assert.match(errors[0] ?? '', /^ProgressDeadline: host h1 did not end its work within/);
   });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ReportableRow } from '../../adapters/postgres/host-reports.ts';
-import { matchDeltas, type ReadDelta, readDelta } from '../../api/swarm/deltas.ts';
+import { matchDeltas } from '../../api/swarm/deltas.ts';
+import { readDelta, type SaidDelta } from '../../fleet/agent-says.ts';
 
 const DISPATCHED = Date.parse('2026-11-23T19:00:00Z');
 
@@ -14,7 +15,7 @@ const row = (deckyName: string, more: Partial<ReportableRow> = {}): ReportableRo
   versions: [],
   ...more,
 });
-const delta = (deckyName: string, more: Partial<ReadDelta> = {}): ReadDelta => ({
+const delta = (deckyName: string, more: Partial<SaidDelta> = {}): SaidDelta => ({
   deckyName,
   operation: 'deploy',
   status: 'succeeded',
@@ -27,7 +28,7 @@ const delta = (deckyName: string, more: Partial<ReadDelta> = {}): ReadDelta => (
 const DECNET = { hostUuid: 'h', fenced: false, clockOffsetMs: 0 };
 const OURS = { ...DECNET, fenced: true };
 const names = (matched: ReturnType<typeof matchDeltas>): string[][] =>
-  [...matched.reports.values()].map((report) => report.reports.map((one) => one.deckyName));
+  [...matched.reports.values()].map((signals) => signals.flatMap(({ reports }) => reports.map((one) => one.deckyName)));
 
 describe('deltas of a heartbeat', () => {
   it('are read as they come, with what is optional left out', () => {
@@ -107,7 +108,7 @@ describe('deltas of a heartbeat', () => {
     const deltas = [delta('a', { fence }), delta('a', { fence: { ...fence, operationId: '0' } }), delta('a')];
     const matched = matchDeltas(deltas, [row('a', { dispatchedAt: null })], OURS);
     assert.deepEqual(
-      [...matched.reports.values()][0]?.reports.map((one) => one.fence),
+      [...matched.reports.values()][0]?.[0]?.reports.map((one) => one.fence),
       [{ attempt: 3, sequence: 5 }],
     );
     assert.deepEqual(
@@ -134,7 +135,7 @@ describe('deltas of a heartbeat', () => {
     }));
     const failed = delta('a', { status: 'failed', error: `X: wanted-secret\0 running-secret ${'y'.repeat(3_000)}` });
     const [report] = [...matchDeltas([failed], [row('a', { versions })], DECNET).reports.values()];
-    const error = report?.reports[0]?.error ?? '';
+    const error = report?.[0]?.reports[0]?.error ?? '';
     assert.match(error, /^X: \[cut\] \[cut\] yyy/);
     assert.equal(error.length, 2_000);
   });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readReport } from '../../api/swarm/report.ts';
+import { wholeReport } from '../../api/swarm/report.ts';
+import { readStatus } from '../../fleet/agent-says.ts';
 
 const decky = (name: string, more: object = {}): object => ({
   name,
@@ -10,7 +11,7 @@ const decky = (name: string, more: object = {}): object => ({
   hostname: 'h',
   ...more,
 });
-const read = (status: object) => readReport(status as Record<string, unknown>, { hash: 'x', agentVersion: null });
+const read = (status: object) => wholeReport(readStatus(status), { hash: 'x', agentVersion: null });
 
 describe('the status in a heartbeat', () => {
   it('running is what the runtime says; what it does not say was not seen', () => {
