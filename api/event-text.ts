@@ -18,7 +18,7 @@ const RETRY_MS = 2_000;
 export const EventBody = z
   .object({
     id: z.string().optional().openapi({ description: 'The sequence of the stream, to be sent as `Last-Event-ID`.' }),
-    event: z.enum(['lifecycle', 'mutation', 'drift', 'gap', 'end']).optional(),
+    event: z.enum(['lifecycle', 'mutation', 'drift', 'warning', 'gap', 'end']).optional(),
     data: z.string().optional().openapi({
       description:
         'JSON: the envelope as it is on the bus, with `decky_name`, `deployment_id` and `host_uuid`; of `gap` and `end`, `{"detail"}`.',

@@ -13,6 +13,8 @@ export interface Missing {
   readonly unchanged: readonly string[];
   /** Lifecycle ids of deploys that are open for deckies of the INI, as after a master that was stopped in the middle. */
   readonly underway: readonly string[];
+  /** Of the INI as it stands; none where it is sent as it is, since the master says them then. */
+  readonly warnings: readonly string[];
 }
 
 function read(text: string): { readonly ini: IniConfig; readonly expansion: Expansion } | null {
@@ -31,7 +33,7 @@ function read(text: string): { readonly ini: IniConfig; readonly expansion: Expa
  */
 export function selectMissing(text: string, fleet: readonly FleetDecky[]): Missing {
   const parts = read(text);
-  if (parts === null) return { ini: text, unchanged: [], underway: [] };
+  if (parts === null) return { ini: text, unchanged: [], underway: [], warnings: [] };
   const byName = new Map(fleet.map((decky) => [decky.name, decky]));
   const unchanged: string[] = [];
   const underway: string[] = [];
@@ -42,7 +44,9 @@ export function selectMissing(text: string, fleet: readonly FleetDecky[]): Missi
     else return true;
     return false;
   });
-  if (missing.length === 0) return { ini: null, unchanged, underway };
   const whole = missing.length === parts.expansion.deckies.length;
-  return { ini: whole ? text : writeIni(parts.ini, missing), unchanged, underway };
+  if (whole && missing.length > 0) return { ini: text, unchanged, underway, warnings: [] };
+  // What is sent is written anew, without the mistakes.
+  const warnings = parts.ini.warnings.texts;
+  return { ini: missing.length === 0 ? null : writeIni(parts.ini, missing), unchanged, underway, warnings };
 }

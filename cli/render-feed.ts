@@ -23,7 +23,9 @@ export function renderEvent({ event, data }: FeedEvent, colours: Colours): strin
       ? ['mutated', `${list(payload.old_services)} → ${list(payload.new_services)}`]
       : event === 'drift'
         ? [`drift ${word(payload.status)}`, word(payload.reason), word(payload.detail)]
-        : [word(payload.operation), paint(status as Status, status, colours), word(payload.error)];
+        : event === 'warning'
+          ? ['warning', word(payload.warning)]
+          : [word(payload.operation), paint(status as Status, status, colours), word(payload.error)];
   const told = what.filter((part) => part !== '').map((part) => oneLine(part, WIDTH));
   return [time, oneLine(word(data.decky_name), 64), ...told].join('  ');
 }

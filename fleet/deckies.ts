@@ -80,12 +80,25 @@ function nmapOsOf({ section }: ExpandedDecky, archetype: Archetype | null): stri
   return section.nmap_os ?? archetype?.nmap_os ?? DEFAULT_NMAP_OS;
 }
 
-/** Finds settings that have no such type now, so that the request is refused and not the container. */
-function checkSettings(decky: DeckyConfig): void {
-  for (const [name, values] of Object.entries(decky.service_config)) {
-    const service = serviceByName(name);
-    if (service) serviceSettings(service, values, decky.name);
-  }
+/**
+ * Finds settings that have no such type now, so that the request is refused and not the container. The deckies of a group
+ * share their values, and each of them is looked at once.
+ */
+function settingsCheck(): (decky: DeckyConfig) => void {
+  const checked = new Map<string, Set<unknown>>();
+  const isNew = (key: string, value: unknown): boolean => {
+    const values = checked.get(key) ?? new Set();
+    checked.set(key, values);
+    return values.size < values.add(value).size;
+  };
+  return (decky) => {
+    for (const [name, values] of Object.entries(decky.service_config)) {
+      const service = serviceByName(name);
+      if (!service) continue;
+      const fresh = Object.entries(values).filter(([key, value]) => isNew(`${name} ${key}`, value));
+      serviceSettings(service, Object.fromEntries(fresh), decky.name);
+    }
+  };
 }
 
 /**
@@ -104,6 +117,7 @@ export function buildDeckies(ini: IniConfig, options: BuildOptions): DesiredDeck
     return { decky, distro, hostname, services, nmap_os: nmapOsOf(decky, archetype) };
   });
   const addresses = assignAddresses(deckies, options);
+  const checkSettings = settingsCheck();
   const desired = drafts.map(({ decky, distro, hostname, services, nmap_os }): DesiredDecky => {
     const config: DeckyConfig = {
       name: decky.name,

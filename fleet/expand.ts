@@ -3,6 +3,12 @@ import type { ServiceConfig } from './config.ts';
 import { DeckhandError } from './errors.ts';
 import type { DeckySection, IniConfig, ServiceSection } from './ini.ts';
 import { assertDeckyName } from './names.ts';
+import { nearWord } from './near-word.ts';
+import { shorten } from './quote.ts';
+import { Warnings } from './warnings.ts';
+
+/** Among how many names one is looked for that was perhaps meant. */
+const MOST_OWNERS = 200;
 
 export interface ExpandedDecky {
   readonly name: string;
@@ -13,7 +19,7 @@ export interface ExpandedDecky {
 export interface Expansion {
   /** In INI order. */
   readonly deckies: readonly ExpandedDecky[];
-  readonly warnings: readonly string[];
+  readonly warnings: Warnings;
 }
 
 /** How many deckies an INI asks for; known before any of them is made. */
@@ -73,8 +79,13 @@ export function expandSections(ini: IniConfig): Expansion {
     section,
     service_config: combine(section.amount > 1 ? configs.get(section.name) : undefined, configs.get(name)),
   }));
-  const warnings = ini.service_sections
-    .filter(({ owner }) => !named.has(owner) && !groups.has(owner))
-    .map(({ owner, service }) => `[${owner}.${service}] configures no decky of this INI and was ignored.`);
+  const warnings = new Warnings();
+  for (const { owner, service } of ini.service_sections)
+    if (!named.has(owner) && !groups.has(owner))
+      warnings.add(null, () => {
+        const near = nearWord(owner, [...groups, ...named.keys()].slice(0, MOST_OWNERS));
+        const meant = near === null ? '' : ` Did you mean [${near}.${service}]?`;
+        return `[${shorten(owner)}.${service}] configures no decky of this INI and was ignored.${meant}`;
+      });
   return { deckies, warnings };
 }

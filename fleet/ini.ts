@@ -6,7 +6,9 @@ import { parseImageReference } from './image-reference.ts';
 import { type IniSection, type IniText, readIniText, readValue } from './ini-text.ts';
 import { LIMITS } from './limits.ts';
 import { assertDeckyName } from './names.ts';
-import { quote } from './quote.ts';
+import { quote, shorten } from './quote.ts';
+import { findTypos, type NamedSection, type SectionKind } from './typos.ts';
+import { Warnings } from './warnings.ts';
 
 export interface GeneralSection {
   readonly subnet: string | null;
@@ -39,10 +41,16 @@ export interface IniConfig {
   readonly deckies: readonly DeckySection[];
   readonly service_sections: readonly ServiceSection[];
   readonly custom_services: readonly CustomService[];
-  readonly warnings: readonly string[];
+  readonly warnings: Warnings;
 }
 
 const CUSTOM_PREFIX = 'custom-';
+/** More than any decky, service or fleet has, and few enough that reading them costs nothing. */
+const MOST_SERVICES = 100;
+const MOST_PORTS = 1_000;
+const MOST_SETTINGS = 100;
+const MOST_CUSTOM_SERVICES = 1_000;
+const MOST_SERVICE_SECTIONS = 20_000;
 /** A hundred years; keeps the column a 32-bit integer. */
 const LONGEST_INTERVAL_MINUTES = 52_560_000;
 
@@ -54,20 +62,20 @@ class Keys {
     this.ini = ini;
     this.section = section;
   }
-  get(...names: readonly string[]): string | null {
-    for (const name of names) {
-      const value = readValue(this.ini, this.section, name);
-      if (value !== undefined) return value;
-    }
-    return null;
+  get(name: string): string | null {
+    return readValue(this.ini, this.section, name) ?? null;
   }
   /** Where the key stands, in the section or in [DEFAULT]. */
   line(name: string): number {
     return (this.section.options.get(name) ?? this.ini.defaults.get(name))?.line ?? this.section.line;
   }
-  /** An empty value counts as none. */
+  /** The first that is not empty: an empty value counts as none. */
   text(...names: readonly string[]): string | null {
-    return this.get(...names) || null;
+    for (const name of names) {
+      const value = this.get(name);
+      if (value) return value;
+    }
+    return null;
   }
 }
 
@@ -88,7 +96,7 @@ function readAmount(keys: Keys, name: string): number {
 }
 
 function readInterval(keys: Keys, name: string): number | null {
-  const text = keys.get('mutate_interval', 'mutate-interval');
+  const text = keys.text('mutate_interval', 'mutate-interval');
   if (text === null) return null;
   if (!isInteger(text))
     throw new DeckhandError('InvalidDecky', `[${name}] mutate_interval= must be an integer, got ${quote(text)}`);
@@ -103,13 +111,24 @@ function readInterval(keys: Keys, name: string): number | null {
 
 const list = (text: string): readonly string[] => text.split(',').map((item) => item.trim());
 
+function readServices(keys: Keys, name: string): readonly string[] | null {
+  const text = keys.text('services');
+  if (text === null) return null;
+  const services = list(text);
+  if (services.length > MOST_SERVICES)
+    throw new DeckhandError(
+      'InvalidDecky',
+      `[${name}] services= (line ${keys.line('services')}) names ${services.length} services; a decky has at most ${MOST_SERVICES}.`,
+    );
+  return services;
+}
+
 function readDecky(keys: Keys, name: string): DeckySection {
   assertDeckyName(name);
-  const services = keys.text('services');
   const section: DeckySection = {
     name,
     ip: keys.text('ip'),
-    services: services === null ? null : list(services),
+    services: readServices(keys, name),
     archetype: keys.text('archetype'),
     amount: readAmount(keys, name),
     nmap_os: keys.text('nmap_os', 'nmap-os'),
@@ -123,31 +142,41 @@ function readDecky(keys: Keys, name: string): DeckySection {
   return section;
 }
 
-function readPorts(text: string | null, section: string, warnings: string[]): readonly number[] {
-  return list(text ?? '').flatMap((item) => {
+function readPorts(keys: Keys, section: string, warnings: Warnings): readonly number[] {
+  const ports = list(keys.get('ports') ?? '').flatMap((item) => {
     const port = /^\d{1,5}$/.test(item) ? Number(item) : 0;
     if (port >= 1 && port <= 65_535) return [port];
-    if (item !== '') warnings.push(`[${section}] ports=: ${quote(item)} is no port and was left out.`);
+    if (item !== '') warnings.add(null, () => `[${section}] ports=: ${quote(item)} is no port and was left out.`);
     return [];
   });
+  if (ports.length > MOST_PORTS)
+    throw new DeckhandError(
+      'InvalidDecky',
+      `[${section}] ports= (line ${keys.line('ports')}) names ${ports.length} ports; a service has at most ${MOST_PORTS}.`,
+    );
+  return ports;
 }
 
-function readCustomService(keys: Keys, section: string, warnings: string[]): CustomService {
+/** Null for a section that is passed over. */
+function readCustomService(keys: Keys, { name: section, line }: IniSection, warnings: Warnings): CustomService | null {
   const name = section.slice(CUSTOM_PREFIX.length);
   if (!/^[A-Za-z0-9\-_.]{1,64}$/.test(name))
     throw new DeckhandError(
       'InvalidDecky',
-      `[${section}]: a custom service is named by 1 to 64 of A-Z, a-z, 0-9, "-", "_" and "." after "${CUSTOM_PREFIX}".`,
+      `[${shorten(section)}]: a custom service is named by 1 to 64 of A-Z, a-z, 0-9, "-", "_" and "." after "${CUSTOM_PREFIX}".`,
     );
-  if (serviceByName(name))
-    throw new DeckhandError('InvalidDecky', `[${section}]: '${name}' is a built-in service. Choose another name.`);
+  if (serviceByName(name)) {
+    warnings.add(
+      null,
+      () => `[${section}] (line ${line}) was ignored: '${name}' is a built-in service. Give yours another name.`,
+    );
+    return null;
+  }
   const image = keys.text('binary');
   if (image === null) throw new DeckhandError('InvalidDecky', `[${section}] has no binary=. Name the image to run.`);
   parseImageReference(image, `[${section}] binary= (line ${keys.line('binary')})`);
-  return { name, image, exec_cmd: keys.get('exec') ?? '', ports: readPorts(keys.get('ports'), section, warnings) };
+  return { name, image, exec_cmd: keys.get('exec') ?? '', ports: readPorts(keys, section, warnings) };
 }
-
-type SectionKind = 'general' | 'service' | 'custom' | 'decky';
 
 /** In this order (config.md 2.1): `[General]` is a decky, `[x.ssh]` never one, `[decky.webmail]` is. */
 function kindOf(name: string): SectionKind {
@@ -159,6 +188,11 @@ function kindOf(name: string): SectionKind {
 /** Sub-section values are the section's own: [DEFAULT] does not leak into a service's configuration (ours.md). */
 function readServiceSection(ini: IniText, section: IniSection): ServiceSection {
   const dot = section.name.lastIndexOf('.');
+  if (section.options.size > MOST_SETTINGS)
+    throw new DeckhandError(
+      'InvalidIni',
+      `[${shorten(section.name)}] (line ${section.line}) has ${section.options.size} keys; a service takes at most ${MOST_SETTINGS}.`,
+    );
   const values = [...section.options.keys()].map((key) => [key, readValue(ini, section, key) ?? ''] as const);
   return {
     owner: section.name.slice(0, dot),
@@ -167,36 +201,49 @@ function readServiceSection(ini: IniText, section: IniSection): ServiceSection {
   };
 }
 
-/** `[box.honey]` beside `[custom-honey]` looks like a sub-section, yet would make a decky of that name. */
-function refuseCustomSubsections(deckies: readonly DeckySection[], custom: readonly CustomService[]): void {
-  const names = new Set(custom.map((service) => service.name));
-  for (const { name } of deckies) {
-    const dot = name.lastIndexOf('.');
-    if (dot >= 0 && names.has(name.slice(dot + 1)))
-      throw new DeckhandError(
-        'InvalidIni',
-        `[${name}]: the custom service '${name.slice(dot + 1)}' takes no settings of a decky. Put them into its exec=, or remove the section.`,
-      );
-  }
+/** Before any of them is read: what a text asks for is bounded, whatever its size. */
+function checkCounts(sections: readonly NamedSection[]): void {
+  const counts = { general: 0, service: 0, custom: 0, decky: 0 };
+  for (const { kind } of sections) counts[kind] += 1;
+  if (counts.decky === 0)
+    throw new DeckhandError('InvalidIni', 'Invalid INI config structure: No decky sections found.');
+  if (counts.decky > LIMITS.deploymentLimitMax)
+    throw new DeckhandError(
+      'DeploymentLimit',
+      `Deployment would result in ${counts.decky} deckies, exceeding the configured limit of ${LIMITS.deploymentLimitMax}`,
+    );
+  if (counts.custom > MOST_CUSTOM_SERVICES)
+    throw new DeckhandError(
+      'InvalidIni',
+      `The INI has ${counts.custom} custom services; it can have at most ${MOST_CUSTOM_SERVICES}.`,
+    );
+  if (counts.service > MOST_SERVICE_SECTIONS)
+    throw new DeckhandError(
+      'InvalidIni',
+      `The INI has ${counts.service} sections of services; it can have at most ${MOST_SERVICE_SECTIONS}.`,
+    );
 }
 
 /**
- * Reads a deploy INI. Throws IniTooLarge, InvalidIni and InvalidDecky; whether names, addresses and services fit together
- * is for expand.ts and deckies.ts to say.
+ * Reads a deploy INI. Throws IniTooLarge, InvalidIni, InvalidDecky and DeploymentLimit; whether names, addresses and
+ * services fit together is for expand.ts and deckies.ts to say.
  */
 export function parseIni(text: string): IniConfig {
   const ini = readIniText(text);
-  const warnings: string[] = [];
+  const sections = ini.sections.map((section) => ({ section, kind: kindOf(section.name) }));
+  checkCounts(sections);
+  const warnings = new Warnings();
   const deckies: DeckySection[] = [];
   const serviceSections: ServiceSection[] = [];
   const customServices: CustomService[] = [];
   let general: GeneralSection = { subnet: null, gateway: null, interface: null, mutate_interval: null };
-  for (const section of ini.sections) {
+  for (const { section, kind } of sections) {
     const keys = new Keys(ini, section);
-    const kind = kindOf(section.name);
     if (kind === 'service') serviceSections.push(readServiceSection(ini, section));
-    else if (kind === 'custom') customServices.push(readCustomService(keys, section.name, warnings));
-    else if (kind === 'decky') deckies.push(readDecky(keys, section.name));
+    else if (kind === 'custom') {
+      const custom = readCustomService(keys, section, warnings);
+      if (custom) customServices.push(custom);
+    } else if (kind === 'decky') deckies.push(readDecky(keys, section.name));
     else
       general = {
         subnet: keys.text('net'),
@@ -205,8 +252,6 @@ export function parseIni(text: string): IniConfig {
         mutate_interval: readInterval(keys, section.name),
       };
   }
-  if (deckies.length === 0)
-    throw new DeckhandError('InvalidIni', 'Invalid INI config structure: No decky sections found.');
-  refuseCustomSubsections(deckies, customServices);
+  findTypos(text, ini, sections, new Set(customServices.map(({ name }) => name)), warnings);
   return { general, deckies, service_sections: serviceSections, custom_services: customServices, warnings };
 }

@@ -2,7 +2,7 @@
 import type { DeckyConfig, DesiredDecky, FleetNetwork } from './config.ts';
 import { buildDeckies } from './deckies.ts';
 import { DeckhandError } from './errors.ts';
-import { expandSections, requestedCount } from './expand.ts';
+import { type ExpandedDecky, expandSections, requestedCount } from './expand.ts';
 import { hostAddresses } from './host-networks.ts';
 import { parseIni } from './ini.ts';
 import type { Operation } from './lifecycle.ts';
@@ -12,6 +12,7 @@ import { type NetworkContext, resolveNetwork } from './network.ts';
 import { candidateHosts, type PlacementHost, placeDeckies } from './placement.ts';
 import { portWarnings } from './port-warnings.ts';
 import { seededRandom } from './random.ts';
+import { Warnings } from './warnings.ts';
 
 export type { NetworkContext };
 
@@ -48,6 +49,18 @@ export interface DeployPlan {
   /** With replace_fleet: the members that go. */
   readonly removed: readonly FleetMember[];
   readonly warnings: readonly string[];
+  /** The same, each with the decky whose event tells it: the first that it is about, else the first of all. */
+  readonly told: readonly { readonly decky: string; readonly warning: string }[];
+}
+
+function toldOf({ told }: Warnings, deckies: readonly ExpandedDecky[]): DeployPlan['told'] {
+  const byOwner = new Map<string, string>();
+  for (const { name, section } of [...deckies].reverse()) byOwner.set(section.name, name).set(name, name);
+  const first = deckies[0]?.name;
+  return told.flatMap(({ owner, text }) => {
+    const decky = (owner === null ? undefined : byOwner.get(owner)) ?? first;
+    return decky === undefined ? [] : [{ decky, warning: text }];
+  });
 }
 
 const nameOf = (member: FleetMember): string => member.desired.config.name;
@@ -134,7 +147,10 @@ export function planDeploy(
     deckies.map(({ config }) => config),
     staying.map(({ desired }) => desired.config),
   );
-  const allWarnings = [...ini.warnings, ...expansion.warnings, ...warnings, ...portWarnings(deckies)];
+  const all = new Warnings();
+  all.addAll(ini.warnings);
+  all.addAll(expansion.warnings);
+  for (const text of [...warnings, ...portWarnings(deckies)]) all.add(null, () => text);
   const placed = place(deckies, same, fleet.hosts ?? []);
   const swarm = candidateHosts(fleet.hosts ?? []).length > 0 || placed.some(({ config }) => config.host_uuid !== null);
   return {
@@ -142,7 +158,8 @@ export function planDeploy(
     network,
     deckies: placed,
     removed: replace ? others.filter((member) => !member.owedBy) : [],
-    warnings: allWarnings,
+    warnings: all.texts,
+    told: toldOf(all, expansion.deckies),
   };
 }
 

@@ -21,6 +21,9 @@ const FALSE_WORDS = ['false', '0', 'no', 'off'];
 /** What the web wizard puts before a textarea's value. */
 const BASE64_PREFIX = 'b64:';
 const BINARY_ZERO = '\0';
+/** Linux starts no program with a longer variable. Base64 takes four characters for three. */
+const LONGEST_VARIABLE = 128 * 1024 - 1_024;
+const LONGEST_TEXT = (LONGEST_VARIABLE * 4) / 3 + BASE64_PREFIX.length;
 
 type Fail = (what: string) => DeckhandError;
 
@@ -76,6 +79,8 @@ function toMembers(value: unknown, key: ConfigKey, fail: Fail): string {
 /** The variable's text; null where an empty value means the default. */
 function toVariable(key: ConfigKey, value: unknown, fail: Fail): string | null {
   const text = asText(value).trim();
+  if (text.length > (text.startsWith(BASE64_PREFIX) ? LONGEST_TEXT : LONGEST_VARIABLE))
+    throw fail(`has ${text.length} characters; an environment variable holds 127 KiB`);
   switch (key.type) {
     case 'int':
       return text === '' ? null : toInteger(text, fail);

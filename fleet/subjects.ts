@@ -7,6 +7,9 @@ export const lifecycleSubject = (deckyName: string): string => `decky.${subjectT
 export const mutationSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.mutation`;
 export const driftSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.drift`;
 
+/** What a deploy was warned of. */
+export const warningSubject = (deckyName: string): string => `decky.${subjectToken(deckyName)}.warning`;
+
 /** JetStream drops a repeat of the same id within its window (24 h). */
 export const lifecycleMessageId = (lifecycleId: string, status: string): string => `${lifecycleId}:${status}`;
 

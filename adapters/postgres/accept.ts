@@ -18,6 +18,7 @@ import { closeRequest, lockRequest } from './deployments.ts';
 import { readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
 import { insertRows, type NewRow } from './insert-rows.ts';
 import { oweByPlacement } from './owed-teardowns.ts';
+import { announceWarnings } from './warning-events.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
 
@@ -77,6 +78,7 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void
     insertRows(tx, request, rowsOf(plan)),
     tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`,
   ]);
+  await announceWarnings(tx, request.id, plan.told);
 }
 
 const rowsOf = ({ removed, deckies }: DeployPlan): NewRow[] => [

@@ -1,6 +1,6 @@
 /** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, by one at a time. */
 import type { Envelope, EventOrigin } from '../../fleet/subjects.ts';
-import { driftSubject, lifecycleSubject, mutationSubject } from '../../fleet/subjects.ts';
+import { driftSubject, lifecycleSubject, mutationSubject, warningSubject } from '../../fleet/subjects.ts';
 import type { Sql } from './connect.ts';
 import { OutboxLease } from './outbox-lease.ts';
 
@@ -31,6 +31,7 @@ const SUBJECTS: Readonly<Record<string, (deckyName: string) => string>> = Object
   lifecycle: lifecycleSubject,
   mutation: mutationSubject,
   drift: driftSubject,
+  warning: warningSubject,
 });
 
 function toEvent(row: OutboxRow): OutgoingEvent {

@@ -48,7 +48,7 @@ function bodyOf(ini: string, options: DeployOptions): DeployBody {
 /** With --replace the master itself finds out what is unchanged. */
 async function toSend(context: Context, file: string, options: DeployOptions): Promise<Missing> {
   const ini = await readText(file);
-  if (!options.addMissing || options.replace) return { ini, unchanged: [], underway: [] };
+  if (!options.addMissing || options.replace) return { ini, unchanged: [], underway: [], warnings: [] };
   return selectMissing(ini, (await context.master.fleet()).deckies);
 }
 
@@ -87,9 +87,15 @@ function announce(context: Context, accepted: Accepted | null, missing: Missing)
   );
 }
 
+/** For the JSON document: absent where there are none. */
+function allWarnings(accepted: Accepted | null, missing: Missing): { warnings?: readonly string[] } {
+  const warnings = [...missing.warnings, ...(accepted?.warnings ?? [])];
+  return warnings.length > 0 ? { warnings } : {};
+}
+
 function acceptedOnly(context: Context, accepted: Accepted | null, missing: Missing): ExitCode {
   const unchanged = missing.unchanged.length;
-  if (context.json) printJson(context.io, { ...accepted, unchanged });
+  if (context.json) printJson(context.io, { ...accepted, ...allWarnings(accepted, missing), unchanged });
   else if (accepted?.deployment_id) context.io.out(`Follow it: deckhand status ${accepted.deployment_id} --wait`);
   return EXIT.succeeded;
 }
@@ -99,6 +105,7 @@ export async function deploy(context: Context, file: string, options: DeployOpti
   const startedAt = Date.now();
   const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
   const missing = await toSend(context, file, options);
+  for (const warning of missing.warnings) context.io.err(`warning: ${warning}`);
   const deadline = startedAt + (options.wait ? timeoutMs : SUBMIT_MS);
   const accepted = missing.ini === null ? null : await send(context, missing.ini, options, deadline);
   announce(context, accepted, missing);
@@ -122,6 +129,6 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     next: nextCommands(id),
     startedAt,
     json: context.json,
-    extra: { ...accepted },
+    extra: { ...accepted, ...allWarnings(accepted, missing) },
   });
 }

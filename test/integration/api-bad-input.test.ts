@@ -247,6 +247,18 @@ describe('API: bad input', () => {
     assert.equal(await remove('/deckies/%zz'), 422);
   });
 
+  it('accepts typing mistakes, and warns in the answer, the deployment and an event', async () => {
+    const made = await api.call('POST', DEPLOY, { token, ...net('[typo]\nservices=ssh\nnmap_oss=linux\n') });
+    assert.equal(made.status, 202, made.text);
+    const warning = '[typo] nmap_oss= (line 8) is not known here and was ignored. Did you mean nmap_os=?';
+    assert.deepEqual(made.json.warnings, [warning]);
+    const path = made.headers.get('location') ?? '';
+    assert.deepEqual((await api.call('GET', path, { token })).json.warnings, [warning]);
+    const events = await api.database.sql`select decky_name, payload from outbox where type = 'warning'`;
+    const [lifecycle_id] = made.json.lifecycle_ids;
+    assert.deepEqual([...events], [{ decky_name: 'typo', payload: { lifecycle_id, warning } }]);
+  });
+
   it('names the decky and the row in the 409 of an open row', async () => {
     const first = await api.call('POST', DEPLOY, { token, ...net('[busy]\nservices=ssh\n') });
     assert.equal(first.status, 202, first.text);

@@ -32,7 +32,7 @@ const wishes = (ini: IniConfig) =>
 
 describe('cli --add-missing', () => {
   it('sends the file as it is when nothing of it is there', () => {
-    assert.deepEqual(selectMissing(INI, []), { ini: INI, unchanged: [], underway: [] });
+    assert.deepEqual(selectMissing(INI, []), { ini: INI, unchanged: [], underway: [], warnings: [] });
   });
 
   it('sends nothing when all of it is there', () => {
@@ -41,7 +41,15 @@ describe('cli --add-missing', () => {
       ini: null,
       unchanged: ['web-01', 'web-02', 'web-03', 'db-01'],
       underway: [],
+      warnings: [],
     });
+  });
+
+  it('warns of typing mistakes itself where it writes the rest anew', () => {
+    const text = '[a]\nservices=ssh\n[b]\nservice=ssh\n';
+    const { ini, warnings } = selectMissing(text, [decky('a')]);
+    assert.match(warnings.join(), /^\[b\] service= \(line 4\) is not known here/);
+    assert.deepEqual(parseIni(ini ?? '').warnings.texts, []);
   });
 
   it('sends the rest of a group by name, with the group’s configuration', () => {

@@ -48,8 +48,11 @@ describe('expansion', () => {
   });
 
   it('warns of a sub-section that reaches nobody', () => {
-    assert.deepEqual(expand('[a]\n[nobody.ssh]\nuser=u').warnings, [
+    assert.deepEqual(expand('[a]\n[nobody.ssh]\nuser=u').warnings.texts, [
       '[nobody.ssh] configures no decky of this INI and was ignored.',
+    ]);
+    assert.deepEqual(expand('[web]\namount=2\n[wbe.ssh]\nuser=u').warnings.texts, [
+      '[wbe.ssh] configures no decky of this INI and was ignored. Did you mean [web.ssh]?',
     ]);
   });
 

@@ -170,13 +170,46 @@ describe('INI sections', () => {
     for (const name of ['Web_1.lan', '-x', '_y', 'n'.repeat(128)]) assert.equal(first(`[${name}]\n`).name, name);
   });
 
-  it('warns of a custom port that is none, and refuses a custom service without an image or with a built-in name', () => {
+  it('warns of a custom port that is none, and refuses a custom service without an image', () => {
     const ini = parseIni('[a]\n[custom-h]\nbinary=h:1\nports=1, 70000, x');
     assert.deepEqual(ini.custom_services[0]?.ports, [1]);
-    assert.equal(ini.warnings.length, 2);
+    assert.equal(ini.warnings.texts.length, 2);
     assertRefused(() => parseIni('[a]\n[custom-h]\nports=1'), 'InvalidDecky', /no binary=/);
-    assertRefused(() => parseIni('[a]\n[custom-ssh]\nbinary=x'), 'InvalidDecky', /built-in service/);
     assertRefused(() => parseIni('[a]\n[custom-]\nbinary=x'), 'InvalidDecky');
-    assertRefused(() => parseIni('[a]\n[custom-h]\nbinary=x\n[a.h]\nk=v'), 'InvalidIni', /takes no settings/);
+  });
+
+  it('passes over a custom service with the name of a built-in one, which stays', () => {
+    const ini = parseIni('[a]\nservices=ssh\n[custom-ssh]\nbinary=x');
+    assert.deepEqual(ini.custom_services, []);
+    assert.deepEqual(ini.deckies[0]?.services, ['ssh']);
+    assert.match(ini.warnings.texts.join(), /^\[custom-ssh\] \(line 3\) was ignored: 'ssh' is a built-in service/);
+  });
+
+  it('takes [box.myapp] for a decky beside [custom-myapp], with a warning', () => {
+    const ini = parseIni('[box]\nservices=myapp\n[custom-myapp]\nbinary=x\n[box.myapp]\nservices=ssh');
+    assert.deepEqual(
+      ini.deckies.map(({ name }) => name),
+      ['box', 'box.myapp'],
+    );
+    assert.match(ini.warnings.texts.join(), /^\[box\.myapp\] \(line 5\) makes a decky .*takes no settings/);
+  });
+
+  it('takes a blank value for none, and the other spelling of its key', () => {
+    for (const text of ['mutate_interval=', 'mutate-interval =  ', 'mutate_interval=%(x)s\nx='])
+      assert.equal(first(`[a]\n${text}`).mutate_interval, null, text);
+    assert.equal(parseIni('[general]\nmutate_interval=\n[a]').general.mutate_interval, null);
+    assert.equal(first('[a]\nmutate_interval=\nmutate-interval=5').mutate_interval, 5);
+    assert.equal(first('[a]\nnmap_os=\nnmap-os=windows').nmap_os, 'windows');
+    assertRefused(() => parseIni('[a]\namount='), 'InvalidDecky', /positive integer, got ''/);
+  });
+
+  it('bounds what one section may ask for', () => {
+    const keys = Array.from({ length: 101 }, (_, index) => `k${index}=\n`).join('');
+    assertRefused(() => parseIni(`[a]\n[a.ssh]\n${keys}`), 'InvalidIni', /^\[a\.ssh\] \(line 2\) has 101 keys/);
+    assertRefused(() => parseIni(`[a]\nservices=${'ssh,'.repeat(100)}ssh`), 'InvalidDecky', /names 101 services/);
+    const ports = Array.from({ length: 1_001 }, (_, index) => index + 1).join();
+    assertRefused(() => parseIni(`[a]\n[custom-x]\nbinary=x\nports=${ports}`), 'InvalidDecky', /1001 ports/);
+    const custom = Array.from({ length: 1_001 }, (_, index) => `[custom-c${index}]\nbinary=x\n`).join('');
+    assertRefused(() => parseIni(`[a]\n${custom}`), 'InvalidIni', /1001 custom services/);
   });
 });
