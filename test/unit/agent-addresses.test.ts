@@ -161,4 +161,28 @@ describe('the network of a host', () => {
   it('says what to set where it can’t be told', () => {
     assert.throws(() => resolveOwnNetwork(null, context({ detected: null })), /DECKHAND_AGENT_NET/);
   });
+
+  it('is refused where this host has something in its way, and says what to set', () => {
+    const host = {
+      addresses: [{ interface: 'eth0', address: '192.168.1.20', subnet: '192.168.1.20/24' }],
+      routes: [],
+      engine: [],
+    };
+    const bridge = context({ driver: 'bridge', host });
+    assert.throws(
+      () => resolveOwnNetwork('192.168.1.0/25', bridge),
+      /overlaps 192\.168\.1\.0\/24 of this machine's interface eth0\. .*DECKHAND_AGENT_NET/,
+    );
+    assert.throws(() => resolveOwnNetwork('127.0.0.0/24', bridge), /reserved for loopback.*DECKHAND_AGENT_NET/);
+  });
+
+  it('comes with every address of the host', () => {
+    const addresses = ['192.168.1.20', '10.7.0.9'].map((address, index) => ({
+      interface: `eth${index}`,
+      address,
+      subnet: `${address}/24`,
+    }));
+    const own = resolveOwnNetwork(null, context({ host: { addresses, routes: [], engine: [] } }));
+    assert.deepEqual(own.hostAddresses, ['192.168.1.20', '10.7.0.9']);
+  });
 });
