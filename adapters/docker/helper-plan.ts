@@ -32,11 +32,11 @@ export interface CurrentHelper {
 
 /** Names of interfaces have 15 characters at most. */
 const LONGEST_NAME = 15;
-const DECNET_NETWORK = 'decnet_lan';
+const NETWORK_OF_DECNET = 'decnet_lan';
 
 /** DECNET's name for DECNET's network; another network of this machine has a helper of its own. */
 export function helperName(networkName: string, driver: HelperDriver): string {
-  if (networkName === DECNET_NETWORK) return `decnet_${driver}0`;
+  if (networkName === NETWORK_OF_DECNET) return `decnet_${driver}0`;
   const hash = createHash('sha256').update(networkName).digest('hex').slice(0, 8);
   return `dh_${hash}_${driver}`.slice(0, LONGEST_NAME);
 }
