@@ -17,6 +17,7 @@ const ROOMS = [
   'workflows',
   'test/conformance',
   'test/support',
+  'test/wizard',
 ];
 /** Names of this shape that are no variables of ours: the event stream, and what DECNET's own agent reads. */
 const NOT_VARIABLES = new Set([
