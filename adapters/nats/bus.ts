@@ -1,5 +1,14 @@
 /** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
-import { connect, headers, type JetStreamClient, type MsgHdrs, type NatsConnection, nanos, StringCodec } from 'nats';
+import {
+  connect,
+  headers,
+  type JetStreamClient,
+  type MsgHdrs,
+  type NatsConnection,
+  type NatsError,
+  nanos,
+  StringCodec,
+} from 'nats';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
 import type { Publish } from '../postgres/outbox.ts';
@@ -60,11 +69,7 @@ export function createBus(url: string, name = 'deckhand'): Bus {
     try {
       return await work();
     } catch (error) {
-      throw new DeckhandError(
-        'Unavailable',
-        `NATS at ${withoutCredentials(url)} can’t be reached; events wait in the outbox.`,
-        { cause: error },
-      );
+      throw busUnavailable(url, error, 'events wait in the outbox.');
     }
   }
 
@@ -100,14 +105,51 @@ function originHeaders(origin: EventOrigin): MsgHdrs {
   return made;
 }
 
-/** Makes the stream where there is none. */
+const LEAST_BYTES = 64 * 1024 ** 2;
+/** NATS's codes: no such stream; too little storage of the server or of the account. */
+const NO_STREAM = 10_059;
+const TOO_LITTLE = new Set([10_002, 10_023, 10_028, 10_047, 10_122]);
+
+const apiCode = (error: unknown): number => (error as NatsError).api_error?.err_code ?? 0;
+
+/** Makes the stream where there is none: a smaller one where NATS has too little room. */
 export async function ensureStream(nc: NatsConnection): Promise<void> {
   const manager = await nc.jetstreamManager({ timeout: PUBLISH_TIMEOUT_MS });
-  try {
-    await manager.streams.info(EVENT_STREAM);
-  } catch {
-    await manager.streams.add(STREAM);
-  }
+  const found = await manager.streams.info(EVENT_STREAM).catch((error: unknown) => {
+    if (apiCode(error) === NO_STREAM) return null;
+    throw error;
+  });
+  for (let bytes = STREAM.max_bytes; found === null; bytes /= 2)
+    try {
+      await manager.streams.add({ ...STREAM, max_bytes: bytes });
+      return;
+    } catch (error) {
+      if (!TOO_LITTLE.has(apiCode(error)) || bytes / 2 < LEAST_BYTES) throw error;
+    }
+}
+
+/** Why the bus takes no events, in the server's own words where it said some. */
+export function busUnavailable(url: string, cause: unknown, rest: string): DeckhandError {
+  const { message, code = '', api_error: api } = cause as Partial<NatsError>;
+  const at = `NATS at ${withoutCredentials(url)}`;
+  const refused = /AUTH|PERMISSION/.test(code);
+  if (refused)
+    return new DeckhandError(
+      'Unavailable',
+      `${at} refuses Deckhand: ${message}. Mend NATS_URL or its rights; ${rest}`,
+      { cause },
+    );
+  if (code === '503')
+    return new DeckhandError(
+      'Unavailable',
+      `${at} has no JetStream: ${message}. Start it with JetStream (\`-js\`); ${rest}`,
+      { cause },
+    );
+  if (api)
+    return new DeckhandError('Unavailable', `${at} can’t keep events: ${api.description} (${api.err_code}); ${rest}`, {
+      cause,
+    });
+  return new DeckhandError('Unavailable', `${at} can’t be reached; ${rest}`, { cause });
 }
 
 export const withoutCredentials = (url: string): string => url.replace(/\/\/[^@/]*@/, '//');

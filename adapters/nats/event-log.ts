@@ -8,9 +8,9 @@ import {
   type NatsError,
   type StreamInfo,
 } from 'nats';
-import { DeckhandError } from '../../fleet/errors.ts';
+import type { DeckhandError } from '../../fleet/errors.ts';
 import { type Envelope, EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
-import { ensureStream, withoutCredentials } from './bus.ts';
+import { busUnavailable, ensureStream } from './bus.ts';
 
 export interface StreamedEvent {
   /** Grows with each event, and is never given twice: also where the stream was made anew, and NATS counts from 1 again. */
@@ -75,10 +75,7 @@ export function createEventLog(url: string, name: string): EventLog {
     return connection;
   }
 
-  function unavailable(error: unknown): DeckhandError {
-    const sentence = `NATS at ${withoutCredentials(url)} can’t be reached; events wait until it is back.`;
-    return new DeckhandError('Unavailable', sentence, { cause: error });
-  }
+  const unavailable = (error: unknown): DeckhandError => busUnavailable(url, error, 'events wait until it is back.');
 
   const managerOf = (nc: NatsConnection) => nc.jetstreamManager({ timeout: ANSWER_MS, checkAPI: false });
 
