@@ -3,6 +3,7 @@ import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { UnfinishedOperation } from '../adapters/postgres/operation-store.ts';
 import type { OwedTeardowns } from '../adapters/postgres/owed-requests.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
+import { fitting } from '../fleet/batches.ts';
 import type { SignalTurn } from './deployments.ts';
 import { withFailures } from './failures.ts';
 
@@ -36,8 +37,10 @@ export interface SweepActivities {
   resumeTeardowns(): Promise<number>;
 }
 
-/** Rows that one sweep ends as lost: their texts have to fit into one payload of Temporal's (2 MiB). The next minute goes on. */
+/** Rows that one sweep ends as lost, if so many fit into a payload of Temporal's. The next minute goes on. */
 const MOST_LOST = 1_000;
+/** Questions to Temporal at the same time. */
+const AT_ONCE = 20;
 /** A row this young may belong to a workflow that is just being started. */
 const ROW_GRACE_MS = 15_000;
 /** Longer than a workflow waits to be accepted (50 s), so that a slow acceptance is never cut off. */
@@ -53,23 +56,34 @@ export function createSweepActivities({
   owed,
   begin,
 }: SweepDependencies): SweepActivities {
+  /** The states of these workflows, some at a time: one after another a sweep of many would outlast its time-out. */
+  async function statesOf(workflowIds: Iterable<string>): Promise<ReadonlyMap<string, WorkflowState>> {
+    const ids = [...new Set(workflowIds)];
+    const states = new Map<string, WorkflowState>();
+    await atMost(AT_ONCE, ids, async (id) => void states.set(id, await workflowState(id)));
+    return states;
+  }
+
   async function findOrphans(): Promise<{ restart: string[]; lost: OpenRow[] }> {
     const rows = await store.openRowsOlderThan(ROW_GRACE_MS);
     const operations = new Map((await store.unfinished(0)).map((operation) => [operation.operationId, operation]));
-    const restartIds: string[] = [];
-    const lost: OpenRow[] = [];
-    for (const id of new Set(rows.map((row) => row.deploymentId))) {
-      const workflowId = operations.get(id)?.workflowId ?? rows.find((row) => row.deploymentId === id)?.workflowId;
-      const state = workflowId ? await workflowState(workflowId) : 'closed';
-      if (state === 'unknown') restartIds.push(id);
-      if (state === 'closed') lost.push(...rows.filter((row) => row.deploymentId === id));
-    }
-    return { restart: restartIds, lost: lost.slice(0, MOST_LOST) };
+    const workflowOf = new Map<string, string>();
+    for (const { deploymentId, workflowId } of rows)
+      if (!workflowOf.has(deploymentId))
+        workflowOf.set(deploymentId, operations.get(deploymentId)?.workflowId ?? workflowId);
+    const states = await statesOf(workflowOf.values());
+    const isIn = (state: WorkflowState, deploymentId: string): boolean =>
+      states.get(workflowOf.get(deploymentId) ?? '') === state;
+    const restart = [...workflowOf.keys()].filter((id) => isIn('unknown', id)).slice(0, MOST_LOST);
+    const lost = rows.filter((row) => isIn('closed', row.deploymentId)).slice(0, MOST_LOST);
+    return { restart, lost: lost.slice(0, fitting(lost, MOST_LOST)) };
   }
 
   async function closeOrphans(): Promise<void> {
-    for (const operation of await store.unfinished(REQUEST_GRACE_MS)) {
-      const state = await workflowState(operation.workflowId);
+    const old = await store.unfinished(REQUEST_GRACE_MS);
+    const before = await statesOf(old.map((operation) => operation.workflowId));
+    for (const operation of old) {
+      const state = before.get(operation.workflowId);
       if (state !== 'closed' && state !== 'unknown') continue;
       if (operation.state === 'received') await store.withdraw(operation.operationId);
       else await store.finish(operation.operationId);
@@ -78,12 +92,12 @@ export function createSweepActivities({
     const unfinished = new Map((await store.unfinished(0)).map((one) => [one.operationId, one.workflowId]));
     const needed = new Set(unfinished.keys());
     // One question for each operation, not one for each of its hosts: a deployment that runs closes its tickets itself.
-    const running = new Set<string>();
-    for (const [operationId, workflowId] of unfinished)
-      if ((await workflowState(workflowId)) === 'running') running.add(operationId);
-    for (const ticket of await store.openTicketsOlderThan(ROW_GRACE_MS)) {
-      if (running.has(ticket.operationId)) continue;
-      const state = await workflowState(ticket.workflowId);
+    const states = await statesOf(unfinished.values());
+    const runs = ({ operationId }: Ticket): boolean => states.get(unfinished.get(operationId) ?? '') === 'running';
+    const tickets = (await store.openTicketsOlderThan(ROW_GRACE_MS)).filter((ticket) => !runs(ticket));
+    const holders = await statesOf(tickets.map((ticket) => ticket.workflowId));
+    for (const ticket of tickets) {
+      const state = holders.get(ticket.workflowId);
       if (needed.has(ticket.operationId) && state !== 'closed') continue;
       if (state === 'running') continue;
       const next = await store.closeTicket(ticket.hostUuid, ticket.operationId);
@@ -95,13 +109,23 @@ export function createSweepActivities({
     findOrphans,
     closeOrphans,
     restartOperations: async ({ operationIds }) => {
-      for (const operation of await store.unfinished(0))
-        if (operationIds.includes(operation.operationId)) await restart(operation);
+      const asked = new Set(operationIds);
+      const operations = (await store.unfinished(0)).filter(({ operationId }) => asked.has(operationId));
+      await atMost(AT_ONCE, operations, restart);
     },
     resumeTeardowns: async () => {
       const hosts = await owed.hostsBack(BACK_MS);
-      for (const host of hosts) await begin(await owed.request(host));
+      await atMost(AT_ONCE, hosts, async (host) => begin(await owed.request(host)));
       return hosts.length;
     },
   });
+}
+
+/** All of the items, `width` at a time. The first failure ends it. */
+async function atMost<T>(width: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const lane = async (): Promise<void> => {
+    for (const item of queue) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
 }

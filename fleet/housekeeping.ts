@@ -11,6 +11,8 @@ export const SWEEP_EVERY_MS = 60_000;
 
 /** A run goes on as a new one after so many events (Temporal's own limit is 51,200), … */
 export const MOST_RUN_EVENTS = 8_000;
+/** … or so many bytes (a sweep that ends many rows carries their texts; Temporal's limit is 50 MiB), … */
+export const MOST_RUN_BYTES = 8 * 1024 * 1024;
 /** … or after so long, so that its history is never older than a few hours. */
 export const LONGEST_RUN_MS = 6 * 3_600_000;
 

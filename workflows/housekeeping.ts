@@ -1,6 +1,12 @@
 /** The sweep each minute and the look at the master's own engine, in one run of many rounds (fleet/housekeeping.ts). */
 import { condition, continueAsNew, isCancellation, log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
-import { type HousekeepingInput, LONGEST_RUN_MS, MOST_RUN_EVENTS, SWEEP_EVERY_MS } from '../fleet/housekeeping.ts';
+import {
+  type HousekeepingInput,
+  LONGEST_RUN_MS,
+  MOST_RUN_BYTES,
+  MOST_RUN_EVENTS,
+  SWEEP_EVERY_MS,
+} from '../fleet/housekeeping.ts';
 import { look } from './activities.ts';
 import { LOOK } from './profiles.ts';
 import { sweep } from './sweep.ts';
@@ -36,7 +42,9 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
         log.warn('a round of housekeeping failed', { task, err: failure });
         tell(task, `failed: ${failure instanceof Error ? (failure.cause ?? failure) : String(failure)}`);
       }
-      over ||= workflowInfo().historyLength >= (input.mostEvents ?? MOST_RUN_EVENTS) || Date.now() >= until;
+      const { historyLength, historySize } = workflowInfo();
+      over ||= historyLength >= (input.mostEvents ?? MOST_RUN_EVENTS) || historySize >= MOST_RUN_BYTES;
+      over ||= Date.now() >= until;
     }
   }
 

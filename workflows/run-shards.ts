@@ -23,6 +23,9 @@ import { Window } from './window.ts';
  * once stand in each other's way, and those that gave up wait a second and more while nothing is done.
  */
 const STARTS = 8;
+/** Temporal lets a workflow have 2,000 children, and 2,000 activities, at once. */
+const CHILDREN = 1_000;
+const ENDS = 100;
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 
@@ -42,6 +45,8 @@ export async function runShards(
   if (bounded) places.open(width);
   const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
   const starts = new Window(isSince(2, input) ? STARTS : parts.length);
+  const children = new Window(CHILDREN);
+  const ends = new Window(ENDS);
   let left = parts.length;
   // A cancellation ends it by the shards' ends: its own rejection, which nobody awaits before those, would fail the workflow's task again and again.
   const granting = CancellationScope.nonCancellable(async () => {
@@ -57,15 +62,17 @@ export async function runShards(
       // One that has to wait for its turn begins without a place, and asks for one then.
       const place = bounded ? part.turn === true : null;
       try {
-        if (place) await places.take(hostUuid);
-        waits.begin(
-          part.workflowId,
-          `\`${part.workflowId}\`: ${part.names.length} deckies on host ${part.hostName ?? hostUuid}`,
-        );
-        const shard = await starts.run(() => startShard(input, rollout, part, place));
-        return await shard.result();
+        return await children.run(async () => {
+          if (place) await places.take(hostUuid);
+          waits.begin(
+            part.workflowId,
+            `\`${part.workflowId}\`: ${part.names.length} deckies on host ${part.hostName ?? hostUuid}`,
+          );
+          const shard = await starts.run(() => startShard(input, rollout, part, place));
+          return await shard.result();
+        });
       } catch (failure) {
-        return await CancellationScope.nonCancellable(() => endRows(part, input.operationId, failure));
+        return await CancellationScope.nonCancellable(() => ends.run(() => endRows(part, input.operationId, failure)));
       } finally {
         left -= 1;
         waits.end(part.workflowId);

@@ -1,11 +1,18 @@
 /** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
 import { ActivityFailure } from '@temporalio/workflow';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import { inBatches } from '../fleet/batches.ts';
 import { errorText } from '../fleet/errors.ts';
 import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
 import { STATUS } from '../fleet/lifecycle.ts';
 import { onAgent, onEngine, recordTransitions } from './activities.ts';
 import { LOOK, LOOK_THERE } from './profiles.ts';
+import { Window } from './window.ts';
+
+/** Rows in one write, deckies in one look at the engine. */
+const AT_ONCE = 200;
+/** Hosts that are asked at the same time. */
+const HOSTS_AT_ONCE = 50;
 
 /** Why a row is ended in the place of its workflow; follows the workflow's id. */
 const LOST = 'ended without ending this row';
@@ -18,15 +25,19 @@ export const unwritten = (failure: unknown): string => {
 
 export async function settleLost(rows: readonly OpenRow[], why: string = LOST): Promise<void> {
   if (rows.length === 0) return;
-  await recordTransitions({ transitions: await lostTransitions(rows, why) });
+  for (const transitions of inBatches(await lostTransitions(rows, why), AT_ONCE))
+    await recordTransitions({ transitions });
 }
 
 /** How rows end whose workflow did not end them: as failed, with what their engine or host says of each. */
 export async function lostTransitions(rows: readonly OpenRow[], why: string = LOST): Promise<Transition[]> {
   const local = rows.filter((row) => row.hostUuid === null);
+  const window = new Window(HOSTS_AT_ONCE);
   const sights = [
     ...(await lookHere(local)),
-    ...(await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => lookThere(hostUuid, some)))).flat(),
+    ...(
+      await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => window.run(() => lookThere(hostUuid, some))))
+    ).flat(),
   ];
   return rows.map(({ lifecycleId, deckyName, workflowId, hostUuid }): Transition => {
     const sight = sights.find((one) => one.deckyName === deckyName);
@@ -51,12 +62,17 @@ interface Sight {
 }
 
 async function lookHere(rows: readonly OpenRow[]): Promise<Sight[]> {
-  if (rows.length === 0) return [];
-  try {
-    return await onEngine(LOOK, 'look what runs').sightDeckies({ deckyNames: rows.map((row) => row.deckyName) });
-  } catch {
-    return [];
+  const sights: Sight[] = [];
+  for (let at = 0; at < rows.length; at += AT_ONCE) {
+    const deckyNames = rows.slice(at, at + AT_ONCE).map((row) => row.deckyName);
+    try {
+      sights.push(...(await onEngine(LOOK, 'look what runs').sightDeckies({ deckyNames })));
+    } catch {
+      // An engine that does not answer now does not answer for the others either.
+      break;
+    }
   }
+  return sights;
 }
 
 /** One shard's rows of a host: the agent's status says how each stands. */

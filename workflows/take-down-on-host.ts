@@ -53,7 +53,8 @@ function errorOf(failure: unknown, hostName: string, hostLostAfterMs: number): s
 const causeOf = (failure: unknown): Error | undefined =>
   failure instanceof ActivityFailure ? failure.cause : undefined;
 
-const isSilence = (failure: unknown): boolean => {
+/** Nobody answered, as far as it was tried. */
+export const isSilence = (failure: unknown): boolean => {
   const cause = causeOf(failure);
   return cause instanceof ApplicationFailure
     ? /^Host(Unreachable|Silent)$/.test(cause.type ?? '')

@@ -1,9 +1,9 @@
 /** Writes transitions in batches: whatever came up while a batch was being written goes into the next one. */
 import { CancellationScope, condition } from '@temporalio/workflow';
+import { fitting } from '../fleet/batches.ts';
 import type { Transition } from '../fleet/lifecycle.ts';
 import { recordTransitions } from './activities.ts';
 
-/** Bounds the payload of one activity: 200 errors of 2,000 characters stay below Temporal's 512 KiB warning. */
 const BATCH = 200;
 
 export class TransitionRecorder {
@@ -33,7 +33,7 @@ export class TransitionRecorder {
     this.writing = true;
     try {
       await this.endOfActivation();
-      while (this.queue.length > 0) await this.writeBatch(this.queue.splice(0, BATCH));
+      while (this.queue.length > 0) await this.writeBatch(this.queue.splice(0, fitting(this.queue, BATCH)));
     } finally {
       this.writing = false;
     }

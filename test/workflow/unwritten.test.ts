@@ -1,25 +1,13 @@
 /** What came of a row can't be written for good: the workflow ends the row in another way, and waits for nothing. */
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import { NativeConnection, Worker } from '@temporalio/worker';
 import type { Transition } from '../../fleet/lifecycle.ts';
-import { composeTaskQueue } from '../../fleet/task-queues.ts';
-import { workflowBundle } from '../../worker/bundle.ts';
-import { readWorkerConfig } from '../../worker/config.ts';
-import { quietRuntime } from '../support/quiet-runtime.ts';
-import { testServers } from '../support/stack.ts';
+import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
 
 describe('a background write that fails for good', function () {
   this.timeout(60_000);
-  const taskQueue = `t${randomUUID()}`;
   const written: Transition[] = [];
-  let client: Client;
-  let workers: Worker[] = [];
-  let connections: { close(): Promise<void> }[] = [];
-  let runs: Promise<unknown>;
+  let stubbed: StubbedWorker;
 
   /** Refuses all but the fallback's rows, as a database would that takes no such text. */
   async function recordTransitions({ transitions }: { transitions: readonly Transition[] }): Promise<number> {
@@ -48,14 +36,6 @@ describe('a background write that fails for good', function () {
   };
 
   before(async () => {
-    quietRuntime();
-    const bundle = await workflowBundle(join(readWorkerConfig({ DATABASE_URL: 'postgres://no' }).cache, 'bundles'));
-    const [native, connection] = [
-      await NativeConnection.connect({ address: testServers.temporalAddress }),
-      await Connection.connect({ address: testServers.temporalAddress }),
-    ];
-    client = new Client({ connection });
-    connections = [native, connection];
     const store = {
       acceptDeployment: async ({ operationId }: { operationId: string }) => ({
         accepted: true,
@@ -81,21 +61,13 @@ describe('a background write that fails for good', function () {
       tidyEngine: async () => undefined,
       sightDeckies: async () => [{ deckyName: 'a', sentence: 'it runs', seen: 'running' }],
     };
-    const common = { connection: native };
-    workers = [
-      await Worker.create({ ...common, taskQueue, workflowBundle: bundle, activities: store }),
-      await Worker.create({ ...common, taskQueue: composeTaskQueue(taskQueue), activities: engine }),
-    ];
-    runs = Promise.all(workers.map((worker) => worker.run()));
+    stubbed = await stubbedWorker({ store, engine });
   });
-  after(async () => {
-    for (const worker of workers) worker.shutdown();
-    await runs;
-    for (const connection of connections) await connection.close();
-  });
+  after(() => stubbed.close());
 
   for (const type of ['teardownDecky', 'mutateDecky', 'deployFleet'])
     it(`ends the rows of ${type} by what is seen, and gives the lane back`, async () => {
+      const { client, taskQueue } = stubbed;
       const workflowId = `${taskQueue}/${type}`;
       const handle = await client.workflow.start(type, {
         workflowId,
