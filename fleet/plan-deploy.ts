@@ -78,6 +78,10 @@ function checkBusy(members: readonly FleetMember[]): void {
   }
 }
 
+/** Its host was removed: nobody can be asked for it, and it moves with the next deploy. */
+const isStranded = ({ host_uuid }: FleetMember, hosts: readonly PlacementHost[] | undefined): boolean =>
+  host_uuid !== null && hosts?.every((host) => host.uuid !== host_uuid) === true;
+
 function checkExists(members: readonly FleetMember[]): void {
   const owed = members.find((member) => member.owedBy);
   if (owed)
@@ -128,7 +132,8 @@ export function planDeploy(
   const staying = replace ? others.filter((member) => member.owedBy) : others;
 
   checkBusy(replace ? fleet.members : same);
-  if (!replace) checkExists(same);
+  if (!replace) checkExists(same.filter((member) => !isStranded(member, fleet.hosts)));
+  const moving = replace ? [] : others.filter((one) => one.established && !one.open && isStranded(one, fleet.hosts));
   const present = fleet.members.some(isLive) ? fleet.network : null;
   const { network, warnings } = resolveNetwork(ini.general, present, replace, context, fleet.network);
   checkLimit(wanted.size + staying.length, fleet.limit);
@@ -150,8 +155,9 @@ export function planDeploy(
   const all = new Warnings();
   all.addAll(ini.warnings);
   all.addAll(expansion.warnings);
-  for (const text of [...warnings, ...portWarnings(deckies)]) all.add(null, () => text);
-  const placed = place(deckies, same, fleet.hosts ?? []);
+  const moves = moving.map((member) => `decky '${nameOf(member)}' moves, since its host is not enrolled any more`);
+  for (const text of [...warnings, ...portWarnings(deckies), ...moves]) all.add(null, () => text);
+  const placed = place([...deckies, ...moving.map(({ desired }) => desired)], [...same, ...moving], fleet.hosts ?? []);
   const swarm = candidateHosts(fleet.hosts ?? []).length > 0 || placed.some(({ config }) => config.host_uuid !== null);
   return {
     mode: swarm ? 'swarm' : 'unihost',

@@ -1,7 +1,14 @@
 /** Drift as it was last seen, engines that gave no answer, and what can be mended (docs/convergence.md). */
 import type { DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
 import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/converge-request.ts';
-import { type Comparison, type Drift, type DriftReason, ORPHAN_DETAIL, type WantedDecky } from '../../fleet/drift.ts';
+import {
+  type Comparison,
+  DRIFT,
+  type Drift,
+  type DriftReason,
+  ORPHAN_DETAIL,
+  type WantedDecky,
+} from '../../fleet/drift.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
@@ -47,6 +54,11 @@ export interface Mendable {
   readonly reasons: readonly DriftReason[];
 }
 
+/** A decky `f` that came up once on a host that was removed since. */
+export const STRANDED = (sql: Queryable) => sql`(f.host_uuid <> ${LOCAL_HOST} and f.established is not null
+  and not exists (select from swarm_hosts s where s.uuid = f.host_uuid))`;
+const STRANDED_DETAIL = 'its host is not enrolled any more; the next deploy places it on another';
+
 /**
  * What counts as drift now. An entry is out of date where a row of its decky is open, or ended after it was last seen; so is
  * one of a decky that left the fleet, or of a host that was removed.
@@ -58,7 +70,11 @@ export const DRIFTING = (sql: Queryable) => sql`
   where (d.host_uuid = ${LOCAL_HOST} or h.uuid is not null) and (f.name is null or d.reason <> 'orphan' or not d.detail = ${ORPHAN_DETAIL})
     and (f.name is not null or d.reason = 'orphan')
     and not exists (select from decky_lifecycle l where l.decky_name = d.decky_name
-      and (l.status in ('pending', 'running') or l.completed_at > d.seen_at))`;
+      and (l.status in ('pending', 'running') or l.completed_at > d.seen_at))
+  union all
+  select f.host_uuid, null, f.name, ${DRIFT.missing}, ${STRANDED_DETAIL}, f.updated_at, false
+  from fleet_deckies f where ${STRANDED(sql)} and not exists (
+    select from decky_lifecycle l where l.decky_name = f.name and l.status in ('pending', 'running'))`;
 
 /** Engines of which nothing can be said now: silent ones, and hosts that gave no sign of life. */
 export const SILENT = (sql: Queryable) => sql`
@@ -112,6 +128,7 @@ export const mendable = (sql: Queryable, { deckies, host }: ReconcileRequest): P
     where (${deckies === null}::boolean or x.decky_name = any(${[...(deckies ?? [])]}::text[]))
       and (${host}::text is null or x.host_key = ${host})
       and not exists (select from (${SILENT(sql)}) s where s.host_key = x.host_key)
+      and (x.host_key = ${LOCAL_HOST} or x.host_name is not null)
       and (m.name is null or m.host_uuid = x.host_key)
     group by x.decky_name, x.host_key order by x.host_key, x.decky_name`;
 

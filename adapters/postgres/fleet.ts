@@ -8,7 +8,7 @@ import type { PlacementHost } from '../../fleet/placement.ts';
 import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
-import { DRIFTING, SILENT } from './drift.ts';
+import { DRIFTING, SILENT, STRANDED } from './drift.ts';
 
 /** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */
 export interface FleetDeckyView {
@@ -107,7 +107,8 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
 
 /** A decky that an operator stopped stays so as long as it is asked for as it is; another version of it is one to run. */
 const SAME_VERSION = (sql: Queryable) => sql`
-  (fleet_deckies.decky_config - 'last_mutated' - 'mutate_interval') = (excluded.decky_config - 'last_mutated' - 'mutate_interval')
+  (fleet_deckies.decky_config - 'last_mutated' - 'mutate_interval' - 'host_uuid')
+    = (excluded.decky_config - 'last_mutated' - 'mutate_interval' - 'host_uuid')
   and fleet_deckies.custom_services = excluded.custom_services`;
 
 /** Stores what a decky should be, as of its latest accepted operation. What was established stays beside it. */
@@ -182,7 +183,8 @@ export function createFleetReader(sql: Sql): FleetReader {
         >`
           select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
             f.host_uuid as host_key, h.name as host_name, f.last_error,
-            case when l.id is null and f.state in ('running', 'degraded', 'stopped') and s.host_key is not null then 'unknown' else f.state end as state,
+            case when l.id is null and ${STRANDED(sql)} then 'unknown'
+              when l.id is null and f.state in ('running', 'degraded', 'stopped') and s.host_key is not null then 'unknown' else f.state end as state,
             coalesce((select jsonb_agg(distinct x.reason order by x.reason) from (${DRIFTING(sql)}) x
               where x.decky_name = f.name and x.host_key = f.host_uuid), '[]') as drift, f.established is not null as established,
             case when l.id is null then null else

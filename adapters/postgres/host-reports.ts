@@ -129,6 +129,10 @@ const GHOST = (sql: Sql, uuid: string, fenced: boolean) => sql`(
   and exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
     and l.operation = 'teardown' and l.status = 'succeeded'))`;
 
+/** The last operation of the shard `s` was a teardown that failed. */
+const TEARDOWN_FAILED = (sql: Sql) => sql`(s.state = 'teardown_failed' and exists (
+  select from fleet_deckies f where f.host_uuid = s.host_uuid and f.name = s.decky_name and f.state = 'teardown_failed'))`;
+
 /**
  * Shards become what is reported. So do the fleet's deckies of this host (state, and the address: gap B12) that no row is
  * open for: what is open is its workflow's to write. While one is open, or a decky is being changed by somebody else, the
@@ -161,9 +165,11 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
           or exists (select from decky_shards k where k.host_uuid = ${uuid} and k.decky_name = r.decky_name))
       order by decky_name
       on conflict (host_uuid, decky_name) do update set services = excluded.services, decky_config = excluded.decky_config,
-        decky_ip = excluded.decky_ip, state = excluded.state, last_error = null, last_seen = now(), updated_at = now()
-      where (s.services, s.decky_config, s.decky_ip, s.state, s.last_error)
-        is distinct from (excluded.services, excluded.decky_config, excluded.decky_ip, excluded.state, excluded.last_error)),
+        decky_ip = excluded.decky_ip, last_seen = now(), updated_at = now(),
+        state = case when ${TEARDOWN_FAILED(sql)} then s.state else excluded.state end,
+        last_error = case when ${TEARDOWN_FAILED(sql)} then s.last_error end
+      where (s.services, s.decky_config, s.decky_ip) is distinct from (excluded.services, excluded.decky_config, excluded.decky_ip)
+        or (not ${TEARDOWN_FAILED(sql)} and (s.state, s.last_error) is distinct from (excluded.state, excluded.last_error))),
     vanished as (
       update decky_shards set state = 'torn_down', last_error = ${gone}, updated_at = now()
       where host_uuid = ${uuid} and ${report.complete}::boolean and decky_name <> all(${[...report.present]}::text[])
@@ -171,10 +177,9 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     fleet as materialized (
       select f.name, f.state, f.decky_ip, f.last_error, l.id is not null as is_open,
         case
-          -- Its host owes its teardown.
-          when f.state = 'tearing_down' then f.state
-          when r.seen is not null then case when f.state = 'teardown_failed' and r.seen = 'running' then f.state
-            when f.stopped and r.seen = 'degraded' then 'stopped' else r.seen end
+          -- Its host owes its teardown, or failed at it: that stands until somebody tries again.
+          when f.state in ('tearing_down', 'teardown_failed') then f.state
+          when r.seen is not null then case when f.stopped and r.seen = 'degraded' then 'stopped' else r.seen end
           when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded', 'stopped')
             and f.name <> all(${[...report.present]}::text[]) then 'torn_down'
           else f.state end as new_state,

@@ -34,8 +34,10 @@ export async function settleTeardowns(
   } else {
     await tx`update fleet_deckies f set state = r.state, last_error = r.error, updated_at = now()
       from ${r} where f.name = r.name and f.host_uuid = r.host`;
-    await tx`update decky_shards s set state = r.state, last_error = left(r.error, 512), updated_at = now()
-      from ${r} where s.decky_name = r.name and s.host_uuid = r.host`;
+    await tx`insert into decky_shards (host_uuid, decky_name, services, decky_config, decky_ip, state, last_error)
+      select h.uuid, f.name, f.services, f.decky_config, f.decky_ip, r.state, left(r.error, 512)
+      from ${r} join swarm_hosts h on h.uuid = r.host join fleet_deckies f on f.name = r.name and f.host_uuid = r.host order by f.name
+      on conflict (host_uuid, decky_name) do update set state = excluded.state, last_error = excluded.last_error, updated_at = now()`;
   }
   if (status === STATUS.running || ends.every(({ host }) => host === LOCAL_HOST)) return;
   await tx`delete from owed_teardowns o using ${r} where o.decky_name = r.name and o.host_uuid = r.host and not r.lost`;
