@@ -8,10 +8,10 @@ export const OPERATION = defineSearchAttributeKey('Operation', SearchAttributeTy
 export const LIFECYCLE_OUTCOME = defineSearchAttributeKey('LifecycleOutcome', SearchAttributeType.KEYWORD);
 
 /** `work`, or `housekeeping` (fleet/housekeeping.ts). */
-export const DECKHAND_KIND = defineSearchAttributeKey('DeckhandKind', SearchAttributeType.KEYWORD);
+export const KIND = defineSearchAttributeKey('DeckhandKind', SearchAttributeType.KEYWORD);
 
 export const workAttributes = (): TypedSearchAttributes =>
-  new TypedSearchAttributes([{ key: DECKHAND_KIND, value: WORKFLOW_KIND.work }]);
+  new TypedSearchAttributes([{ key: KIND, value: WORKFLOW_KIND.work }]);
 
 /** A search attribute holds 2,048 bytes at most (Temporal's default); some are kept for the encoding's quotes and commas. */
 const VALUE_BYTES = 2_048;
