@@ -99,5 +99,6 @@ function answerError(error: Error, c: Context<Env>, logger: Logger): Response {
   if (error instanceof InvalidBody) return c.json({ detail: error.detail }, 422);
   if (isDeckhandError(error) && error.code === 'HostRefused') return c.json({ detail: error.message }, 409);
   logger.error({ err: error, path: c.req.path }, 'a request failed');
+  if (isDeckhandError(error) && error.code === 'Unavailable') return c.json({ detail: error.message }, 503);
   return c.json({ detail: failureText(error, null) }, 500);
 }

@@ -4,17 +4,16 @@ import { retrying } from '../fleet/agent-steps.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { DECKY_STATE, type DeckyState, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
+import { DECKY_STATE, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
 import { type Patience, patiently } from './patience.ts';
 import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
 import { DEATHS, deathsAt } from './under-way.ts';
+import { type Aftermath, wayBack } from './way-back.ts';
 import { failureText, type Job, note, onRetry, specOf } from './workbench.ts';
 
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
 const LOOK_MS = 1_000;
-/** How long cleaning up after a failure may go without progress. */
-const CLEAN_UP_MS = 60_000;
 
 export interface BringUp {
   readonly name: string;
@@ -59,7 +58,8 @@ export async function bringUp(job: Job, work: BringUp): Promise<void> {
       error: cut(failureText(error, aftermath.sentence)),
       seen: aftermath.seen,
     };
-    await note(job, name, outcome, { desired: lastGood, established: lastGood });
+    const versions = { desired: lastGood, established: lastGood };
+    await note(job, name, outcome, { ...versions, ...(aftermath.isDone ? {} : { cleanUp: true }) });
   } finally {
     job.bench.steps.delete(name);
   }
@@ -137,12 +137,7 @@ async function awaitHealthy(
   }
 }
 
-interface Aftermath {
-  readonly sentence: string;
-  readonly seen: DeckyState;
-}
-
-/** After a failure: the last good version comes back, or what never came up goes. Throws only when aborted. */
+/** After a failure. Throws only when aborted. */
 async function discard(
   job: Job,
   { name, network }: BringUp,
@@ -150,29 +145,10 @@ async function discard(
   heard: Heard,
 ): Promise<Aftermath> {
   const { bench, signal, cut } = job;
-  const { engine } = bench.local;
-  const patience = { progressDeadlineMs: CLEAN_UP_MS, signal, cut, ...heard };
   // The clean-up itself may be what ends the agent.
   if (deathsAt(bench.store.state, job.order, name) > DEATHS)
-    return { sentence: 'what the engine has of it was left as it is', seen: DECKY_STATE.degraded };
-  try {
-    if (!established) {
-      await patiently((onProgress, within) => engine.down(name, { signal: within, onProgress }), patience);
-      return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
-    }
-    const spec = specOf(bench, established);
-    await patiently((onProgress, within) => engine.up(spec, network, { signal: within, onProgress }), patience);
-    const runs = (await engine.health(spec, 0, signal)).status === 'healthy';
-    return runs
-      ? {
-          sentence: 'the last good version is back',
-          seen: established.stopped ? DECKY_STATE.stopped : DECKY_STATE.running,
-        }
-      : { sentence: 'the last good version was started, and does not run', seen: DECKY_STATE.degraded };
-  } catch {
-    signal.throwIfAborted();
-    return { sentence: 'cleaning up did not work either', seen: DECKY_STATE.degraded };
-  }
+    return { sentence: 'what the engine has of it was left as it is', seen: DECKY_STATE.degraded, isDone: true };
+  return wayBack(bench, { name, network, established }, { signal, cut, ...heard });
 }
 
 /**

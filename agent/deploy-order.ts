@@ -6,7 +6,7 @@ import { hasEnded, OPERATION } from '../fleet/lifecycle.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
 import { bringUp, clearAway, takeDown, takeDownReported } from './decky-work.ts';
 import { failDeckies, failDecky } from './give-up.ts';
-import { isDescribable, patience, presentDeckies, tidy, writeDocument } from './host-steps.ts';
+import { isDescribable, patience, presentDeckies, tidy, writeDocumentPatiently } from './host-steps.ts';
 import type { OwnNetwork } from './network.ts';
 import { patiently } from './patience.ts';
 import { relocalize } from './relocalize.ts';
@@ -45,7 +45,7 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
     job.signal.throwIfAborted();
     return failAll(job, error, 'nothing was changed');
   }
-  await writeDocument(job);
+  await writeDocumentPatiently(job, progressDeadlineMs);
   await makeRoom(job);
   const { state } = bench.store;
   const bring = async (name: string): Promise<void> => {

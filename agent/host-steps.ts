@@ -36,6 +36,12 @@ export async function writeDocument({ bench }: Job): Promise<number> {
   return describable.length;
 }
 
+/** As {@link writeDocument}; a disk that is full is waited for. */
+export const writeDocumentPatiently = (job: Job, progressDeadlineMs: number): Promise<number> =>
+  patiently(() => writeDocument(job), patience(job, progressDeadlineMs)).finally(() =>
+    job.bench.steps.delete(WHOLE_ENGINE),
+  );
+
 export function isDescribable(bench: Job['bench'], decky: DesiredDecky): boolean {
   try {
     specOf(bench, decky);

@@ -3,7 +3,7 @@ import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { bringUp } from './decky-work.ts';
-import { tidy, writeDocument } from './host-steps.ts';
+import { tidy, writeDocumentPatiently } from './host-steps.ts';
 import { hasEndedIn, knownRecord, type MutateOrderRecord } from './state.ts';
 import { failureText, type Job, note } from './workbench.ts';
 
@@ -48,7 +48,7 @@ async function mutateDecky(job: Job<MutateOrderRecord>, name: string): Promise<v
     // After a restart: what has failed in this order has got its last good version back.
     if (!hasEndedIn(state, order, name)) record.desired = desired;
   });
-  await writeDocument(job);
+  await writeDocumentPatiently(job, timing.progressDeadlineMs);
   await bringUp(job, { name, desired, network: state.network, operation, timing, reported: true });
   await tidy(job);
 }

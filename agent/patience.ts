@@ -116,7 +116,7 @@ function watchProgress({ progressDeadlineMs, cut, onStep, memory }: Patience) {
     late: () => {
       const what = latest === '' ? '' : `; it was ${latest}`;
       const why =
-        performance.now() >= boundAt
+        until >= boundAt
           ? 'the attempt took too long, though something moved'
           : `nothing moved within ${progressDeadlineMs / 1_000} s`;
       return new DeckhandError('ProgressDeadline', `${why}${what}`);

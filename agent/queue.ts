@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError } from '../fleet/errors.ts';
+import { cleanUp, hasLeft } from './clean-up.ts';
 import { deploy } from './deploy-order.ts';
 import { giveUp } from './give-up.ts';
 import { mutate } from './mutate-order.ts';
@@ -29,6 +30,9 @@ const STOP_GRACE_MS = 5_000;
 /** An order that the agent died at waits before it is begun again, so that what comes meanwhile gets through. */
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 15_000;
+
+/** What a clean-up did not get done is tried this often while there is no order. */
+const CLEAN_UP_EVERY_MS = 10_000;
 
 /** Of an order: thrown to those who wait for a teardown when something else takes its place. */
 class Superseded extends Error {
@@ -80,7 +84,11 @@ export class WorkQueue {
     if (verdict === 'stale' || verdict === 'overtaken') throw refusal(store.state, order, verdict);
     if (verdict === 'repeat') {
       // It is answered when what it repeats is on disk. Could that not be written, it is taken back, and this one counts.
-      await store.change((state) => noteTicket(state, order));
+      await store
+        .change((state) => noteTicket(state, order))
+        .catch((error: unknown) => {
+          throw notWritten(error);
+        });
       return judgeOrder(store.state, order) === 'repeat' ? undefined : this.accept(order);
     }
     const before = { attempt: knownAttempt(store.state, order.key), ticket: store.state.ticket };
@@ -93,7 +101,7 @@ export class WorkQueue {
       });
     } catch (error) {
       this.#takeBack(order, replaced, before);
-      throw error;
+      throw notWritten(error);
     } finally {
       this.#unwritten.delete(order);
     }
@@ -184,13 +192,28 @@ export class WorkQueue {
   async #loop(): Promise<void> {
     while (!this.#stopped) {
       const order = this.#bench.store.state.orders[0];
-      if (!order || this.#unwritten.has(order)) await this.#untilWoken();
+      if (!order) await this.#idle();
+      else if (this.#unwritten.has(order)) await this.#untilWoken();
       else if (this.#isOvertaken(order)) await this.#giveUp(order, '; a later order took its place');
       else if (suspicion(this.#bench.store.state, order) > 0 && performance.now() < this.#resumeAt)
         await this.#untilWoken(this.#resumeAt - performance.now());
       else if ((order.deaths ?? 0) >= DEATHS) await this.#giveUp(order, '');
       else await this.#work(order);
     }
+  }
+
+  /** Between orders, what a clean-up did not get done is tried again, until the next order comes. */
+  async #idle(): Promise<void> {
+    const { state } = this.#bench.store;
+    if (!hasLeft(state)) return this.#untilWoken();
+    await this.#untilWoken(CLEAN_UP_EVERY_MS);
+    if (this.#stopped || state.orders.length > 0) return;
+    const controller = new AbortController();
+    const wake = (): void => controller.abort(new Superseded('an order came'));
+    this.#wake = wake;
+    await cleanUp(this.#bench, controller.signal).catch((error: unknown) => {
+      if (!controller.signal.aborted) this.#logger.error({ err: error }, 'a clean-up broke off');
+    });
   }
 
   async #untilWoken(limitMs?: number): Promise<void> {
@@ -283,6 +306,14 @@ export class WorkQueue {
     for (const { resolve, reject } of waiters) failure === null ? resolve() : reject(failure);
   }
 }
+
+/** A disk that is full or gone ends nothing: the master sends the order again. */
+const notWritten = (error: unknown): DeckhandError =>
+  new DeckhandError(
+    'Unavailable',
+    `This host can’t write the order down, so that it does not take it (${error instanceof Error ? error.message : String(error)}). Make room on its disk; the master sends the order again.`,
+    { cause: error },
+  );
 
 const refusal = (state: AgentState, order: OrderRecord, verdict: 'stale' | 'overtaken'): DeckhandError =>
   new DeckhandError(

@@ -63,6 +63,8 @@ export interface DeckyRecord {
   /** The version that came up last. */
   established: DesiredDecky | null;
   last: LastAttempt | null;
+  /** True while the clean-up after a failure has to be done again: it did not work. */
+  cleanUp?: boolean;
   /** Absent where no order works on it. */
   work?: DeckyWork;
 }
@@ -219,6 +221,6 @@ export function prune(state: AgentState, now: Date): void {
   for (const [key, { accepted_at }] of Object.entries(state.attempts))
     if (!queued.has(key) && old(accepted_at)) delete state.attempts[key];
   for (const [name, record] of Object.entries(state.deckies))
-    if (!record.desired && !record.established && (!record.last || old(record.last.ended_at)))
+    if (!record.desired && !record.established && !record.cleanUp && (!record.last || old(record.last.ended_at)))
       delete state.deckies[name];
 }

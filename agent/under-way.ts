@@ -81,7 +81,9 @@ export function beginWork(state: AgentState, order: OrderRecord, name: string, n
   const at = now.toISOString();
   const { operation_id, attempt } = order;
   const work: DeckyWork = { operation_id, attempt, began_at: at, moved_at: at, steps: [], active: true, deaths: 0 };
-  recordOf(state, name).work = work;
+  const record = recordOf(state, name);
+  record.work = work;
+  delete record.cleanUp;
   return work;
 }
 

@@ -42,7 +42,7 @@ export async function note(
   job: Pick<Job, 'bench' | 'order'>,
   name: string,
   outcome: Outcome,
-  versions: Partial<Pick<DeckyRecord, 'desired' | 'established'>> = {},
+  versions: Partial<Pick<DeckyRecord, 'desired' | 'established' | 'cleanUp'>> = {},
 ): Promise<void> {
   if (hasEndedIn(job.bench.store.state, job.order, name)) return;
   await job.bench.store.record((state) => {

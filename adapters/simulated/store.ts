@@ -39,11 +39,13 @@ export class SimulatedStore {
   }
 
   save(): Promise<void> {
-    this.#waiting ??= this.#writing.then(() => {
-      this.#waiting = null;
-      this.#writing = this.#write();
-      return this.#writing;
-    });
+    this.#waiting ??= this.#writing
+      .catch(() => {})
+      .then(() => {
+        this.#waiting = null;
+        this.#writing = this.#write();
+        return this.#writing;
+      });
     return this.#waiting;
   }
 

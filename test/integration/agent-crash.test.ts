@@ -213,8 +213,9 @@ describe('the agent when something dies', () => {
     const answers = await Promise.all([host.call('POST', '/deploy', order), host.call('POST', '/deploy', order)]);
     assert.deepEqual(
       answers.map(({ status }) => status),
-      [500, 500],
+      [503, 503],
     );
+    assert.match(JSON.stringify(answers[0]?.body), /This host can’t write the order down.*Make room on its disk/);
     assert.deepEqual((await host.status()).deckhand?.work, []);
     await rename(`${state}.aside`, state);
     assert.deepEqual(host.master.deltas(), []);

@@ -31,6 +31,64 @@ describe('trying again', () => {
     assert.equal(result, 2);
   });
 
+  it('says why, and until when, in the step and to the log', async () => {
+    const [steps, told]: [string[], string[]] = [[], []];
+    const began = Date.now();
+    let tries = 0;
+    await patiently(
+      async () => {
+        tries += 1;
+        if (tries < 2) throw busy();
+      },
+      {
+        ...options(5_000),
+        onStep: (step) => void steps.push(step),
+        onRetry: (why, until) => void told.push(`${why}; until ${until.toISOString()}`),
+      },
+    );
+    const [, why, until] = /^retrying: (.*); until (\S+)$/.exec(steps[0] ?? '') ?? [];
+    assert.equal(why, 'the engine is busy');
+    const deadline = Date.parse(until ?? '') - began;
+    assert.ok(deadline > 4_000 && deadline <= 6_000, `until ${deadline} ms after the begin`);
+    assert.deepEqual(told, [`the engine is busy; until ${until}`]);
+  });
+
+  it('takes a full disk for something that passes', async () => {
+    let tries = 0;
+    await patiently(async () => {
+      tries += 1;
+      if (tries < 2) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+    }, options(5_000));
+    assert.equal(tries, 2);
+  });
+
+  it('goes on after a restart with what was left, and takes no step for new that it saw before', async () => {
+    const seen = new Set(['creating web']);
+    const memory = {
+      leftMs: 120,
+      boundMs: 60_000,
+      hasSeen: (step: string) => seen.has(step),
+      note: async (step: string) => void seen.add(step),
+    };
+    const work = (steps: readonly string[]) =>
+      patiently(
+        async (step, within) => {
+          for (const text of steps) {
+            step(text);
+            await sleep(80, undefined, { signal: within });
+          }
+        },
+        { ...options(60_000), memory },
+      );
+    await assert.rejects(work(['creating web', 'creating web', 'creating web']), { code: 'ProgressDeadline' });
+    await work(['starting web', 'creating web', 'creating web']);
+    const bounded = patiently((step, within) => moveFor(600, step, within), {
+      ...options(60_000),
+      memory: { ...memory, leftMs: 60_000, boundMs: 120 },
+    });
+    await assert.rejects(bounded, { code: 'ProgressDeadline', message: /took too long, though something moved/ });
+  });
+
   it('ends at once with an error that no try can cure', async () => {
     let tries = 0;
     const work = patiently(async () => {
@@ -96,3 +154,11 @@ describe('trying again', () => {
     }
   });
 });
+
+/** Work that makes a new step every 20 ms. */
+async function moveFor(ms: number, step: (text: string) => void, signal: AbortSignal): Promise<void> {
+  for (let n = 0; n < ms / 20; n += 1) {
+    step(`step ${n}`);
+    await sleep(20, undefined, { signal });
+  }
+}
