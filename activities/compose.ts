@@ -1,4 +1,5 @@
 /** What workflows ask of the master's own Docker Engine. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { activityInfo, Context } from '@temporalio/activity';
 import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
@@ -75,6 +76,9 @@ export interface ComposeActivities {
 
 type DeckyWork<T> = (found: HostMember, step: (text: string) => void, signal: AbortSignal) => Promise<T>;
 
+/** How long the last good version has to run before it is told as running; it was healthy before. */
+const LAST_GOOD_MS = 2_000;
+const LAST_GOOD_DEADLINE_MS = 20_000;
 /** Between two looks at a decky that is too young; early crashes are seen by the first. */
 const LOOK_MS = 1_000;
 
@@ -108,7 +112,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
     return onContainers(input, versions, (step, signal) => work(found, step, signal), given);
   }
 
-  /** As onDecky, for work that changes something: nobody else does so to this decky meanwhile. Who only looks needs no turn. */
+  /** As onDecky, for work that changes something: nobody else does so to this decky meanwhile. A watch brings back what was ended from outside. */
   const alone = <T>(input: DeckyInput, work: DeckyWork<T>): Promise<T> =>
     turns.take(input.deckyName, (signal) => onDecky(input, work, signal));
 
@@ -222,7 +226,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         return { healthy: look?.status === 'healthy' };
       }),
     awaitHealthy: (input) =>
-      onDecky(input, async ({ desired }, onProgress, signal) => {
+      alone(input, async ({ desired }, onProgress, signal) => {
         const deadline = Context.current().info.scheduledTimestampMs + input.healthyDeadlineMs;
         await watchHealth(specOf(desired), { minHealthyMs: input.minHealthyTimeMs, deadline, onProgress, signal });
       }),
@@ -233,9 +237,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
           await engine.down(input.deckyName, { signal, onProgress });
           return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
         }
-        await engine.up(specOf(established), await network(), { signal, onProgress });
-        const seen = established.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
-        return { sentence: 'the last good version is back', seen };
+        return backToLastGood(established, onProgress, signal);
       }),
     sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
     leaveNetwork: () => turns.take(EVERY_DECKY, (signal) => alive(leaveNetwork, signal)),
@@ -255,6 +257,27 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
     await onContainers(input, versions, down, given);
   }
 
+  /** It came up once, but much may have happened since: what is told of it is what was seen. */
+  async function backToLastGood(
+    established: DesiredDecky,
+    onProgress: (step: string) => void,
+    signal: AbortSignal,
+  ): Promise<{ sentence: string; seen: DeckyState }> {
+    const spec = specOf(established);
+    await engine.up(spec, await network(), { signal, onProgress });
+    try {
+      const deadline = Date.now() + LAST_GOOD_DEADLINE_MS;
+      await watchHealth(spec, { minHealthyMs: LAST_GOOD_MS, deadline, onProgress, signal });
+    } catch (error) {
+      if (!isDeckhandError(error) || error.retryable || signal.aborted) throw error;
+      // The log of the version that failed is the evidence; there is room for one.
+      const what = error.message.split(/\. (?:Last lines of its log:|It wrote no log\.)/)[0];
+      return { sentence: `the last good version was started, and does not run: ${what}`, seen: DECKY_STATE.degraded };
+    }
+    if (established.stopped) return { sentence: 'the last good version is stopped again', seen: DECKY_STATE.stopped };
+    return { sentence: 'the last good version is back', seen: DECKY_STATE.running };
+  }
+
   async function watchHealth(
     spec: DeckySpec,
     {
@@ -270,7 +293,8 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
       if (health.status === 'failed') throw new DeckhandError('ContainerExited', health.sentence);
       if (Date.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
       onProgress(health.sentence);
-      await Context.current().sleep(Math.max(50, Math.min(LOOK_MS, health.remainingMs)));
+      const pauseMs = Math.max(50, Math.min(LOOK_MS, health.remainingMs));
+      await sleep(pauseMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 

@@ -152,6 +152,12 @@ export const ERRORS = define({
     retryable: true,
     meaning: 'The container engine failed in a way that may pass. It is tried again, with growing pauses.',
   },
+  DiskFull: {
+    status: null,
+    retryable: true,
+    meaning:
+      'A disk is full: the container engine’s, or the one of DECKHAND_HOME. Free space; the work is retried until its deadline.',
+  },
   // How an operation ends without an answer of the engine.
   Cancelled: { status: null, retryable: false, meaning: 'The workflow was cancelled before the decky was done.' },
   WorkflowLost: {

@@ -9,6 +9,7 @@ import { dockerAnswers } from './docker-ping.ts';
 import { writeJson } from './json-file.ts';
 import { ownDirectory } from './own-directory.ts';
 import { commandLine, identify, signalProcess, waitForExit } from './process-table.ts';
+import { endShims, endStrayShims } from './shims.ts';
 
 /** `host` is null when there is no engine: deckies are simulated then, and `reason` says why. */
 export interface DockerEngine {
@@ -36,6 +37,7 @@ const SETTINGS = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--i
 export function privateDockerd(context: StackContext, dockerd: string): Provided<DockerEngine> {
   const { home } = context;
   const run = runDirectory(home.directory, home.instance);
+  const exec = join(run, 'exec');
   const data = home.path('docker', 'data');
   const pidFile = join(run, 'docker.pid');
   const host = `unix://${join(run, 'docker.sock')}`;
@@ -47,7 +49,7 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
       name: 'docker',
       command: dockerd,
       args: [
-        ...['--data-root', data, '--exec-root', join(run, 'exec'), '--pidfile', pidFile, '-H', host],
+        ...['--data-root', data, '--exec-root', exec, '--pidfile', pidFile, '-H', host],
         ...['--config-file', join(run, 'daemon.json'), ...SETTINGS],
       ],
       adoptable: true,
@@ -59,7 +61,8 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
         mkdirSync(data, { recursive: true, mode: 0o711 });
         setLiveRestore(run, true);
         removeStalePidFile(pidFile);
-        await endContainerd(join(run, 'exec', 'containerd'));
+        await endContainerd(join(exec, 'containerd'));
+        endStrayShims(exec, data);
       },
       ready: async () => (await dockerAnswers(host)) === null,
       beforeStop: async () => {
@@ -68,6 +71,7 @@ export function privateDockerd(context: StackContext, dockerd: string): Provided
         await giveUpContainers(run, pidFile);
       },
       cleanUp: () => {
+        endShims(exec);
         for (const bridge of bridges) spawnSync('ip', ['link', 'delete', bridge], { stdio: 'ignore' });
         cleanUp(run, home.path('docker'), context.disposable);
       },

@@ -59,6 +59,26 @@ export function commandLine(pid: number): string[] {
   }
 }
 
+/** Null when it is gone, and where there is no /proc. */
+export function parentOf(pid: number): number | null {
+  try {
+    return Number(statFields(pid)[1]);
+  } catch {
+    return null;
+  }
+}
+
+/** Sends a signal to that very process alone, if it still runs. Returns false when it was gone. */
+export function signalOne(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
+  if (!isRunning(identity)) return false;
+  try {
+    return process.kill(identity.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+    throw error;
+  }
+}
+
 /** Sends a signal if that very process still runs: to its group for SIGKILL, to it alone otherwise. Returns false when it was gone. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isRunning(identity)) return false;

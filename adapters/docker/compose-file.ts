@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { Document, Scalar, visit } from 'yaml';
 import type { ComposeDocument } from '../../fleet/compose-types.ts';
 import type { EngineScope } from './engine.ts';
+import { isDiskFull, toDeckhandError } from './errors.ts';
 import { withOwnLabels } from './labels.ts';
 
 export const composeFilePath = (composeDir: string, scope: EngineScope): string =>
@@ -36,13 +37,13 @@ export function composeFileText(document: ComposeDocument, scope: EngineScope): 
 
 /** Written aside and renamed, so that a reader sees the old or the new; readable by its owner only: it carries passwords. */
 export async function writeComposeFile(path: string, text: string): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
   const aside = `${path}.${randomUUID()}`;
   try {
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
     await writeFile(aside, text, { mode: 0o600 });
     await rename(aside, path);
   } catch (error) {
     await rm(aside, { force: true });
-    throw error;
+    throw isDiskFull(String(error)) ? toDeckhandError(error, `writing of ${path}`) : error;
   }
 }

@@ -3,8 +3,9 @@ import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { pauseFor } from './abort.ts';
 import { type CallOptions, CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
-import type { EngineScope } from './engine.ts';
-import { engineStatus } from './errors.ts';
+import type { CurrentContainer } from './current.ts';
+import { type EngineScope, networkNameOf } from './engine.ts';
+import { engineMessage, engineStatus, STALE_ENDPOINT } from './errors.ts';
 import { LABEL, ownerInWords } from './labels.ts';
 import type { Semaphore } from './semaphore.ts';
 
@@ -26,6 +27,7 @@ export class Containers {
   readonly #docker: Docker;
   readonly #scope: EngineScope;
   readonly #semaphore: Semaphore;
+  readonly #unstartable = new Set<string>();
 
   constructor(docker: Docker, scope: EngineScope, semaphore: Semaphore) {
     this.#docker = docker;
@@ -56,10 +58,43 @@ export class Containers {
     }
   }
 
+  /**
+   * An engine that was killed while it started a container may never start that one again: containerd has a task of that id, and
+   * every start answers 500. So whatever did not start by a fault of the engine's is made anew next time ({@link mark}).
+   */
   async start(id: string, name: string, signal?: AbortSignal): Promise<void> {
-    await callEngine(this.#change(`start of container ${name}`, signal), (abortSignal) =>
-      this.#docker.getContainer(id).start({ abortSignal }),
+    try {
+      await callEngine(this.#change(`start of container ${name}`, signal), (abortSignal) =>
+        this.#docker.getContainer(id).start({ abortSignal }),
+      );
+      this.#unstartable.delete(id);
+    } catch (error) {
+      const isFault = error instanceof DeckhandError && error.code === 'EngineBusy';
+      if (isFault && (engineStatus(error.cause) ?? 0) >= 500) this.#unstartable.add(id);
+      if (isFault && STALE_ENDPOINT.test(engineMessage(error.cause))) await this.#clearEndpoint(name, signal);
+      throw error;
+    }
+  }
+
+  /** Of a name that is on the network without a container of it. What fails here, the next start says. */
+  async #clearEndpoint(name: string, signal: AbortSignal | undefined): Promise<void> {
+    const network = this.#docker.getNetwork(networkNameOf(this.#scope));
+    await callEngine(this.#change(`clearing of the endpoint of ${name}`, signal), (abortSignal) =>
+      network.disconnect({ Container: name, Force: true, abortSignal }),
+    ).catch(() => signal?.throwIfAborted());
+  }
+
+  /** Stops and starts it: its program begins anew, in the network that its base has now. */
+  async restart(id: string, name: string, signal?: AbortSignal): Promise<void> {
+    await callEngine(this.#change(`restart of container ${name}`, signal), (abortSignal) =>
+      this.#docker.getContainer(id).restart({ t: STOP_SECONDS, abortSignal }),
     );
+  }
+
+  /** `current` with those marked that the engine could not start. */
+  mark(current: readonly CurrentContainer[]): readonly CurrentContainer[] {
+    if (this.#unstartable.size === 0) return current;
+    return current.map((one) => (this.#unstartable.has(one.id) ? { ...one, unstartable: true } : one));
   }
 
   /** One that is gone already, or does not run, is as good. */
@@ -81,6 +116,7 @@ export class Containers {
         await callEngine(this.#change(`removal of container ${name}`, signal), (abortSignal) =>
           this.#docker.getContainer(id).remove({ force: true, v: true, abortSignal }),
         );
+        this.#unstartable.delete(id);
         return;
       } catch (error) {
         const status = error instanceof DeckhandError ? engineStatus(error.cause) : null;

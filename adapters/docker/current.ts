@@ -19,10 +19,17 @@ export interface CurrentContainer {
   /** Id of the fleet's network that it is attached to, and its address there. */
   readonly networkId: string | null;
   readonly ip: string | null;
+  /** Of its endpoint on that network: another one after each start. */
+  readonly endpointId: string | null;
+  /** A service whose base was started after it (base-joins.ts). */
+  readonly cutOff?: boolean;
+  /** The engine can't start it as it is: only one that is made anew can run. */
+  readonly unstartable?: boolean;
 }
 
 interface EndpointFacts {
   readonly NetworkID: string;
+  readonly EndpointID?: string;
   readonly IPAddress: string;
   readonly IPAMConfig?: { readonly IPv4Address?: string } | null;
 }
@@ -39,6 +46,7 @@ function toCurrent(info: Docker.ContainerInfo, networkName: string): CurrentCont
     configHash: info.Labels[LABEL.composeConfigHash] ?? '',
     networkId: endpoint?.NetworkID || null,
     ip: endpoint?.IPAMConfig?.IPv4Address || endpoint?.IPAddress || null,
+    endpointId: endpoint?.EndpointID || null,
   };
 }
 

@@ -3,8 +3,11 @@ import type Docker from 'dockerode';
 import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DRIFT } from '../../fleet/drift.ts';
+import { isDeckhandError } from '../../fleet/errors.ts';
 import type { Logger } from '../logger.ts';
 import { raceAbort } from './abort.ts';
+import { Ages } from './ages.ts';
+import { BaseJoins } from './base-joins.ts';
 import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { composeFilePath, composeFileText, writeComposeFile } from './compose-file.ts';
 import { connectDocker } from './connect.ts';
@@ -21,15 +24,15 @@ import {
   type UpResult,
 } from './engine.ts';
 import { executePlan, type Tools } from './execute.ts';
+import { fateOf, type Inspection, isLeftBehind } from './fate.ts';
 import { judgeHealth, withEvidence } from './health.ts';
 import { HelperInterface } from './helper-interface.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
 import { withOwnLabels } from './labels.ts';
-import { isLeftBehind } from './left-behind.ts';
 import { NetworkKeeper } from './network.ts';
 import { asFleetNetwork } from './network-plan.ts';
-import { describeDifferences, findDifferences, planDecky, RUNS, serviceOf } from './plan.ts';
+import { describeDifferences, findDifferences, type PlanContext, planDecky, RUNS, serviceOf } from './plan.ts';
 import { purge } from './purge.ts';
 import { Semaphore } from './semaphore.ts';
 
@@ -61,9 +64,10 @@ class DockerEngine implements ComposeEngine {
   readonly #listing: ContainerListing;
   readonly #tools: Tools;
   readonly #helper: HelperInterface;
-  readonly #isRemote: boolean;
-  /** The engine's clock minus ours, in milliseconds; measured once for an engine on another machine. */
-  #clockOffset: Promise<number> | null = null;
+  readonly #joins: BaseJoins;
+  readonly #ages = new Ages();
+  /** Deckies that are being brought back: what is missing of them was removed here. */
+  readonly #returning = new Set<string>();
 
   constructor(docker: Docker, options: DockerEngineOptions) {
     const { scope } = options;
@@ -71,10 +75,10 @@ class DockerEngine implements ComposeEngine {
     this.#docker = docker;
     this.#scope = scope;
     this.#logger = options.logger;
-    this.#isRemote = !/^(unix|npipe):/.test(options.dockerHost);
     this.#composeFile = composeFilePath(options.composeDir, scope);
     this.#helper = new HelperInterface(docker, { networkName, dockerHost: options.dockerHost, logger: options.logger });
     this.#listing = new ContainerListing(docker, scope, networkName);
+    this.#joins = new BaseJoins((id, signal) => inspectContainer(docker, scope, id, signal));
     this.#tools = {
       docker,
       scope,
@@ -93,14 +97,19 @@ class DockerEngine implements ComposeEngine {
   }
 
   async observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
-    const all = await this.#listing.all(signal);
+    const all = await this.#marked(await this.#listing.all(signal), signal);
     return specs.map((spec) => this.#observeOne(this.#own(spec), all));
   }
 
   async look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
     const seen = await this.observe(specs, signal);
-    const exited = seen.flatMap(({ drift }) => drift.filter(({ reason }) => reason === DRIFT.exited));
-    const resumed = await allSettled(exited.map(({ container }) => this.#resume(container, signal)));
+    const resumed = await allSettled(
+      seen.flatMap(({ decky, drift }) =>
+        drift
+          .filter(({ reason }) => reason === DRIFT.exited)
+          .map(({ container }) => this.#resume(container, decky, signal)),
+      ),
+    );
     await this.#helper.afterLook();
     return resumed.includes(true) ? this.observe(specs, signal) : seen;
   }
@@ -109,7 +118,7 @@ class DockerEngine implements ComposeEngine {
     const spec = this.#own(given);
     const { network } = this.#tools;
     const [current, networkPlan] = await allSettled<unknown>([
-      this.#listing.ofDecky(spec.decky, options.signal),
+      this.#current(spec.decky, options.signal),
       network.look(fleetNetwork, options.signal),
     ]).then((both) => both as [readonly CurrentContainer[], Awaited<ReturnType<NetworkKeeper['look']>>]);
     const networkId = networkPlan.kind === 'keep' ? networkPlan.id : null;
@@ -133,7 +142,11 @@ class DockerEngine implements ComposeEngine {
     const inspections = await allSettled(
       spec.keys.map((key) => inspectContainer(this.#docker, this.#scope, serviceOf(spec, key).container_name, signal)),
     );
-    const judgement = judgeHealth(spec, inspections, minHealthyMs, await this.#engineNow(signal));
+    await this.#noteAges(inspections, signal);
+    const judgement = judgeHealth(spec, inspections, minHealthyMs, (container) => this.#ages.of(container));
+    const isReturning = judgement.status === 'failed' && !judgement.container && this.#returning.has(spec.decky);
+    if (judgement.status === 'stopped' || isReturning)
+      return this.#bringBack(spec, judgement.sentence, minHealthyMs, signal);
     const culprit = judgement.status === 'failed' ? judgement.container : null;
     return withEvidence(judgement, culprit ? await lastLogLines(this.#docker, culprit.id, signal) : '');
   }
@@ -198,9 +211,7 @@ class DockerEngine implements ComposeEngine {
 
   #observeOne(spec: DeckySpec, all: readonly CurrentContainer[]): DeckyObservation {
     const mine = all.filter((container) => container.decky === spec.decky);
-    // An observation takes the network that the base is on as the right one: `up` is who judges networks.
-    const networkId = mine.find((container) => container.key === spec.keys[0])?.networkId ?? null;
-    const context = { networkName: this.#tools.network.name, networkId, project: this.#scope.project };
+    const context = this.#asItIs(spec, mine);
     const differences = describeDifferences(spec, mine, context);
     return {
       decky: spec.decky,
@@ -211,19 +222,66 @@ class DockerEngine implements ComposeEngine {
     };
   }
 
-  /** Says whether a container was started that the engine had left behind; one that does not start is logged. */
-  async #resume(name: string, signal: AbortSignal | undefined): Promise<boolean> {
-    const inspection = await inspectContainer(this.#docker, this.#scope, name, signal);
-    if (!inspection || !isLeftBehind(inspection)) return false;
+  /** An observation takes the network that the base is on as the right one: `up` is who judges networks. */
+  #asItIs({ keys }: DeckySpec, mine: readonly CurrentContainer[]): PlanContext {
+    const networkId = mine.find((container) => container.key === keys[0])?.networkId ?? null;
+    return { networkName: this.#tools.network.name, networkId, project: this.#scope.project };
+  }
+
+  async #current(decky: string, signal: AbortSignal | undefined): Promise<readonly CurrentContainer[]> {
+    return this.#marked(await this.#listing.ofDecky(decky, signal), signal);
+  }
+
+  async #marked(
+    current: readonly CurrentContainer[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly CurrentContainer[]> {
+    return this.#tools.containers.mark(await this.#joins.mark(current, signal));
+  }
+
+  /**
+   * Brings a container back that the engine had left behind, or whose base was started after it; says whether it did. One that
+   * does not start is logged. It looks again first: who brings the decky up meanwhile is not disturbed.
+   */
+  async #resume(name: string, base: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const look = (one: string) => inspectContainer(this.#docker, this.#scope, one, signal);
+    const inspection = await look(name);
+    if (!inspection) return false;
+    const isCutOff = name !== base && fateOf(inspection, await look(base)) === 'cut off';
+    if (!isCutOff && !isLeftBehind(inspection)) return false;
+    const { containers } = this.#tools;
+    const why = isCutOff ? 'its base was started after it' : 'the engine had left it behind';
     try {
-      await this.#tools.containers.start(inspection.id, name, signal);
-      this.#logger.info({ container: name }, 'started what the engine had left behind');
+      await (isCutOff ? containers.restart : containers.start).call(containers, inspection.id, name, signal);
+      this.#logger.info({ container: name }, `started again: ${why}`);
       return true;
     } catch (error) {
       signal?.throwIfAborted();
-      this.#logger.warn({ err: error, container: name }, 'what the engine had left behind does not start');
+      this.#logger.warn({ err: error, container: name }, `does not start again: ${why}`);
       return false;
     }
+  }
+
+  /**
+   * What was ended from outside while its decky was watched is no failure of the decky: it is brought up again as it was, and has
+   * to run for its time anew. Throws what may pass; what does not is the verdict.
+   */
+  async #bringBack(spec: DeckySpec, why: string, remainingMs: number, signal?: AbortSignal): Promise<Health> {
+    const current = await this.#current(spec.decky, signal);
+    const steps = planDecky(spec, current, this.#asItIs(spec, current));
+    this.#logger.info({ decky: spec.decky, why, steps }, 'bringing back what was ended from outside');
+    const ids = new Map(current.map((container) => [container.key, container.id]));
+    const options = signal ? { signal } : {};
+    this.#returning.add(spec.decky);
+    try {
+      await executePlan(steps, { tools: this.#tools, spec, fleetNetwork: null, options, ids });
+      this.#returning.delete(spec.decky);
+    } catch (error) {
+      if (!isDeckhandError(error) || error.retryable) throw error;
+      this.#returning.delete(spec.decky);
+      return { status: 'failed', sentence: `${why}; it was started again, in vain: ${error.message}` };
+    }
+    return { status: 'waiting', sentence: `${why}; it was started again`, remainingMs };
   }
 
   async #stillness({ decky }: DeckySpec, signal?: AbortSignal): Promise<Health> {
@@ -233,28 +291,23 @@ class DockerEngine implements ComposeEngine {
   }
 
   async #allRun(spec: DeckySpec, signal?: AbortSignal): Promise<boolean> {
-    const current = await this.#listing.ofDecky(spec.decky, signal);
+    const current = await this.#current(spec.decky, signal);
     return spec.keys.every((key) =>
-      current.some((container) => container.key === key && container.state === 'running'),
+      current.some((container) => container.key === key && container.state === 'running' && !container.cutOff),
     );
   }
 
-  async #engineNow(signal?: AbortSignal): Promise<number> {
-    if (!this.#isRemote) return Date.now();
-    this.#clockOffset ??= this.#measureClock(signal);
-    try {
-      return Date.now() + (await this.#clockOffset);
-    } catch (error) {
-      this.#clockOffset = null;
-      throw error;
-    }
+  /** The engine's clock is asked only where a start is seen for the first time. */
+  async #noteAges(inspections: readonly (Inspection | null)[], signal: AbortSignal | undefined): Promise<void> {
+    const running = inspections.flatMap((one) => (one?.state === 'running' ? [one] : []));
+    if (this.#ages.hasNew(running)) this.#ages.note(running, await this.#engineNow(signal));
   }
 
-  #measureClock(signal: AbortSignal | undefined): Promise<number> {
+  #engineNow(signal: AbortSignal | undefined): Promise<number> {
     const doing = "look at the engine's clock";
     return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
       const info: { SystemTime?: string } = await raceAbort(this.#docker.info(), abortSignal);
-      return Date.parse(info.SystemTime ?? '') - Date.now() || 0;
+      return Date.parse(info.SystemTime ?? '') || 0;
     });
   }
 }

@@ -73,7 +73,10 @@ export interface ComposeEngine {
   ping(signal?: AbortSignal): Promise<{ readonly version: string }>;
   /** Compares what runs with what should, for all deckies given, by one listing. Changes nothing. */
   observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
-  /** As `observe`, after services were started that the engine could not start when it came back (left-behind.ts). What exited otherwise stays as it is. */
+  /**
+   * As `observe`, after what the engine's own doing took out of service was put right: services that it could not start when it
+   * came back, and services whose base was started after them (fate.ts). What exited otherwise stays as it is.
+   */
   look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
   /**
    * Brings one decky up: network, images, containers; touches only what differs; returns when its containers were started.
@@ -81,7 +84,11 @@ export interface ComposeEngine {
    * Safe to repeat after a kill at any step. Throws DeckhandError, retryable or not (fleet/errors.ts).
    */
   up(spec: DeckySpec, network: FleetNetwork, options?: OperationOptions): Promise<UpResult>;
-  /** Of a stopped decky `healthy` means that none of its containers runs. Else: whether the decky's containers run and stayed up for `minHealthyMs`; a container that restarts over and over is `failed`. */
+  /**
+   * Of a stopped decky `healthy` means that none of its containers runs. Else: whether the decky's containers run and stayed up
+   * for `minHealthyMs`; a container that restarts over and over is `failed`. What was ended from outside, by a restart of the
+   * engine for instance, is brought up again, and `waiting`.
+   */
   health(spec: DeckySpec, minHealthyMs: number, signal?: AbortSignal): Promise<Health>;
   /** Removes all containers of a decky that carry our label, base included; also when half of them are gone. Returns the names removed. */
   down(decky: string, options?: OperationOptions): Promise<readonly string[]>;

@@ -10,11 +10,18 @@ interface EngineText {
   readonly code: ErrorCode;
 }
 
+/** The engine has an endpoint of that container’s name on the network, and no container on it. */
+export const STALE_ENDPOINT = /endpoint with name \S+ already exists in network/i;
+
 const TEXTS: readonly EngineText[] = [
   { status: 403, text: /address already in use/i, code: 'AddressTaken' },
   { status: 500, text: /address already in use/i, code: 'AddressTaken' },
   { status: 403, text: /has active endpoints/i, code: 'EngineBusy' },
   { status: 403, text: /pool overlaps with other one/i, code: 'EngineRefused' },
+  // The base ended while its service joined it.
+  { status: 400, text: /namespace path: .*no such file or directory/i, code: 'EngineBusy' },
+  // What an engine left that was ended as it started a container; it is cleared away (containers.ts).
+  { status: 403, text: STALE_ENDPOINT, code: 'EngineBusy' },
   { status: 404, text: /no such container/i, code: 'EngineBusy' },
   { status: 404, text: /network .* not found/i, code: 'EngineBusy' },
   { status: 404, text: /no such image/i, code: 'EngineBusy' },
@@ -32,7 +39,7 @@ const TEXTS: readonly EngineText[] = [
   { status: 500, text: /is already using parent interface/i, code: 'EngineRefused' },
   { status: 500, text: /is not in a separate kernel namespace|executable file not found/i, code: 'EngineRefused' },
   { status: 500, text: /invalid (?:volume specification|mount config)/i, code: 'EngineRefused' },
-  { status: 500, text: /no space left on device/i, code: 'EngineRefused' },
+  { status: 409, text: /is marked for removal/i, code: 'EngineBusy' },
 ];
 
 /** System errors of the connection to the engine, as Node names them. */
@@ -65,7 +72,11 @@ export function engineMessage(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).trim();
 }
 
+/** In the words of the kernel, whoever passes them on: the engine, a build, a pull. */
+export const isDiskFull = (message: string): boolean => /no space left on device|disk quota exceeded/i.test(message);
+
 function codeOfStatus(status: number, message: string): ErrorCode {
+  if (isDiskFull(message)) return 'DiskFull';
   const known = TEXTS.find((entry) => entry.status === status && entry.text.test(message));
   if (known) return known.code;
   return status >= 500 || status === 408 || status === 429 ? 'EngineBusy' : 'EngineRefused';
@@ -89,5 +100,7 @@ export function toDeckhandError(error: unknown, doing: string): DeckhandError {
     return new DeckhandError('EngineUnreachable', `${doing}: the Docker Engine does not answer (${message})`, {
       cause: error,
     });
+  if (isDiskFull(message))
+    return new DeckhandError('DiskFull', `${doing}: the disk is full (${message})`, { cause: error });
   return new DeckhandError('Internal', `${doing}: ${message}`, { cause: error });
 }

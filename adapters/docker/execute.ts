@@ -9,7 +9,8 @@ import type { Containers } from './containers.ts';
 import { createOptions } from './create-options.ts';
 import type { EngineScope, OperationOptions } from './engine.ts';
 import { engineMessage, engineStatus } from './errors.ts';
-import { describeContainer, withEvidence } from './health.ts';
+import { describeContainer, fateOf } from './fate.ts';
+import { isCrashing, withEvidence } from './health.ts';
 import type { ImageStore } from './images.ts';
 import { inspectContainer, lastLogLines } from './inspect.ts';
 import { containerLabels, LABEL, ownerInWords } from './labels.ts';
@@ -28,7 +29,8 @@ export interface Tools {
 interface Run {
   readonly tools: Tools;
   readonly spec: DeckySpec;
-  readonly fleetNetwork: FleetNetwork;
+  /** Null: the network is there, and stays as it is. */
+  readonly fleetNetwork: FleetNetwork | null;
   readonly options: OperationOptions;
   /** Ids by service key: the base as it stays, then what was created. */
   readonly ids: Map<string, string>;
@@ -51,7 +53,7 @@ const EXECUTORS: { readonly [A in Action]: (step: StepOf<A>, run: Run) => Promis
   },
 
   async ensureNetwork(_step, { tools, fleetNetwork, options }) {
-    await tools.network.ensure(fleetNetwork, options);
+    if (fleetNetwork) await tools.network.ensure(fleetNetwork, options);
   },
 
   async ensureImage(step, { tools, spec, options }) {
@@ -83,7 +85,8 @@ const EXECUTORS: { readonly [A in Action]: (step: StepOf<A>, run: Run) => Promis
       if (error instanceof DeckhandError && engineStatus(error.cause) === 404) tools.network.forget();
       if (!(error instanceof DeckhandError)) throw error;
       if (error.code === 'AddressTaken') throw await addressTaken(error, step.key, run);
-      if (step.key !== run.spec.keys[0] && MAY_BE_THE_BASE.has(error.code)) throw await baseExited(error, run);
+      if (step.key !== run.spec.keys[0] && MAY_BE_THE_BASE.has(error.code))
+        throw await withoutBase(error, step.target, run);
       throw error;
     }
   },
@@ -125,14 +128,23 @@ async function addressTaken(error: DeckhandError, key: string, run: Run): Promis
 }
 
 /**
- * A service can't start because its base does not run: the base and its last words are what an operator has to see. The
- * engine says so in several ways: 409 where it looked first, 400 or 500 from runc where the base died meanwhile.
+ * A service can't start because its base does not run. The engine says so in several ways: 409 where it looked first, 400 or 500
+ * from runc where the base died meanwhile. A base that ended by itself has failed: it and its last words are what an operator has
+ * to see. One that was ended from outside, by a restart of the engine for instance, is started by the next try.
  */
-async function baseExited(error: DeckhandError, run: Run): Promise<DeckhandError> {
+async function withoutBase(error: DeckhandError, target: string, run: Run): Promise<DeckhandError> {
   const { tools, spec, options } = run;
   const name = serviceOf(spec, spec.keys[0]).container_name;
   const base = await inspectContainer(tools.docker, tools.scope, name, options.signal);
-  if (!base || base.state === 'running') return error;
+  const fate = fateOf(base, null);
+  const hasFailed = base && (fate === 'ended' || fate === 'paused' || (fate === 'restarting' && isCrashing(base)));
+  if (!hasFailed) {
+    if (error.code !== 'ContainerExited') return error;
+    const why = base ? describeContainer(base) : `container ${name} is not there`;
+    return new DeckhandError('EngineBusy', `start of container ${target}: its base did not run: ${why}`, {
+      cause: error,
+    });
+  }
   const judgement = { status: 'failed', sentence: describeContainer(base), container: base } as const;
   const health = withEvidence(judgement, await lastLogLines(tools.docker, base.id, options.signal));
   return health.status === 'failed' ? new DeckhandError('ContainerExited', health.sentence, { cause: error }) : error;

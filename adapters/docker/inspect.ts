@@ -3,11 +3,11 @@ import type Docker from 'dockerode';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { EngineScope } from './engine.ts';
 import { engineStatus } from './errors.ts';
-import type { Inspection } from './health.ts';
+import type { Inspection } from './fate.ts';
 import { LABEL } from './labels.ts';
 import { cleanLog, demultiplex, EVIDENCE_LINES } from './logs.ts';
 
-/** Null where there is none of that name that is ours. */
+/** By its name or id; null where there is none that is ours. */
 export async function inspectContainer(
   docker: Docker,
   scope: EngineScope,
@@ -22,13 +22,14 @@ export async function inspectContainer(
       const { State } = info;
       return {
         id: info.Id,
-        name,
+        name: info.Name.replace(/^\//, ''),
         state: State.Status,
         exitCode: State.ExitCode,
         oomKilled: State.OOMKilled,
         error: State.Error,
         startedAt: Date.parse(State.StartedAt),
         restarts: info.RestartCount,
+        policy: info.HostConfig.RestartPolicy?.Name || 'no',
       };
     } catch (error) {
       if (engineStatus(error) === 404) return null;

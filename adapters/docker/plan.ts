@@ -81,6 +81,9 @@ function differences(
     add(DRIFT.movedAddress, `its address is ${container.ip}`);
   if (['dead', 'removing', 'paused', 'restarting'].includes(container.state))
     add(DRIFT.exited, `it is ${container.state}`);
+  if (container.cutOff && container.state === 'running')
+    add(DRIFT.exited, 'it is cut off, since its base was started after it');
+  if (container.unstartable && container.state !== 'running') add(DRIFT.exited, 'the engine can’t start it as it is');
   return found;
 }
 

@@ -37,6 +37,23 @@ describe('errors of the Docker Engine', () => {
     assert.equal(error.message, 'creation of container web1: the engine says (400) No command specified');
   });
 
+  it('a full disk is temporary, whoever says so, with whatever status', () => {
+    const words = [
+      'no space left on device',
+      'write /var/lib/docker/tmp/x: no space left on device',
+      'disk quota exceeded',
+    ];
+    const statuses = [400, 403, 409, 500, 503];
+    for (const message of words) {
+      const said = statuses.map((status): Error => engineError({ status, message }));
+      for (const error of [...said, new Error(`ENOSPC: ${message}, write`)]) {
+        const known = toDeckhandError(error, 'start of container web1');
+        assert.equal(known.code, 'DiskFull', String(error));
+        assert.equal(known.retryable, true);
+      }
+    }
+  });
+
   it('C9: words alone never make an error permanent', () => {
     const error = toDeckhandError(engineError({ status: 500, message: 'layer not found, try later' }), 'x');
     assert.equal(error.retryable, true);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type Inspection, judgeHealth, withEvidence } from '../../adapters/docker/health.ts';
+import type { Inspection } from '../../adapters/docker/fate.ts';
+import { type Judgement, judgeHealth, withEvidence } from '../../adapters/docker/health.ts';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
@@ -19,11 +20,15 @@ const inspection = (name: string, change: Partial<Inspection> = {}): Inspection 
   error: '',
   startedAt: NOW - 10_000,
   restarts: 0,
+  policy: 'no',
   ...change,
 });
 
 const judge = (http: Inspection | null, minHealthyMs = 3_000) =>
-  judgeHealth(SPEC, [inspection('web1'), http], minHealthyMs, NOW);
+  judgeHealth(SPEC, [inspection('web1'), http], minHealthyMs, ({ startedAt }) => NOW - startedAt) as Exclude<
+    Judgement,
+    { status: 'stopped' }
+  >;
 
 describe('the health of a decky', () => {
   it('is healthy when all its containers ran long enough', () => {
@@ -69,7 +74,7 @@ describe('the health of a decky', () => {
 
   it('with no time to stay up, running is enough, and not running is not', () => {
     assert.equal(judge(inspection('web1-http', { startedAt: NOW }), 0).status, 'healthy');
-    assert.equal(judge(inspection('web1-http', { state: 'created' }), 0).status, 'failed');
+    assert.equal(judge(inspection('web1-http', { state: 'exited' }), 0).status, 'failed');
   });
 });
 

@@ -51,6 +51,7 @@ function running(wanted: DeckySpec, key: string, change: Partial<CurrentContaine
     configHash: composeConfigHash(service, isBase ? null : BASE_ID),
     networkId: isBase ? 'net1' : null,
     ip: isBase ? '10.0.0.5' : null,
+    endpointId: isBase ? 'endpoint1' : null,
     ...change,
   };
 }
