@@ -1,6 +1,6 @@
 /** What workflows ask of the master's own Docker Engine. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { activityInfo, Context } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, Context } from '@temporalio/activity';
 import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
@@ -17,6 +17,7 @@ import { assertImages } from '../fleet/resolve-images.ts';
 import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';
+import { Retries } from './retries.ts';
 import { EVERY_DECKY, Turns } from './turns.ts';
 
 /** `differs`: something must be done; `young`: as specified, but not up for min_healthy_time yet; `as specified`: nothing to do. */
@@ -47,6 +48,8 @@ export interface ComposeStore {
 export interface ComposeDependencies extends LocalEngine {
   readonly store: ComposeStore;
   readonly notes: ProgressNotes;
+  /** Tells a workflow why something that it waits for is retried. */
+  readonly tellTrouble: (workflowId: string, text: string) => Promise<void>;
 }
 
 interface DeckyInput {
@@ -85,6 +88,7 @@ const LOOK_MS = 1_000;
 export function createComposeActivities(deps: ComposeDependencies): ComposeActivities {
   const { engine, store, resolve, notes } = deps;
   const turns = new Turns();
+  const retries = new Retries();
 
   async function member(deckyName: string): Promise<HostMember> {
     const found = await store.hostMember(LOCAL_HOST, deckyName);
@@ -123,17 +127,53 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
     given?: AbortSignal,
   ): Promise<T> {
     const { attempt } = activityInfo();
+    let latest = '';
     try {
-      return await alive((beat, signal) => {
+      return await alive(async (beat, signal) => {
         const step = (text: string): void => {
           const clean = deps.cutSecrets(text, versions);
+          latest = clean;
           beat(clean);
-          notes.note(lifecycleId, clean, attempt);
+          notes.note(lifecycleId, retries.step(clean), attempt);
         };
-        return work(step, signal);
+        const result = await work(step, signal);
+        retries.forget();
+        return result;
       }, given);
     } catch (error) {
-      throw toFailure(error, (text) => deps.cutSecrets(text, versions));
+      const failure = toFailure(error, (text) => deps.cutSecrets(text, versions));
+      tellRetry(failure, [lifecycleId], latest);
+      throw failure;
+    }
+  }
+
+  /** Before an attempt that failed is followed by another: the rows and the workflow hear why. */
+  function tellRetry(failure: unknown, lifecycleIds: readonly string[], latest: string): void {
+    const info = activityInfo();
+    const isLast = !(failure instanceof ApplicationFailure) || failure.nonRetryable;
+    if (isLast || Context.current().cancellationSignal.aborted) {
+      retries.forget();
+      return;
+    }
+    const tells = retries.note(failure.message);
+    const text = retries.step(latest || 'trying again');
+    for (const id of lifecycleIds) notes.note(id, text, info.attempt);
+    const workflowId = info.workflowExecution?.workflowId;
+    if (tells && workflowId) void deps.tellTrouble(workflowId, text).catch(() => undefined);
+  }
+
+  /** As planLocal, which is about all rows of the workflow. */
+  async function planAndTell(workflowId: string, signal: AbortSignal): Promise<LocalPlan> {
+    try {
+      const plan = await planLocal(workflowId, signal);
+      retries.forget();
+      return plan;
+    } catch (error) {
+      const failure = toFailure(error);
+      const rows = await store.openRows(workflowId).catch(() => []);
+      const ids = rows.map(({ lifecycleId }) => lifecycleId);
+      tellRetry(failure, ids, 'comparing what runs with what should');
+      throw failure;
     }
   }
 
@@ -216,7 +256,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
   }
 
   return withFailures<ComposeActivities>({
-    planLocal: ({ workflowId }) => alive((_step, signal) => planLocal(workflowId, signal)),
+    planLocal: ({ workflowId }) => alive((_step, signal) => planAndTell(workflowId, signal)),
     composeUp: (input) =>
       alone(input, async ({ desired }, onProgress, signal) => {
         const spec = specOf(desired);

@@ -42,7 +42,10 @@ export const hostOf = (row: OperationRow): string | null => row.host_name ?? row
 export function rowDetail(row: OperationRow): string {
   if (row.status === 'failed') return (row.error ?? '').split('\n')[0] ?? '';
   const attempt = row.attempt !== undefined && row.attempt > 1 ? ` (attempt ${row.attempt})` : '';
-  return hasEnded(row.status) ? '' : (row.step ?? '') + (row.step ? attempt : '');
+  if (hasEnded(row.status) || !row.step) return '';
+  // The attempt belongs to what is tried; the reason may be long.
+  const [what = '', ...why] = row.step.split('; retried');
+  return [what + attempt, ...why].join('; retried');
 }
 
 /** A plain line per change: `web-01 succeeded 3.2s`, with the whole error indented below a failed one. */

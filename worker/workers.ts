@@ -31,7 +31,7 @@ import { createPrunables } from '../adapters/postgres/prune.ts';
 import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { redrawTickets, ticketOf } from '../adapters/postgres/tickets.ts';
-import { restartOperation, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
+import { restartOperation, signalTrouble, signalTurn, workflowState } from '../adapters/temporal/operations.ts';
 import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { identifiedLogs } from './activity-logging.ts';
@@ -121,7 +121,12 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     taskQueue: composeTaskQueue(taskQueue),
     maxConcurrentActivityTaskExecutions: ENGINE_SLOTS,
     activities: {
-      ...createComposeActivities({ ...parts.local, store, notes: new ProgressNotes(store.noteSteps) }),
+      ...createComposeActivities({
+        ...parts.local,
+        store,
+        notes: new ProgressNotes(store.noteSteps),
+        tellTrouble: (workflowId, text) => signalTrouble(client, workflowId, text),
+      }),
       ...createLookActivities({ ...parts.local, store: createConvergenceStore(sql) }),
     },
   });

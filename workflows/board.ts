@@ -1,7 +1,7 @@
 /** Who is done, who is waited for: kept in the workflow, shown as current details in the Web UI and by the `progress` query. */
 import { setCurrentDetails, setHandler } from '@temporalio/workflow';
 import type { Progress } from './messages.ts';
-import { progressQuery } from './messages.ts';
+import { progressQuery, troubleSignal } from './messages.ts';
 
 const SHOWN = 20;
 
@@ -13,6 +13,7 @@ export class Board {
   private readonly done: string[];
   private readonly failed: string[];
   private waitingFor: string | null = null;
+  private trouble: string | null = null;
 
   /** `ends`: of a run before. */
   constructor({
@@ -25,6 +26,13 @@ export class Board {
       progressQuery,
       (): Progress => ({ done: this.done, failed: this.failed, open: [...this.open], waitingFor: this.waitingFor }),
     );
+    setHandler(troubleSignal, ({ text }) => this.troubled(text));
+  }
+
+  /** Shown until something ends, or something else is waited for. */
+  private troubled(text: string): void {
+    this.trouble = text;
+    this.show();
   }
 
   expect(names: readonly string[]): void {
@@ -35,11 +43,13 @@ export class Board {
   /** States what is waited for, on whom, until when; null: for the open deckies themselves. */
   waitFor(sentence: string | null): void {
     this.waitingFor = sentence;
+    this.trouble = null;
     this.show();
   }
 
   ended(name: string, succeeded: boolean): void {
     this.open.delete(name);
+    this.trouble = null;
     (succeeded ? this.done : this.failed).push(name);
     this.show();
   }
@@ -62,6 +72,7 @@ export class Board {
         `| failed (${this.failed.length}) | ${listed(this.failed)} |`,
         '',
         `**Waiting for** ${waiting}`,
+        ...(this.trouble === null ? [] : ['', `**Retried:** ${this.trouble}`]),
       ].join('\n'),
     );
   }

@@ -21,6 +21,9 @@ export const acceptUpdate = defineUpdate<{ readonly accepted: true }>('accept');
 /** It is this operation's turn in the lane of a host. */
 export const turnSignal = defineSignal<[{ readonly hostUuid: string }]>('turn');
 
+/** Why something that the workflow waits for is retried, by whoever retries it. */
+export const troubleSignal = defineSignal<[{ readonly text: string }]>('trouble');
+
 /** What a host reports on open rows of this workflow. */
 export const heartbeatSignal = defineSignal<[HostReport]>(HEARTBEAT_SIGNAL);
 

@@ -89,6 +89,15 @@ export async function signalTurn(client: Client, ticket: { workflowId: string; h
   }
 }
 
+/** Tells a workflow why something that it waits for is retried; one that has ended needs no news. */
+export async function signalTrouble(client: Client, workflowId: string, text: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).signal('trouble', { text });
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}
+
 /** Closed workflows that the namespace keeps, ours and others'. */
 export async function countClosed(client: Client): Promise<number> {
   return (await client.workflow.count("ExecutionStatus != 'Running'")).count;
