@@ -5,7 +5,7 @@ import type { ComposeService } from '../../fleet/compose-types.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { raceAbort } from './abort.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
-import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
+import { engineMessage, engineStatus, isDiskFull, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
 
 /** Lines of the build that a failure carries. */
@@ -15,7 +15,7 @@ export type BuildSource =
   | { readonly tar: NodeJS.ReadableStream }
   | { readonly folder: NonNullable<ComposeService['build']> };
 
-/** Throws BuildFailed with the last lines of the build (permanent), EngineUnreachable when the engine vanishes. */
+/** Throws BuildFailed with the last lines of the build (permanent), DiskFull, EngineUnreachable when the engine vanishes. */
 export async function buildImage(
   docker: Docker,
   image: string,
@@ -27,7 +27,7 @@ export async function buildImage(
   const lines: string[] = [];
   const fail = (cause: string, error?: unknown): DeckhandError =>
     new DeckhandError(
-      'BuildFailed',
+      isDiskFull(cause) ? 'DiskFull' : 'BuildFailed',
       [`build of ${image} failed: ${cause}`, ...lines.slice(-EVIDENCE_LINES)].join('\n'),
       { cause: error },
     );

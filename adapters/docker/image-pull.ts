@@ -4,7 +4,7 @@ import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { parseImageReference, repositoryOf } from '../../fleet/image-reference.ts';
 import { onAbort, pauseFor } from './abort.ts';
-import { engineMessage, engineStatus, toDeckhandError } from './errors.ts';
+import { engineMessage, engineStatus, isDiskFull, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';
 import { opaque } from './opaque.ts';
 
@@ -110,6 +110,8 @@ export async function pullImage(
 }
 
 function unavailable(image: string, error: PullError, tries: number): DeckhandError {
+  if (isDiskFull(error.message))
+    return new DeckhandError('DiskFull', `pull of ${image}: the disk is full (${error.message})`, { cause: error });
   const how = error.final ? 'the registry or engine says' : `the registry could not be reached in ${tries} tries:`;
   return new DeckhandError(
     'ImageUnavailable',
