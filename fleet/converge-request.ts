@@ -8,6 +8,8 @@ export interface ReconcileRequest {
   readonly deckies: readonly string[] | null;
   /** A host's uuid, or `local`; null: all. */
   readonly host: string | null;
+  /** True: what a host has otherwise that is back, after it was given up. */
+  readonly returned?: boolean;
 }
 
 export interface PowerRequest {

@@ -8,6 +8,7 @@ import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { mendable } from './drift.ts';
 import { insertRows } from './insert-rows.ts';
+import { RETURNED } from './owed-reconciles.ts';
 import { owedStill } from './owed-teardowns.ts';
 
 const hostOf = (key: string): string | null => (key === LOCAL_HOST ? null : key);
@@ -17,7 +18,9 @@ const accepted = (tx: Queryable, request: StoredRequest) => tx`
 
 /** A row for each decky that drifts, and for each that nobody wants; none where all was mended meanwhile. */
 export async function acceptReconcile(tx: Queryable, request: StoredRequest): Promise<void> {
-  const found = await mendable(tx, request.request as ReconcileRequest);
+  const asked = request.request as ReconcileRequest;
+  if (asked.returned) return await acceptReturned(tx, request, asked);
+  const found = await mendable(tx, asked);
   const row = (operation: Operation) => (one: { decky_name: string; host_key: string }) => ({
     name: one.decky_name,
     hostUuid: hostOf(one.host_key),
@@ -27,6 +30,32 @@ export async function acceptReconcile(tx: Queryable, request: StoredRequest): Pr
     ...found.filter((one) => one.orphan).map(row(OPERATION.teardown)),
     ...found.filter((one) => !one.orphan).map(row(OPERATION.deploy)),
   ]);
+  await accepted(tx, request);
+}
+
+/** A row for each decky that a returned host has otherwise, which says why. */
+async function acceptReturned(
+  tx: Queryable,
+  request: StoredRequest,
+  { host, deckies }: ReconcileRequest,
+): Promise<void> {
+  const found = await tx<{ decky_name: string; why: string; host_name: string }[]>`
+    select r.decky_name, r.why, h.name as host_name from (${RETURNED(tx)}) r join swarm_hosts h on h.uuid = r.host_uuid
+    where r.host_uuid = ${host} and r.decky_name = any(${[...(deckies ?? [])]}::text[]) order by r.decky_name`;
+  if (found.length === 0) throw new DeckhandError('NotFound', 'Nothing has to be put right there (any more).');
+  await insertRows(
+    tx,
+    request,
+    found.map((one) => ({ name: one.decky_name, hostUuid: host, operation: OPERATION.deploy })),
+  );
+  const reasons = found.map(
+    (one) =>
+      `host ${one.host_name} is back and has decky '${one.decky_name}' otherwise than the fleet (${one.why}); it is put right`,
+  );
+  await tx`update decky_lifecycle l set step = r.reason
+    from unnest(${found.map((one) => one.decky_name)}::text[], ${reasons}::text[]) as r (name, reason)
+    where l.deployment_id = ${request.id} and l.decky_name = r.name`;
+  await tx`update deployments set warnings = ${tx.json(reasons)} where id = ${request.id}`;
   await accepted(tx, request);
 }
 

@@ -17,6 +17,7 @@ import type { Refusal, StoredRequest } from './deployments.ts';
 import { closeRequest, lockRequest } from './deployments.ts';
 import { readSnapshot, upsertDesired, writeNetwork } from './fleet.ts';
 import { insertRows, type NewRow } from './insert-rows.ts';
+import { forgetReconciles } from './owed-reconciles.ts';
 import { oweByPlacement } from './owed-teardowns.ts';
 import { announceWarnings } from './warning-events.ts';
 
@@ -71,6 +72,10 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void
   await oweByPlacement(
     tx,
     plan.deckies.map(({ config }) => ({ name: config.name, hostUuid: config.host_uuid })),
+  );
+  await forgetReconciles(
+    tx,
+    plan.deckies.map(({ config }) => config.name),
   );
   await Promise.all([
     writeNetwork(tx, plan.network),

@@ -1,11 +1,13 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
-import { compare, type EngineSight } from '../../fleet/drift.ts';
+import { type Comparison, compare, type EngineSight } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
+import type { ReturnedDecky } from '../../fleet/returned.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
 import { openRowOf } from './lifecycle.ts';
+import { RETURNED } from './owed-reconciles.ts';
 import { DUE } from './owed-teardowns.ts';
 import { createShardStore, type ShardStore } from './shards.ts';
 
@@ -29,6 +31,8 @@ export interface ReportingHost {
   readonly settled?: boolean;
   /** Deckies of its have to be taken down, since it was lost when that was tried. */
   readonly owes?: boolean;
+  /** Deckies of its that were given up while it was silent: it may have them otherwise than the fleet. */
+  readonly returned?: readonly ReturnedDecky[];
 }
 
 /** One decky as a host reports it. */
@@ -67,7 +71,9 @@ export interface ReportableRow {
 
 export interface HostReports extends ShardStore {
   /** Compares what a host reports with what it should have, and keeps how it differs. */
-  noteSight(uuid: string, sight: EngineSight): Promise<void>;
+  noteSight(uuid: string, sight: EngineSight): Promise<Comparison>;
+  /** What was noted of these deckies is as it should be. */
+  noReconcile(uuid: string, names: readonly string[]): Promise<void>;
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
   /** Stamps a host whose report is left to its next heartbeat. Null: there is no such host. */
@@ -113,7 +119,12 @@ export function createHostReports(sql: Sql): HostReports {
     async noteSight(uuid, sight) {
       const store = createConvergenceStore(sql);
       const lookedAt = await store.now();
-      await store.keep(uuid, compare(await store.wanted(uuid), sight), lookedAt);
+      const comparison = compare(await store.wanted(uuid), sight);
+      await store.keep(uuid, comparison, lookedAt);
+      return comparison;
+    },
+    async noReconcile(uuid, names) {
+      await sql`delete from owed_reconciles where host_uuid = ${uuid} and decky_name = any(${[...names]}::text[])`;
     },
     ...createShardStore(sql),
   };
@@ -204,9 +215,14 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
       agent_version = coalesce(${report.agentVersion}::text, agent_version),
       report_hash = case when exists (select from fleet where is_open)
         or exists (select from owed_teardowns where host_uuid = ${uuid})
+        or exists (select from owed_reconciles where host_uuid = ${uuid})
         or (select count(*) from changed) <> (select count(*) from held) then null else ${report.hash} end
     where uuid = ${uuid}
-    returning fenced, clock_offset_ms as "clockOffsetMs", report_hash is not null as settled,
+    returning fenced, clock_offset_ms as "clockOffsetMs", (not exists (select from fleet where is_open)
+        and not exists (select from owed_teardowns where host_uuid = ${uuid})
+        and (select count(*) from changed) = (select count(*) from held)) as settled,
+      (select coalesce(jsonb_agg(jsonb_build_object('name', r.decky_name, 'established', r.established) order by r.decky_name), '[]')
+        from (${RETURNED(sql)}) r where r.host_uuid = ${uuid}) as returned,
       exists (select from (${DUE(sql)}) d where d.host_uuid = ${uuid}) as owes,
       renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
   return row ?? null;

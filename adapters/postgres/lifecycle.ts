@@ -11,6 +11,7 @@ import { isDataError, reachable } from './connect.ts';
 import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { isoOfText } from './iso-text.ts';
 import { announceMutations } from './mutation-events.ts';
+import { settleReconciles } from './owed-reconciles.ts';
 import { settleTeardowns, stayWhereTheyRun, type TeardownEnd } from './owed-teardowns.ts';
 
 export interface LifecycleReader {
@@ -187,15 +188,18 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
       operation: Operation;
       error: string | null;
       seen: string | null;
+      unsure: boolean;
     }[]
   >`
     update decky_lifecycle l set status = t.status, error = t.error, step = null
     from (select * from unnest(
       ${run.map((t) => t.lifecycleId)}::text[], ${run.map((t) => t.status)}::text[],
-      ${run.map((t) => (t.error === undefined ? null : rowText(t.error)))}::text[], ${run.map((t) => knownState(t.seen))}::text[]
-    ) as t (id, status, error, seen)) t
+      ${run.map((t) => (t.error === undefined ? null : rowText(t.error)))}::text[], ${run.map((t) => knownState(t.seen))}::text[],
+      ${run.map((t) => String(t.unsure === true))}::text[]
+    ) as t (id, status, error, seen, unsure)) t
     where l.id = t.id and array_position(${[...from]}::text[], l.status) is not null
-    returning l.id, l.decky_name, l.host_uuid, l.operation, l.error, t.seen`;
+    returning l.id, l.decky_name, l.host_uuid, l.operation, l.error, t.seen, t.unsure = 'true' and l.dispatched_at is not null as unsure`;
+  if (run[0]?.status !== STATUS.running) await settleReconciles(tx, rows);
   if (run[0]?.status === STATUS.succeeded) {
     const mutated = rows.filter((row) => row.operation === 'mutate').map((row) => row.id);
     if (mutated.length > 0) await announceMutations(tx, mutated);

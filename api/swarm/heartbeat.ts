@@ -5,6 +5,7 @@ import type { Host } from '../../adapters/postgres/hosts.ts';
 import { isObject, type Json, readDelta, readStatus, type SaidDelta } from '../../fleet/agent-says.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { boundedText, plainText } from '../../fleet/plain-text.ts';
+import { judgeReturned } from '../../fleet/returned.ts';
 import { isWithin } from '../../fleet/strict-decky.ts';
 import { RETURN_USER } from '../../fleet/teardown-request.ts';
 import type { ApiEnv } from '../environment.ts';
@@ -79,7 +80,11 @@ async function takeStatus(
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   // While something is under way for its deckies, what is seen passes; the next report is taken in again.
   if (taken.owes) beginOwed(deps, host);
-  if (taken.settled) await deps.reports.noteSight(host.uuid, sightOf(status));
+  if (taken.settled) {
+    const sight = sightOf(status);
+    const comparison = await deps.reports.noteSight(host.uuid, sight);
+    if (taken.returned?.length) await putRight(deps, host, judgeReturned(taken.returned, sight, comparison));
+  }
   return taken;
 }
 
@@ -91,6 +96,25 @@ function beginOwed({ operations, logger, rollout }: ControllerDependencies, { uu
     (error: unknown) => {
       if (!isDeckhandError(error) || error.code !== 'NotFound')
         logger.warn({ err: error, host: name }, 'the teardowns that a host owes did not begin');
+    },
+  );
+}
+
+/** The host may have carried out what was given up while it was silent. The heartbeat does not wait for the operation; the next one looks again. */
+async function putRight(
+  { operations, reports, logger, rollout }: ControllerDependencies,
+  { uuid, name }: Host,
+  { asTheyShould, differ }: ReturnType<typeof judgeReturned>,
+): Promise<void> {
+  if (asTheyShould.length > 0) await reports.noReconcile(uuid, asTheyShould);
+  if (differ.length === 0) return;
+  const request = { host: uuid, deckies: differ, returned: true };
+  operations.operate({ username: RETURN_USER, kind: 'reconcile', request, options: rollout }).then(
+    ({ lifecycle_ids: rows }) =>
+      logger.info({ host: name, rows }, 'a host is back: what it has otherwise is put right'),
+    (error: unknown) => {
+      if (!isDeckhandError(error) || error.code !== 'NotFound')
+        logger.warn({ err: error, host: name }, 'what a returned host has otherwise was not put right');
     },
   );
 }
