@@ -69,6 +69,8 @@ export class Containers {
       );
       this.#unstartable.delete(id);
     } catch (error) {
+      // It runs already: an attempt that was taken for dead, or the engine's restart policy, was faster.
+      if (error instanceof DeckhandError && engineStatus(error.cause) === 304) return;
       const isFault = error instanceof DeckhandError && error.code === 'EngineBusy';
       if (isFault && (engineStatus(error.cause) ?? 0) >= 500) this.#unstartable.add(id);
       if (isFault && STALE_ENDPOINT.test(engineMessage(error.cause))) await this.#clearEndpoint(name, signal);

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Containers } from '../../adapters/docker/containers.ts';
+import { Semaphore } from '../../adapters/docker/semaphore.ts';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
@@ -53,6 +55,14 @@ describe('what the engine refuses', () => {
     foreign.push(name);
     return container.id;
   }
+
+  it('counts a container as started that another attempt has started meanwhile', async () => {
+    const containers = new Containers(docker.client, stage.scope, new Semaphore(1));
+    const id = await stranger(`${stage.scope.project}-started`);
+    await containers.start(id, 'started');
+    const { State } = await docker.client.getContainer(id).inspect();
+    assert.equal(State.Running, true);
+  });
 
   for (const [whose, labels, words] of [
     ['a container without a label', {}, 'somebody else'],
