@@ -91,7 +91,7 @@ describe('hosts', function () {
     const [after] = (await api('GET', '/fleet')).json.deckies;
     assert.deepEqual(
       [after.state, after.last_error],
-      ['torn_down', 'Host h1 was removed; what it left running is not known.'],
+      ['unknown', 'Host h1 was removed; what it left running is not known.'],
     );
   });
 

@@ -26,6 +26,7 @@ describe('a shard with a long history', function () {
       turn: true,
       place: null,
       minHealthyTimeMs: 0,
+      healthyDeadlineMs: 60_000,
       progressDeadlineMs: 60_000,
       hostLostAfterMs: 60_000,
       mostEvents: 40,
