@@ -6,7 +6,9 @@ import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { compare, type EngineSight, mendPauseMs, type SeenDecky } from '../fleet/drift.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
+import { type LookRound, roundMs } from '../fleet/housekeeping.ts';
 import { LOCAL_HOST } from '../fleet/lifecycle.ts';
+import { alive } from './alive.ts';
 import { withFailures } from './failures.ts';
 
 export interface EngineLook {
@@ -17,11 +19,16 @@ export interface EngineLook {
 
 /** Of the machine that has the Docker Engine. */
 export interface LookActivities {
-  /** Compares what runs with what should and keeps the difference; an engine that does not answer makes it unknown. */
-  lookAtEngine(): Promise<EngineLook>;
+  /**
+   * Compares what runs with what should and keeps the difference; an engine that does not answer makes it unknown. With a
+   * round it looks several times, and says what it saw last.
+   */
+  lookAtEngine(round?: LookRound): Promise<EngineLook>;
 }
 
 export interface ReconcileActivities {
+  /** Whether something drifts and is due for another try; never where nothing is mended by the clock. */
+  reconcileIsDue(): Promise<boolean>;
   /** Stores a request for what drifts and is due for another try; false: nothing is. Safe to repeat. */
   storeReconcile(input: { operationId: string }): Promise<boolean>;
 }
@@ -64,33 +71,53 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     }
   }
 
+  async function lookOnce(): Promise<EngineLook> {
+    const lookedAt = await store.now();
+    const wanted = await store.wanted(LOCAL_HOST);
+    const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
+    const desired = wanted.filter(({ settled }) => settled).map((one) => one.desired);
+    const comparison = compare(wanted, await see(desired, signal));
+    await store.keep(LOCAL_HOST, comparison, lookedAt);
+    if (!comparison.known) return { answered: false, drifting: 0 };
+    return { answered: true, drifting: new Set(comparison.drift.map(({ decky }) => decky)).size };
+  }
+
   return withFailures<LookActivities>({
-    lookAtEngine: async () => {
-      const lookedAt = await store.now();
-      const wanted = await store.wanted(LOCAL_HOST);
-      const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
-      const desired = wanted.filter(({ settled }) => settled).map((one) => one.desired);
-      const comparison = compare(wanted, await see(desired, signal));
-      await store.keep(LOCAL_HOST, comparison, lookedAt);
-      if (!comparison.known) return { answered: false, drifting: 0 };
-      return { answered: true, drifting: new Set(comparison.drift.map(({ decky }) => decky)).size };
-    },
+    lookAtEngine: (round = { times: 1, everyMs: 0 }) =>
+      alive(async () => {
+        const start = Date.now();
+        let seen = await lookOnce();
+        // An engine that is slow gets fewer looks in the time, not the same number in more.
+        for (let next = start + round.everyMs; next < start + roundMs(round); next += round.everyMs) {
+          if (Date.now() >= next + round.everyMs) continue;
+          await Context.current().sleep(Math.max(1, next - Date.now()));
+          seen = await lookOnce();
+        }
+        return seen;
+      }),
   });
 }
 
-export const createReconcileActivities = (store: ReconcileStore): ReconcileActivities =>
-  withFailures<ReconcileActivities>({
+export function createReconcileActivities(store: ReconcileStore): ReconcileActivities {
+  /** Names of deckies. */
+  async function due(): Promise<string[]> {
+    const interval = await store.interval();
+    if (interval === null) return [];
+    const names = (await store.mendable()).map((one) => one.decky_name);
+    const tries = new Map((await store.tries(names)).map((one) => [one.name, one]));
+    return names.filter((name) => {
+      const { count = 0, ageMs = 0 } = tries.get(name) ?? {};
+      return count === 0 || ageMs >= mendPauseMs(interval, count);
+    });
+  }
+
+  return withFailures<ReconcileActivities>({
+    reconcileIsDue: async () => (await due()).length > 0,
     storeReconcile: async ({ operationId }) => {
-      const interval = await store.interval();
-      if (interval === null) return false;
-      const names = (await store.mendable()).map((one) => one.decky_name);
-      const tries = new Map((await store.tries(names)).map((one) => [one.name, one]));
-      const due = names.filter((name) => {
-        const { count = 0, ageMs = 0 } = tries.get(name) ?? {};
-        return count === 0 || ageMs >= mendPauseMs(interval, count);
-      });
-      if (due.length === 0) return false;
-      await store.request({ operationId, deckies: due });
+      const deckies = await due();
+      if (deckies.length === 0) return false;
+      await store.request({ operationId, deckies });
       return true;
     },
   });
+}

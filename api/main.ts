@@ -21,8 +21,8 @@ import { createSettings } from '../adapters/postgres/settings.ts';
 import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
-import { createLook } from '../adapters/temporal/convergence-schedules.ts';
 import { createDeployments } from '../adapters/temporal/deployments.ts';
+import { createLook } from '../adapters/temporal/look.ts';
 import { countClosed } from '../adapters/temporal/operations.ts';
 import { tracedClient } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
@@ -68,7 +68,7 @@ function dependencies(
     settings: createSettings(sql),
     fleet: createFleetReader(sql),
     drift: createDriftReader(sql),
-    lookAtEngine: createLook(temporal.client, config.DECKHAND_TASK_QUEUE),
+    lookAtEngine: createLook(temporal, config.DECKHAND_TASK_QUEUE),
     rotations: createRotations(sql),
     lifecycle: createLifecycleReader(sql),
     deployments: createDeployments(sql, temporal, { taskQueue: config.DECKHAND_TASK_QUEUE }),

@@ -12,10 +12,8 @@ import { createBus } from '../adapters/nats/bus.ts';
 import { openAuthority } from '../adapters/pki/authority.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
-import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
 import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
-import { ensureConvergence } from '../adapters/temporal/convergence-schedules.ts';
 import { ensureHousekeeping } from '../adapters/temporal/housekeeping.ts';
 import { ensurePrune } from '../adapters/temporal/prune-schedule.ts';
 import { keepRotations } from '../adapters/temporal/rotation-schedules.ts';
@@ -95,11 +93,6 @@ async function main(): Promise<void> {
     await ensureHousekeeping(temporal.client, { taskQueue, searchAttributes, input: { lookMs }, anew: now });
     await ensurePrune(temporal.client, { taskQueue, searchAttributes });
     await rotations();
-    await ensureConvergence(temporal.client, {
-      taskQueue,
-      searchAttributes,
-      reconcileMs: await createReconcileStore(sql).interval(),
-    });
   });
   stop.signal.addEventListener('abort', () => {
     logger.info('draining');

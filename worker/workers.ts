@@ -4,6 +4,7 @@ import { log } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerInterceptors, type WorkflowBundle } from '@temporalio/worker';
 import { createAgentActivities } from '../activities/agents.ts';
+import { createClockActivities } from '../activities/clock.ts';
 import { createComposeActivities } from '../activities/compose.ts';
 import { createLookActivities, createReconcileActivities } from '../activities/convergence.ts';
 import { createDeploymentActivities } from '../activities/deployments.ts';
@@ -76,6 +77,8 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const upkeep = openBeside(sql, { max: 1, bounds: LONG_BOUNDS });
   const { store, drain, prunables, agentClient } = measuredParts(parts, { outbox, upkeep });
   const pump = new OutboxPump(drain);
+  const rotations = createRotationStore(sql);
+  const reconciles = createReconcileStore(sql);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
   const interceptors: WorkerInterceptors = {
     activity: [identifiedLogs, ...(parts.tracing?.interceptors.activity ?? [])],
@@ -98,8 +101,12 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
       ...createDeploymentActivities(store, tellTurn, pump.poke),
       ...createEventActivities(pump.flush),
       ...createPruneActivities(prunables),
-      ...createRotationActivities(createRotationStore(sql)),
-      ...createReconcileActivities(createReconcileStore(sql)),
+      ...createRotationActivities(rotations),
+      ...createReconcileActivities(reconciles),
+      ...createClockActivities({
+        inheritedMinutes: async () => (await rotations.plan()).inherited,
+        reconcileMs: reconciles.interval,
+      }),
       ...createSweepActivities({
         store,
         workflowState: (workflowId) => workflowState(client, workflowId),

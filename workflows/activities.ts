@@ -3,6 +3,7 @@
 import type { ActivityOptions } from '@temporalio/workflow';
 import { proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { AgentActivities } from '../activities/agents.ts';
+import type { ClockActivities } from '../activities/clock.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
 import type { LookActivities, ReconcileActivities } from '../activities/convergence.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
@@ -22,6 +23,10 @@ export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);
 export const { publishTransitions } = proxyActivities<EventActivities>(PUBLISH);
 export const { findOrphans, restartOperations, closeOrphans, resumeTeardowns } =
   proxyActivities<SweepActivities>(SWEEP);
+export const { readIntervals } = proxyActivities<ClockActivities>(SWEEP);
+export const { reconcileIsDue } = proxyActivities<ReconcileActivities>(SWEEP);
+/** Of housekeeping: an answer soon, or the next round asks. */
+export const { dueRotations: askDueRotations } = proxyActivities<RotationActivities>(SWEEP);
 export const { pruneRecords } = proxyActivities<PruneActivities>(PRUNE);
 
 /** Activities of the machine that has the Docker Engine; `summary` is what the Web UI shows beside the event. */

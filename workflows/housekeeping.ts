@@ -1,22 +1,47 @@
-/** The sweep each minute and the look at the master's own engine, in one run of many rounds (fleet/housekeeping.ts). */
-import { condition, continueAsNew, isCancellation, log, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+/** The product's own rounds, in one run of many: sweeps, looks at the master's own engine, and what comes by the clock (fleet/housekeeping.ts). */
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
+  condition,
+  continueAsNew,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  startChild,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { EngineLook } from '../activities/convergence.ts';
+import {
+  CATCH_UP_MS,
+  CLOCK_EVERY_MS,
+  type ClockTask,
   type HousekeepingInput,
+  hasCome,
   LONGEST_RUN_MS,
+  lookRound,
   MOST_RUN_BYTES,
   MOST_RUN_EVENTS,
+  reconcileWorkflowId,
+  rotateWorkflowId,
+  roundMs,
   SWEEP_EVERY_MS,
 } from '../fleet/housekeeping.ts';
-import { look } from './activities.ts';
-import { LOOK } from './profiles.ts';
+import { askDueRotations, look, readIntervals, reconcileIsDue } from './activities.ts';
+import { LOOK, lookRounds } from './profiles.ts';
+import type { reconcileFleet } from './reconcile.ts';
+import type { rotateInherited } from './rotate.ts';
+import { housekeepingAttributes } from './search-attributes.ts';
 import { sweep } from './sweep.ts';
 
-type Task = 'sweep' | 'look';
+type Task = 'sweep' | 'look' | 'clock';
 
 export async function housekeeping(input: HousekeepingInput): Promise<void> {
   const until = Date.now() + LONGEST_RUN_MS;
-  const due: Record<Task, number> = { ...(input.due ?? { sweep: 0, look: 0 }) };
+  const due: Record<Task, number> = { ...(input.due ?? { sweep: 0, look: 0, clock: 0 }) };
+  const since = Date.now() - CATCH_UP_MS;
+  const judged: Record<ClockTask, number> = { ...(input.judged ?? { rotate: since, reconcile: since }) };
   const last: Partial<Record<Task, string>> = {};
+  const looks = lookRound(input.lookMs);
+  let looking: Promise<EngineLook> | null = null;
   let over = false;
 
   function tell(task: Task, sentence: string): void {
@@ -48,15 +73,82 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
     }
   }
 
+  /** Never two at once: whoever wants one while one is under way waits for that. */
+  async function seeEngine(): Promise<EngineLook> {
+    const profile = looks.times === 1 ? LOOK : lookRounds(roundMs(looks));
+    looking ??= look(profile, 'compare what runs with what should')
+      .lookAtEngine(looks)
+      .finally(() => {
+        looking = null;
+      });
+    return looking;
+  }
+
+  async function rotate(): Promise<string> {
+    if ((await askDueRotations({ limit: 1 })).length === 0) return 'no rotation is due';
+    return begin('rotateInherited', rotateWorkflowId(workflowInfo().taskQueue), input);
+  }
+
+  async function reconcile(): Promise<string> {
+    try {
+      await seeEngine();
+    } catch (failure) {
+      // Hosts have told of themselves: they are mended all the same.
+      if (isCancellation(failure)) throw failure;
+    }
+    if (!(await reconcileIsDue())) return 'nothing is due to be mended';
+    return begin('reconcileFleet', reconcileWorkflowId(workflowInfo().taskQueue), input);
+  }
+
+  async function clock(): Promise<string> {
+    const { rotateMs, reconcileMs } = await readIntervals();
+    const now = Date.now();
+    const told: string[] = [];
+    const judge = async (task: ClockTask, everyMs: number | null, work: () => Promise<string>): Promise<void> => {
+      // Without an interval nothing is judged: one that is set then begins at once.
+      if (everyMs === null || !hasCome(everyMs, judged[task], now)) return;
+      told.push(await work());
+      judged[task] = now;
+    };
+    const ends = await Promise.allSettled([
+      judge('rotate', rotateMs, rotate),
+      judge('reconcile', reconcileMs, reconcile),
+    ]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    return told.join('; ') || last.clock || 'nothing had its time yet';
+  }
+
   await Promise.all([
-    repeat('look', input.lookMs, async () => {
-      const { answered, drifting } = await look(LOOK, 'compare what runs with what should').lookAtEngine();
+    repeat('look', roundMs(looks), async () => {
+      const { answered, drifting } = await seeEngine();
       return answered ? `${drifting} deckies drift` : 'the engine does not answer';
     }),
     repeat('sweep', input.sweepMs ?? SWEEP_EVERY_MS, async () => {
       const { restarted, lost } = await sweep();
       return `${restarted} operations started again, ${lost} rows ended as lost`;
     }),
+    repeat('clock', input.clockMs ?? CLOCK_EVERY_MS, clock),
   ]);
-  await continueAsNew<typeof housekeeping>({ ...input, due });
+  await continueAsNew<typeof housekeeping>({ ...input, due, judged });
+}
+
+/** Begins a workflow that outlives this run; one that still runs is left to itself. */
+async function begin(
+  type: 'rotateInherited' | 'reconcileFleet',
+  workflowId: string,
+  { searchAttributes }: HousekeepingInput,
+): Promise<string> {
+  try {
+    await startChild<typeof rotateInherited | typeof reconcileFleet>(type, {
+      workflowId,
+      args: [{ searchAttributes }],
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      parentClosePolicy: 'ABANDON',
+      ...(searchAttributes ? { typedSearchAttributes: housekeepingAttributes() } : {}),
+    });
+  } catch (failure) {
+    if (!(failure instanceof WorkflowExecutionAlreadyStartedError)) throw failure;
+    return `\`${workflowId}\` still runs`;
+  }
+  return `\`${workflowId}\` begun`;
 }

@@ -67,6 +67,13 @@ export const LOOK: ActivityOptions = {
   retry: { maximumAttempts: 2 },
 };
 
+/** Several looks in one activity, which take so long together. A worker that is told to stop gives it back. */
+export const lookRounds = (ms: number): ActivityOptions => ({
+  ...LOOK,
+  startToCloseTimeout: boundedWait(ms + 30_000),
+  scheduleToCloseTimeout: boundedWait(2 * (ms + 30_000)),
+});
+
 /** How long an engine may be silent at the start of an operation is progress_deadline, given by the request. */
 export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };
 

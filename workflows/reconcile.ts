@@ -1,6 +1,6 @@
 /**
- * Convergence by the clock (docs/convergence.md): {@link lookAtEngine} is a look for somebody who waits for it; the Schedule
- * `reconcile` runs {@link reconcileFleet}, which mends what drifts by an operation like one by hand, with a request and rows.
+ * Convergence by the clock (docs/convergence.md): {@link lookAtEngine} is a look for somebody who waits for it; housekeeping begins
+ * {@link reconcileFleet} where something is due, which mends what drifts by an operation like one by hand, with a request and rows.
  */
 import { CancellationScope, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';

@@ -1,5 +1,5 @@
 /**
- * Rotation by the clock: the Schedule `rotate/<decky>` runs {@link rotateDecky}, `rotate/global` {@link rotateInherited}.
+ * Rotation by the clock: the Schedule `rotate/<decky>` runs {@link rotateDecky}; housekeeping begins {@link rotateInherited} where one is due.
  * Each rotation is a mutation like one by hand, with a request and a row; what can't be accepted is recorded as a skip.
  */
 import {

@@ -13,6 +13,9 @@ export const KIND = defineSearchAttributeKey('DeckhandKind', SearchAttributeType
 export const workAttributes = (): TypedSearchAttributes =>
   new TypedSearchAttributes([{ key: KIND, value: WORKFLOW_KIND.work }]);
 
+export const housekeepingAttributes = (): TypedSearchAttributes =>
+  new TypedSearchAttributes([{ key: KIND, value: WORKFLOW_KIND.housekeeping }]);
+
 /** A search attribute holds 2,048 bytes at most (Temporal's default); some are kept for the encoding's quotes and commas. */
 const VALUE_BYTES = 2_048;
 

@@ -35,7 +35,7 @@ const WITHOUT_INTERVAL = (sql: Queryable) => sql`
   decky_config = jsonb_set(decky_config, '{mutate_interval}', 'null'),
   established = jsonb_set(established, '{config,mutate_interval}', 'null')`;
 
-/** What the Schedules should be. */
+/** What rotates, and how often. */
 export interface RotationPlan {
   /** Deckies with an interval of their own. */
   readonly own: readonly { readonly deckyName: string; readonly minutes: number }[];

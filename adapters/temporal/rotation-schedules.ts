@@ -1,4 +1,4 @@
-/** Keeps the Schedules of rotation as they should be (docs/rotation.md); what Temporal lost is made again. */
+/** Keeps the Schedules of deckies with an interval of their own as they should be (docs/rotation.md); what Temporal lost is made again. */
 import {
   type Client,
   ScheduleAlreadyRunning,
@@ -16,47 +16,47 @@ export interface RotationSchedulesOptions {
   readonly searchAttributes: boolean;
 }
 
+type OwnIntervals = Pick<RotationPlan, 'own'>;
+
 /** While nothing changed, Temporal is asked only with every Nth look what it has: its list may be long. */
 const LOOKS = 3;
 
 /** Call it now and then: compares what is wanted with what Temporal has, when the plan changed and every third time. */
 export function keepRotations(
   client: Client,
-  readPlan: () => Promise<RotationPlan>,
+  readPlan: () => Promise<OwnIntervals>,
   options: RotationSchedulesOptions,
 ): () => Promise<void> {
   let known = '';
   let looks = 0;
   return async () => {
-    const plan = await readPlan();
-    const now = JSON.stringify(plan);
+    const { own } = await readPlan();
+    const now = JSON.stringify(own);
     if (now === known && ++looks < LOOKS) return;
-    await ensureRotations(client, plan, options);
+    await ensureRotations(client, { own }, options);
     [known, looks] = [now, 0];
   };
 }
 
 interface Wanted {
   readonly everyMs: number;
-  readonly workflowType: 'rotateDecky' | 'rotateInherited';
+  readonly workflowType: 'rotateDecky';
   readonly args: readonly unknown[];
 }
 
 const MINUTE_MS = 60_000;
 
-/** `rotate/<decky>` of a task queue; `@` and `/` stand in no decky's name, so that none is the global one. */
+/** `rotate/<decky>` of a task queue; `@` and `/` stand in no decky's name, so that none is the workflow for those that inherit. */
 export const rotationScheduleId = (taskQueue: string, deckyName: string): string => `rotate/${deckyName}@${taskQueue}`;
-export const globalScheduleId = (taskQueue: string): string => `rotate/global/${taskQueue}`;
 
 /** Makes, changes and removes Schedules until they are what the plan says; one that somebody paused stays paused. */
 export async function ensureRotations(
   client: Client,
-  plan: RotationPlan,
+  plan: OwnIntervals,
   options: RotationSchedulesOptions,
 ): Promise<void> {
   const wanted = wantedSchedules(plan, options);
-  const isOurs = (id: string): boolean =>
-    id === globalScheduleId(options.taskQueue) || (id.startsWith('rotate/') && id.endsWith(`@${options.taskQueue}`));
+  const isOurs = (id: string): boolean => id.startsWith('rotate/') && id.endsWith(`@${options.taskQueue}`);
   const missing = new Map(wanted);
   for await (const { scheduleId, spec } of client.schedule.list()) {
     if (!isOurs(scheduleId)) continue;
@@ -69,7 +69,7 @@ export async function ensureRotations(
   for (const [scheduleId, want] of missing) await create(client, scheduleId, want, options);
 }
 
-function wantedSchedules({ own, inherited }: RotationPlan, options: RotationSchedulesOptions): Map<string, Wanted> {
+function wantedSchedules({ own }: OwnIntervals, options: RotationSchedulesOptions): Map<string, Wanted> {
   const { taskQueue, searchAttributes } = options;
   const wanted = new Map<string, Wanted>();
   for (const { deckyName, minutes } of own)
@@ -78,17 +78,8 @@ function wantedSchedules({ own, inherited }: RotationPlan, options: RotationSche
       workflowType: 'rotateDecky',
       args: [{ deckyName, searchAttributes }],
     });
-  if (inherited !== null)
-    wanted.set(globalScheduleId(taskQueue), {
-      everyMs: lookEvery(inherited) * MINUTE_MS,
-      workflowType: 'rotateInherited',
-      args: [{ searchAttributes }],
-    });
   return wanted;
 }
-
-/** Deckies are due one interval after their last change, each at its own time: ten looks in an interval, one a minute to one an hour. */
-const lookEvery = (minutes: number): number => Math.max(1, Math.min(60, Math.floor(minutes / 10)));
 
 /** The first action is one interval from now (Temporal counts in seconds), and not all deckies' at the same moment. */
 const specOf = ({ everyMs }: Wanted) => ({

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { ScheduleNotFoundError } from '@temporalio/client';
 import Docker from 'dockerode';
 import type { EngineLook } from '../../activities/convergence.ts';
 import { createLocalEngine } from '../../adapters/local-engine.ts';
@@ -8,11 +7,13 @@ import { createLogger } from '../../adapters/logger.ts';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
-import { ensureConvergence, reconcileScheduleId } from '../../adapters/temporal/convergence-schedules.ts';
+import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
+import { housekeepingWorkflowId, reconcileWorkflowId } from '../../fleet/housekeeping.ts';
 import { type EngineProxy, engineProxy } from '../support/engine-proxy.ts';
 import { leaveBehind } from '../support/left-behind.ts';
 import { testServers } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('convergence on the master’s own engine', function () {
@@ -197,18 +198,35 @@ describe('convergence on the master’s own engine', function () {
     assert.equal(await byClock(), '1 succeeded, 0 failed');
   });
 
-  it('has a Schedule that mends as often as is wanted, and none where nobody wants it', async () => {
+  it('is mended by housekeeping soon after an interval is set, and by nobody without one', async () => {
     const { client } = world.temporal;
-    const keep = (reconcileMs: number | null): Promise<void> =>
-      ensureConvergence(client, { taskQueue: world.id, searchAttributes: true, reconcileMs });
-    const every = async () =>
-      (await client.schedule.getHandle(reconcileScheduleId(world.id)).describe()).spec.intervals?.[0]?.every ?? null;
-    await keep(7_200_000);
-    assert.equal(await every(), 7_200_000);
-    await keep(10_800_000);
-    assert.equal(await every(), 10_800_000);
-    await keep(null);
-    await assert.rejects(every(), ScheduleNotFoundError);
+    await createSettings(world.database.sql).setReconcileInterval(null);
+    await world.database.sql`alter table decky_lifecycle disable trigger guard_lifecycle`;
+    await world.database.sql`update decky_lifecycle set started_at = started_at - interval '1 day'`;
+    await world.database.sql`alter table decky_lifecycle enable trigger guard_lifecycle`;
+    await docker().getContainer(`${a}-redis`).remove({ force: true });
+    const handle = client.workflow.getHandle(housekeepingWorkflowId(world.id));
+    const seen = async () => ((await handle.fetchHistory()).events ?? []).map((event) => event ?? {});
+    const input = { lookMs: 3_600_000, sweepMs: 3_600_000, clockMs: 200 };
+    await ensureHousekeeping(client, { taskQueue: world.id, searchAttributes: true, input, anew: true });
+    try {
+      const readings = async () =>
+        (await seen()).filter(
+          (event) => event.activityTaskScheduledEventAttributes?.activityType?.name === 'readIntervals',
+        ).length;
+      await until('three readings of the intervals', async () => (await readings()) > 3);
+      const begun = async () =>
+        (await seen()).flatMap((event) => event.childWorkflowExecutionStartedEventAttributes?.workflowExecution ?? []);
+      assert.deepEqual(await begun(), []);
+      await createSettings(world.database.sql).setReconcileInterval('1m');
+      await until('what mends', async () => (await begun()).length > 0);
+      const [execution] = await begun();
+      assert.equal(execution?.workflowId, reconcileWorkflowId(world.id));
+      assert.equal(await client.workflow.getHandle(`${execution?.workflowId}`).result(), '1 succeeded, 0 failed');
+    } finally {
+      await handle.terminate('the test is over');
+    }
+    assert.deepEqual(await drift(), []);
   });
 
   it('tells of each drift when it begins and when it ends', async () => {
