@@ -24,6 +24,10 @@ export async function within<T>(ms: number, work: Promise<T>, late: () => Error)
   }
 }
 
+/** What was asked to change something may have been done. */
+const adviceFor = (c: Context): string =>
+  ['GET', 'HEAD'].includes(c.req.method) ? 'Try again.' : 'Look at the state before you try again.';
+
 const isOperation = (c: Context): boolean =>
   (c.req.method === 'POST' || c.req.method === 'DELETE') && c.req.path.startsWith('/api/v1/deckies/');
 
@@ -36,7 +40,7 @@ export const answerInTime = (deadlines: AnswerDeadlines): MiddlewareHandler<ApiE
       () =>
         new DeckhandError(
           'Unavailable',
-          `No answer from PostgreSQL or Temporal within ${ms / 1000} s. Look at the state before you try again.`,
+          `No answer from PostgreSQL or Temporal within ${ms / 1000} s. ${adviceFor(c)}`,
         ),
     );
   };

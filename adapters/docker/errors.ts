@@ -26,6 +26,7 @@ const TEXTS: readonly EngineText[] = [
   { status: 404, text: /network .* not found/i, code: 'EngineBusy' },
   { status: 404, text: /no such image/i, code: 'EngineBusy' },
   { status: 409, text: /removal of container .* is already in progress/i, code: 'EngineBusy' },
+  { status: 409, text: /is restarting, wait until/i, code: 'EngineBusy' },
   { status: 409, text: /is already in use by container/i, code: 'NameTaken' },
   { status: 409, text: /cannot join network of a non.running container/i, code: 'ContainerExited' },
   {

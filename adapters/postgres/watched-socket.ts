@@ -28,6 +28,9 @@ const TLS_ANSWER_MS = 5_000;
 /** Answers may wait to be read while this process was busy or stopped: so long is granted for reading them. */
 const LAST_CHANCE_MS = 1_000;
 
+/** Longer than the client takes to forget connections that have ended. */
+const NEIGHBOURS_MS = 50;
+
 const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code });
 
 /** Calls `seen` with the type of each message of the protocol, however the bytes are cut. */
@@ -93,12 +96,47 @@ class Debt {
   }
 }
 
+interface Idle {
+  /** When the server sent something last, by this process's steady clock. */
+  readonly heardAt: number;
+  readonly owed: boolean;
+  end(error: Error): void;
+}
+
+/**
+ * The connections of one pool. Where one of them is silent, the idle ones are likely cut off as well, and each would cost its next
+ * statement the whole silence again. So those of which nothing was heard since that statement go too: a new one costs milliseconds.
+ */
+export class Neighbours {
+  readonly #all = new Set<Idle>();
+
+  join(one: Idle): () => void {
+    this.#all.add(one);
+    return () => this.#all.delete(one);
+  }
+  /** `since`: when the statement was sent that was not answered. */
+  endIdle(since: number, error: Error): void {
+    for (const one of this.#all) if (!one.owed && one.heardAt < since) one.end(error);
+  }
+}
+
 /**
  * Destroys the socket when the server owes an answer and has sent nothing for `silenceMs`. What else is written meanwhile
  * does not count as a sign of life.
  */
-export function watch(socket: Socket, silenceMs: number): Socket {
+export function watch(socket: Socket, silenceMs: number, neighbours = new Neighbours()): Socket {
   const debt = new Debt();
+  let heardAt = performance.now();
+  let askedAt = heardAt;
+  const leave = neighbours.join({
+    get heardAt() {
+      return heardAt;
+    },
+    get owed() {
+      return debt.any;
+    },
+    end: (error) => void socket.destroy(error),
+  });
   let timer: NodeJS.Timeout | undefined;
   let warned = false;
   const disarm = (): void => {
@@ -113,7 +151,10 @@ export function watch(socket: Socket, silenceMs: number): Socket {
   function silent(): void {
     if (warned) {
       const seconds = silenceMs / 1_000;
-      socket.destroy(failure('ETIMEDOUT', `PostgreSQL sent nothing for ${seconds} s while a statement was open`));
+      const error = failure('ETIMEDOUT', `PostgreSQL sent nothing for ${seconds} s while a statement was open`);
+      neighbours.endIdle(askedAt, error);
+      // The client has forgotten them by the time at which it hears of this one, and takes none of them for the next statement.
+      timer = setTimeout(() => socket.destroy(error), NEIGHBOURS_MS);
       return;
     }
     warned = true;
@@ -123,7 +164,10 @@ export function watch(socket: Socket, silenceMs: number): Socket {
   const end = socket.end.bind(socket) as (...args: unknown[]) => Socket;
   socket.write = (chunk: Uint8Array | string, ...rest: unknown[]) => {
     debt.wrote(typeof chunk === 'string' ? Buffer.from(chunk) : chunk);
-    if (debt.any && timer === undefined) arm(silenceMs);
+    if (debt.any && timer === undefined) {
+      askedAt = performance.now();
+      arm(silenceMs);
+    }
     return write(chunk, ...rest);
   };
   socket.end = (...args: unknown[]) => {
@@ -133,7 +177,9 @@ export function watch(socket: Socket, silenceMs: number): Socket {
   };
   socket.on('data', (chunk: Buffer) => {
     debt.got(chunk);
+    heardAt = performance.now();
     disarm();
+    askedAt = heardAt;
     if (debt.any) arm(silenceMs);
   });
   socket.on('end', () => {
@@ -141,7 +187,10 @@ export function watch(socket: Socket, silenceMs: number): Socket {
     if (!debt.ready && !debt.cancels)
       socket.destroy(failure('CONNECTION_CLOSED', 'The server closed the connection before it was ready'));
   });
-  socket.on('close', disarm);
+  socket.on('close', () => {
+    disarm();
+    leave();
+  });
   endInOrder(socket, () => debt.ready);
   return socket;
 }
@@ -214,15 +263,16 @@ function failed(error: unknown): Socket {
 /** The client's `socket` option: several hosts are tried in turn, one for each connection. */
 export function socketFactory(tls: TlsChoice, silenceMs: number): (target: Target) => Promise<Socket> {
   let next = 0;
+  const neighbours = new Neighbours();
   return async ({ host, port, path }) => {
-    if (path) return watch(connect(path), silenceMs);
+    if (path) return watch(connect(path), silenceMs, neighbours);
     const index = next++ % host.length;
     const address = { host: host[index] ?? 'localhost', port: port[index] ?? 5432 };
     // The client reads both for its messages.
     const raw = Object.assign(connect(address), address);
-    if (!tls.ssl) return watch(raw, silenceMs);
+    if (!tls.ssl) return watch(raw, silenceMs, neighbours);
     try {
-      return watch(Object.assign(await secured(raw, address.host, tls), address), silenceMs);
+      return watch(Object.assign(await secured(raw, address.host, tls), address), silenceMs, neighbours);
     } catch (error) {
       raw.destroy();
       return failed(error);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import postgres from 'postgres';
+import { BOUNDS, openDatabase } from '../../adapters/postgres/connect.ts';
 import { type CuttableDatabase, openCuttableDatabase } from '../drills/cuttable-database.ts';
 import { testDirectory } from '../support/stack.ts';
 
@@ -28,5 +29,14 @@ describe('the database of a drill', () => {
     await fresh.end();
     assert.equal(ended, false);
     await cut.end({ timeout: 0 });
+  });
+
+  it('that is cut off costs a pool one silence, however many of its connections stood idle', async () => {
+    const sql = openDatabase(database.url, { max: 8, bounds: { ...BOUNDS, silenceMs: 500 } });
+    await Promise.all(Array.from({ length: 8 }, () => sql`select pg_sleep(0.2)`));
+    assert.equal(database.cutOff(), 8);
+    await assert.rejects(sql`select 1`, { code: 'ETIMEDOUT' });
+    for (let asked = 0; asked < 8; asked += 1) assert.equal((await sql`select 2 as number`)[0]?.number, 2);
+    await sql.end({ timeout: 1 });
   });
 });
