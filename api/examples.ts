@@ -112,6 +112,9 @@ export const EXAMPLES = Object.freeze({
       },
     ],
   },
-  ready: { status: 'ready', checks: { startup: 'ok', postgres: 'ok', temporal: 'ok' } },
-  notReady: { status: 'not ready', checks: { startup: 'ok', postgres: 'ok', temporal: 'No answer within 2 s' } },
+  ready: { status: 'ready', checks: { startup: 'ok', postgres: 'ok', temporal: 'ok', nats: 'ok' } },
+  notReady: {
+    status: 'not ready',
+    checks: { startup: 'ok', postgres: 'ok', temporal: 'No answer within 2 s', nats: 'ok' },
+  },
 });

@@ -6,8 +6,10 @@ import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';
+import { createBus } from '../adapters/nats/bus.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
+import { probeBus } from '../adapters/nats/probe.ts';
 import { detectNetwork, type EngineAsked } from '../adapters/network-detection.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
@@ -59,7 +61,7 @@ function engineOf(config: ApiConfig): EngineAsked | null {
 function dependencies(
   config: ApiConfig,
   parts: { logger: Logger; sql: Sql; temporal: TemporalClient; startup: Startup; secret: string },
-): ApiDependencies {
+): Omit<ApiDependencies, 'probes'> {
   const { logger, sql, temporal, startup, secret } = parts;
   return {
     logger,
@@ -76,7 +78,6 @@ function dependencies(
     audit: createAudit(sql),
     simulated: config.DECKHAND_ENGINE === undefined ? null : config.DECKHAND_ENGINE === 'simulated',
     network: () => detectNetwork(config.DECKHAND_NETWORK, config.DECKHAND_BRIDGE_POOL ?? null, engineOf(config)),
-    probes: probes(sql, temporal),
     notReady: startup.missing,
     jwt: { secret, lifetimeMinutes: config.DECKHAND_JWT_EXP_MINUTES },
     limiterEnabled: config.DECKHAND_LIMITER_ENABLED,
@@ -109,11 +110,13 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   const ports = await openSwarm(config, parts);
   const log = createEventLog(config.NATS_URL, `deckhand-api-${process.pid}`);
   const events = createEventStream(log);
+  const bus = createBus(config.NATS_URL, `deckhand-api-ready-${process.pid}`);
   const metrics = createApiMetrics({ process: true });
   addDatabaseMetrics(metrics.registry, () => readFigures(sql));
   addKeptMetrics(metrics.registry, { stream: log.size, closedWorkflows: () => countClosed(temporal.client) });
   const deps = {
     ...dependencies(config, { ...parts, startup, secret }),
+    probes: { ...probes(sql, temporal), nats: () => probeBus(bus) },
     swarm: ports,
     metrics,
     events,
@@ -134,7 +137,7 @@ async function run(config: ApiConfig, logger: Logger): Promise<void> {
   await events.close('The master stops. Connect again to go on.');
   await Promise.all([server.stop(), swarm.stop()]);
   await startup.done;
-  await Promise.allSettled([sql.end({ timeout: 5 }), temporal.connection.close(), tracing?.stop()]);
+  await Promise.allSettled([sql.end({ timeout: 5 }), bus.close(), temporal.connection.close(), tracing?.stop()]);
 }
 
 async function main(): Promise<void> {

@@ -42,7 +42,10 @@ export interface ApiDependencies {
   readonly simulated: boolean | null;
   /** What the master's machine has of networks, looked up anew for each deploy. */
   readonly network: () => Promise<NetworkContext>;
-  /** Rejects with a sentence while the named part is out of reach; for /readyz. */
+  /**
+   * For /readyz. Rejects with a sentence while the API can’t do its work without the named part. Resolves with `degraded` where
+   * something is missing that delays no operation.
+   */
   readonly probes: Readonly<Record<string, () => Promise<unknown>>>;
   /** What keeps the API from answering (migrations not run yet), or null. */
   readonly notReady: () => string | null;

@@ -17,6 +17,9 @@ export interface StackContext {
 }
 
 /** A process to run and keep running. */
+/** What a process says it misses, in a sentence for the screen. */
+export class NotReady extends Error {}
+
 export interface ProcessSpec {
   readonly name: string;
   readonly command: string;
@@ -34,7 +37,7 @@ export interface ProcessSpec {
   readonly mayEnd?: boolean;
   /** Before every start: removes what a killed predecessor left in the way. */
   readonly prepare?: () => Promise<void> | void;
-  /** True once it does its work. Asked again and again until then. */
+  /** True once it does its work. Asked again and again until then. Throws NotReady where it says itself what it misses. */
   readonly ready: () => Promise<boolean>;
   /** Milliseconds for the first readiness. */
   readonly startTimeoutMs?: number;

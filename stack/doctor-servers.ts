@@ -3,11 +3,15 @@ import { existsSync } from 'node:fs';
 import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import postgres from 'postgres';
+import { withoutCredentials } from '../adapters/nats/connect.ts';
+import { lookAtBus } from '../adapters/nats/probe.ts';
+import { BusRefused } from '../adapters/nats/refusals.ts';
+import { LARGER_STREAM } from '../adapters/nats/stream.ts';
 import { findOnPath } from './binaries.ts';
 import { DEFAULT_SOCKET, findDockerd } from './docker.ts';
 import { dockerAnswers } from './docker-ping.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
-import { answersWithJetStream, locateNats } from './nats.ts';
+import { locateNats } from './nats.ts';
 import { findPostgresPackage } from './postgres-package.ts';
 import { locateTemporal, RETENTION_DAYS, registerCommand, SEARCH_ATTRIBUTES } from './temporal.ts';
 
@@ -137,8 +141,9 @@ export async function diagnosePostgres(environment: NodeJS.ProcessEnv): Promise<
   }
 }
 
-export async function diagnoseNats(environment: NodeJS.ProcessEnv): Promise<Finding> {
-  const url = environment.NATS_URL;
+/** `running`: the address of a running stack's NATS. */
+export async function diagnoseNats(environment: NodeJS.ProcessEnv, running?: string): Promise<Finding> {
+  const url = running ?? environment.NATS_URL;
   if (!url) {
     const found = locateNats();
     return found
@@ -149,14 +154,19 @@ export async function diagnoseNats(environment: NodeJS.ProcessEnv): Promise<Find
           'The first start builds it with Go, downloads it, or takes Debian’s. Else put `nats-server` on the PATH or set NATS_URL.',
         );
   }
+  const at = withoutCredentials(url);
   try {
-    await answersWithJetStream(url);
-    return ok('NATS', `${url}, with JetStream`);
+    const { exists, smaller } = await lookAtBus(url);
+    if (smaller !== null && exists) return warn('NATS', `${at}: ${smaller}`, LARGER_STREAM);
+    if (smaller !== null) return warn('NATS', `${at}: ${smaller}`, 'Give it more storage (max_file_store, or disk).');
+    return ok('NATS', `${at}, with JetStream; the stream of events ${exists ? 'is there' : 'can be made'}`);
   } catch (error) {
     return missing(
       'NATS',
-      `${url}: ${reason(error)}`,
-      'Start it with JetStream on (`-js`), mend NATS_URL, or unset it for an embedded one.',
+      reason(error),
+      error instanceof BusRefused
+        ? 'The sentence is NATS’s own. Events wait in PostgreSQL until it is mended.'
+        : 'Start it with JetStream on (`-js`), mend NATS_URL, or unset it for an embedded one.',
     );
   }
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { findOnPath } from './binaries.ts';
+import { NotReady } from './context.ts';
 import { diagnoseDocker, diagnoseNats, diagnosePostgres, diagnoseTemporal } from './doctor-servers.ts';
 import { lockHolder } from './file-lock.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
@@ -79,14 +80,13 @@ function diagnoseDisk(home: string): Finding {
 async function diagnoseStack(home: string, pid: number | null, file: StackFile | null): Promise<Finding> {
   if (pid === null) return warn('stack', `does not run in ${home}`, '`npm start` brings it up.');
   if (!file) return warn('stack', `pid ${pid} is bringing it up`, 'Wait until it prints its URLs.');
-  const ready = await isReady(file.api_url).catch(() => false);
-  return ready
-    ? ok('stack', `pid ${pid}, ${file.api_url}`)
-    : missing(
-        'stack',
-        `pid ${pid}, but ${file.api_url}/readyz is not 200`,
-        `It says what it misses; the logs are in ${home}/logs.`,
-      );
+  try {
+    await isReady(file.api_url);
+    return ok('stack', `pid ${pid}, ${file.api_url}`);
+  } catch (error) {
+    const says = error instanceof NotReady ? error.message : `${file.api_url}/readyz does not answer`;
+    return missing('stack', `pid ${pid}, but it is not ready: ${says}`, `The logs are in ${home}/logs.`);
+  }
 }
 
 /** In the order in which things are needed. Never throws for what is missing. */
@@ -97,7 +97,7 @@ export async function diagnose(environment: NodeJS.ProcessEnv = process.env): Pr
   const [temporal, database, nats, docker, ports, stack] = await Promise.all([
     diagnoseTemporal(environment, file && { address: file.temporal_address, namespace: file.temporal_namespace }),
     diagnosePostgres(environment),
-    diagnoseNats(environment),
+    diagnoseNats(environment, file?.nats_url),
     diagnoseDocker(environment),
     diagnosePorts(holder !== null),
     diagnoseStack(home, holder?.pid ?? null, file),

@@ -1,6 +1,7 @@
 /** The program behind `npm start`. */
 import { CommandLine } from './command-line.ts';
 import { homeDirectory, StackHome } from './home.ts';
+import { busNote } from './nats.ts';
 import { parseOptions, refusedEnvironment, type StartOptions, USAGE } from './options.ts';
 import { notes, type ScreenFacts, urls } from './screen.ts';
 import { joinRunning } from './second-start.ts';
@@ -10,11 +11,12 @@ import { confirm, sayFor } from './terminal.ts';
 /** A second Ctrl-C this long after the first means: now. Sooner, it is the same one, which npm passes on as well. */
 const IMPATIENT_MS = 1_500;
 
-function factsOf(started: Started, home: StackHome): ScreenFacts {
+async function factsOf(started: Started, home: StackHome): Promise<ScreenFacts> {
   const { servers, secrets } = started;
   return {
     simulated: servers.docker.host ? null : (servers.docker.reason ?? 'there is no Docker Engine'),
     network: process.env.DECKHAND_NETWORK || 'bridge',
+    bus: await busNote(servers.natsUrl),
     newPassword: secrets.passwordIsNew ? secrets.adminPassword : null,
     logs: home.path('logs'),
   };
@@ -63,7 +65,7 @@ async function stay(stack: Stack, command: CommandLine, options: StartOptions, s
 
 async function run(stack: Stack, home: StackHome, command: CommandLine, options: StartOptions): Promise<number> {
   const started = await stack.start();
-  const facts = factsOf(started, home);
+  const facts = await factsOf(started, home);
   for (const note of notes(facts)) console.log(note);
   if (options.once && options.fleet !== null) return once(stack, command, options, options.fleet);
   await stay(stack, command, options, () => urls(started.file, facts));

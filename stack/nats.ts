@@ -1,7 +1,8 @@
 /** NATS: NATS_URL, else a server with JetStream from the PATH, the cache, built by Go, the project's archive, or Debian's package. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from 'nats';
+import { connectNats } from '../adapters/nats/connect.ts';
+import { lookAtBus } from '../adapters/nats/probe.ts';
 import { type Archive, downloadArchive } from './archive.ts';
 import {
   cachedBinary,
@@ -88,11 +89,20 @@ export async function provideNats(context: StackContext): Promise<Provided<strin
 
 /** Throws why not; false when it is another server than the one of that name. */
 export async function answersWithJetStream(url: string, name?: string): Promise<boolean> {
-  const connection = await connect({ servers: url, reconnect: false, timeout: 2_000 });
+  const connection = await connectNats(url, { reconnect: false, timeout: 2_000 });
   try {
     await (await connection.jetstreamManager()).getAccountInfo();
     return name === undefined || connection.info?.server_name === name;
   } finally {
     await connection.close();
+  }
+}
+
+/** What an operator should know of the events' bus; null where all is well. */
+export async function busNote(url: string): Promise<string | null> {
+  try {
+    return (await lookAtBus(url)).smaller;
+  } catch (error) {
+    return (error as Error).message;
   }
 }

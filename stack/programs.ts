@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { LIMITS } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { bridgePool } from './bridge-pool.ts';
-import type { ProcessSpec, StackContext } from './context.ts';
+import { NotReady, type ProcessSpec, type StackContext } from './context.ts';
 import { LOOPBACK } from './ports.ts';
 import { type ProgramName, programArguments } from './root.ts';
 import type { Secrets } from './secrets.ts';
@@ -89,10 +89,20 @@ export const nodeProgram = (program: ProgramName, env: Readonly<Record<string, s
   startTimeoutMs: START_TIMEOUT_MS,
 });
 
+/** Throws NotReady with what the API says that it misses. */
 export async function isReady(apiUrl: string): Promise<boolean> {
   const answer = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(3_000) });
-  await answer.body?.cancel();
-  return answer.status === 200;
+  if (answer.status === 200) {
+    await answer.body?.cancel();
+    return true;
+  }
+  const body = (await answer.json().catch(() => null)) as { checks?: Readonly<Record<string, string>> } | null;
+  const missing = Object.entries(body?.checks ?? {}).filter(([, says]) => says !== 'ok');
+  throw new NotReady(
+    missing.length === 0
+      ? `${apiUrl}/readyz answers ${answer.status}`
+      : missing.map(([name, says]) => `${name}: ${says}`).join(' '),
+  );
 }
 
 /** A program that says so in its log when it is ready; only what was written since its start counts. */

@@ -6,6 +6,8 @@ export interface ScreenFacts {
   readonly simulated: string | null;
   /** The driver of the fleet's network, as configured. */
   readonly network: string;
+  /** What an operator should know of the events' bus; null where all is well. */
+  readonly bus: string | null;
   /** Set when the password was made at this start: it is shown once. */
   readonly newPassword: string | null;
   readonly logs: string;
@@ -13,9 +15,10 @@ export interface ScreenFacts {
 
 const line = (label: string, value: string): string => `  ${label.padEnd(12)} ${value}`;
 
-export function notes({ simulated, network }: Pick<ScreenFacts, 'simulated' | 'network'>): string[] {
-  if (simulated !== null) return [`simulated: no container runs, because ${simulated}`];
-  return network === 'bridge' ? ['bridge: reachable from this host only'] : [];
+export function notes({ simulated, network, bus }: Pick<ScreenFacts, 'simulated' | 'network' | 'bus'>): string[] {
+  const events = bus === null ? [] : [`events: ${bus}`];
+  if (simulated !== null) return [`simulated: no container runs, because ${simulated}`, ...events];
+  return [...(network === 'bridge' ? ['bridge: reachable from this host only'] : []), ...events];
 }
 
 export function urls(stack: StackFile, facts: ScreenFacts): string[] {

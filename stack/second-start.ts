@@ -2,6 +2,7 @@
 import { CommandLine } from './command-line.ts';
 import { lockHolder } from './file-lock.ts';
 import type { StackHome } from './home.ts';
+import { busNote } from './nats.ts';
 import type { StartOptions } from './options.ts';
 import { urls } from './screen.ts';
 import { readStackFile, type StackFile } from './stack-file.ts';
@@ -36,7 +37,8 @@ export async function joinRunning(home: StackHome, options: StartOptions): Promi
   console.log(`Deckhand is running already (pid ${lockHolder(lockFile(home))?.pid ?? 'unknown'}).`);
   const simulated = file.docker_host ? null : 'the running stack has no Docker Engine';
   const network = process.env.DECKHAND_NETWORK || 'bridge';
-  console.log(urls(file, { simulated, network, newPassword: null, logs: home.path('logs') }).join('\n'));
+  const bus = await busNote(file.nats_url);
+  console.log(urls(file, { simulated, network, bus, newPassword: null, logs: home.path('logs') }).join('\n'));
   const agents = file.processes.filter(({ name }) => name.startsWith('agent-')).length;
   if (options.agents > agents)
     console.log(

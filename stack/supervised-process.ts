@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { ProcessSpec } from './context.ts';
+import { NotReady, type ProcessSpec } from './context.ts';
 import { identify, isRunning, type ProcessIdentity, signalProcess, waitForExit } from './process-table.ts';
 
 /** In the environment of each child: `<instance>:<name>:<program>`. Proves, after a crash, whose it is. */
@@ -13,6 +13,8 @@ const RESTART_LAST_MS = 5_000;
 /** One that lived this long starts again with the first, short pause. */
 const STEADY_MS = 10_000;
 const READY_POLL_MS = 100;
+/** What a process misses only while it starts is not worth a line. */
+const TELL_AFTER_MS = 3_000;
 const WATCH_ADOPTED_MS = 500;
 const ENDED_WELL = 'ended with 0';
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
@@ -143,16 +145,19 @@ export class SupervisedProcess {
   }
 
   async #untilReady(timeoutMs: number): Promise<void> {
-    const { spec, logFile } = this.#options;
+    const { spec, logFile, say } = this.#options;
     const identity = this.#identity;
     const until = Date.now() + timeoutMs;
+    const missing = new Missing(say);
     while (!this.#stopping) {
       if (!identity || !isRunning(identity))
         throw new Error(`${spec.name} ended while it started; ${lastLines(logFile)}`);
       // Looked at again: one that ended because a stranger has its port must not pass for ready by the stranger's answer.
-      if ((await spec.ready().catch(() => false)) && isRunning(identity)) return;
+      if ((await missing.of(spec.ready)) && isRunning(identity)) return;
       if (Date.now() > until)
-        throw new Error(`${spec.name} was not ready after ${timeoutMs / 1000} s; ${lastLines(logFile)}`);
+        throw new Error(
+          `${spec.name} was not ready after ${timeoutMs / 1000} s; ${missing.sentence ?? lastLines(logFile)}`,
+        );
       await this.#pause(READY_POLL_MS);
     }
   }
@@ -166,6 +171,36 @@ export class SupervisedProcess {
       };
       if (this.#stopping) this.#wakeUp();
     });
+  }
+}
+
+/** Tells what a process says it misses once that has stayed the same for a while, and each thing once. */
+class Missing {
+  readonly #say: (line: string) => void;
+  #since = 0;
+  #told: string | null = null;
+  /** Its last word; null where it says nothing. */
+  sentence: string | null = null;
+
+  constructor(say: (line: string) => void) {
+    this.#say = say;
+  }
+
+  async of(ready: () => Promise<boolean>): Promise<boolean> {
+    try {
+      return await ready();
+    } catch (error) {
+      this.#heard(error instanceof NotReady ? error.message : null);
+      return false;
+    }
+  }
+
+  #heard(sentence: string | null): void {
+    if (sentence !== this.sentence) this.#since = Date.now();
+    this.sentence = sentence;
+    if (sentence === null || sentence === this.#told || Date.now() - this.#since < TELL_AFTER_MS) return;
+    this.#told = sentence;
+    this.#say(`waits: ${sentence}`);
   }
 }
 

@@ -23,6 +23,7 @@ import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
 import { installRuntime } from './logging.ts';
 import { openMetrics } from './metrics.ts';
+import { SendLog } from './send-log.ts';
 import { createWorkers } from './workers.ts';
 
 /** Temporal's database may be lost while the worker lives; housekeeping and Schedules are looked after this often. */
@@ -51,7 +52,10 @@ async function main(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.abort());
 
   const sql = openDatabase(config.databaseUrl, { schema: config.schema, applicationName: 'deckhand-worker' });
-  const bus = createBus(config.natsUrl, 'deckhand-worker');
+  const bus = createBus(config.natsUrl, 'deckhand-worker', { notice: toldOnce(logger) });
+  const sendLog = new SendLog(logger);
+  // Not awaited: a bus that is away delays nothing. It is asked so that the log has the reason before the first event.
+  void bus.ping().catch((error: unknown) => sendLog.failed(error));
   const [bundle, local] = await Promise.all([
     workflowBundle(join(config.cache, 'bundles'), tracing ? [workflowInterceptorModule()] : []),
     createLocalEngine(config, logger),
@@ -76,6 +80,7 @@ async function main(): Promise<void> {
     searchAttributes,
     agents,
     reportGraceMs: config.reportGraceMs,
+    sendLog,
     ...(tracing ? { tracing: await tracedWorker(tracing) } : {}),
     ...(measured ? { metrics: measured.metrics } : {}),
   });
@@ -111,6 +116,15 @@ async function main(): Promise<void> {
     temporal.connection.close(),
   ]);
   logger.info('stopped');
+}
+
+/** The bus says it with each connection. */
+function toldOnce(logger: Logger): (sentence: string) => void {
+  let told = '';
+  return (sentence) => {
+    if (sentence !== told) logger.warn(sentence);
+    told = sentence;
+  };
 }
 
 /** `now` is true until it has worked once: what is due at the start. Makes again what Temporal has lost. */

@@ -37,6 +37,7 @@ import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { identifiedLogs } from './activity-logging.ts';
 import { OutboxPump } from './outbox-pump.ts';
+import { loggedDrain, type SendLog } from './send-log.ts';
 
 export interface WorkerParts {
   readonly connection: NativeConnection;
@@ -54,6 +55,8 @@ export interface WorkerParts {
   readonly tracing?: TracedWorker;
   /** Absent: nothing is measured. */
   readonly metrics?: WorkerMetrics;
+  /** Absent: nobody is told why events are not sent. */
+  readonly sendLog?: SendLog;
 }
 
 export interface Workers {
@@ -76,7 +79,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const outbox = openBeside(sql, { max: 1 });
   const upkeep = openBeside(sql, { max: 1, bounds: LONG_BOUNDS });
   const { store, drain, prunables, agentClient } = measuredParts(parts, { outbox, upkeep });
-  const pump = new OutboxPump(drain);
+  const pump = new OutboxPump(parts.sendLog ? loggedDrain(drain, parts.sendLog) : drain);
   const rotations = createRotationStore(sql);
   const reconciles = createReconcileStore(sql);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);

@@ -1,7 +1,6 @@
 /** Reads the stream of events in order, from any sequence on, by ordered consumers of JetStream. */
 import {
   type ConsumerMessages,
-  connect,
   DeliverPolicy,
   type JsMsg,
   type NatsConnection,
@@ -10,7 +9,10 @@ import {
 } from 'nats';
 import type { DeckhandError } from '../../fleet/errors.ts';
 import { type Envelope, EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
-import { busUnavailable, ensureStream } from './bus.ts';
+import { atMost } from './bus.ts';
+import { connectNats } from './connect.ts';
+import { busUnavailable } from './refusals.ts';
+import { ensureStream } from './stream.ts';
 
 export interface StreamedEvent {
   /** Grows with each event, and is never given twice: also where the stream was made anew, and NATS counts from 1 again. */
@@ -31,6 +33,7 @@ export interface EventLog {
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
+const CLOSE_MS = 2_000;
 /** A bus that takes connections and answers nothing is waited for this long. */
 const ANSWER_MS = 3_000;
 const PING_MS = 10_000;
@@ -53,8 +56,8 @@ export function createEventLog(url: string, name: string): EventLog {
   let connection: Promise<NatsConnection> | null = null;
 
   async function open(): Promise<NatsConnection> {
-    const options = { servers: url, name, timeout: CONNECT_TIMEOUT_MS, reconnect: false, pingInterval: PING_MS };
-    const nc = await connect(options);
+    const options = { name, timeout: CONNECT_TIMEOUT_MS, reconnect: false, pingInterval: PING_MS };
+    const nc = await connectNats(url, options);
     void nc.closed().then(() => {
       connection = null;
     });
@@ -170,7 +173,7 @@ export function createEventLog(url: string, name: string): EventLog {
     },
     async close() {
       const nc = await connection?.catch(() => null);
-      await nc?.close();
+      if (nc) await atMost(CLOSE_MS, nc.close());
     },
   };
 }

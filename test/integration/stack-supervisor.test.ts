@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ProcessSpec } from '../../stack/context.ts';
+import { NotReady, type ProcessSpec } from '../../stack/context.ts';
 import { StackHome } from '../../stack/home.ts';
 import { identify } from '../../stack/process-table.ts';
 import { MARK, markOf } from '../../stack/supervised-process.ts';
@@ -16,12 +16,14 @@ const IGNORES_SIGTERM = `process.on('SIGTERM', () => {});`;
 describe('the supervisor', () => {
   let home: StackHome;
   let restarted: string[] = [];
+  let said: string[] = [];
   const open: Supervisor[] = [];
   const strangers: ChildProcess[] = [];
 
   beforeEach(() => {
     home = new StackHome(mkdtempSync(join(tmpdir(), 'deckhand-supervisor-')));
     restarted = [];
+    said = [];
   });
   afterEach(async () => {
     for (const supervisor of open.splice(0)) await supervisor.stop();
@@ -32,7 +34,7 @@ describe('the supervisor', () => {
   function supervise(): Supervisor {
     const supervisor = Supervisor.acquire({
       home,
-      sayFor: () => () => {},
+      sayFor: (name) => (line) => void said.push(`${name}: ${line}`),
       onRestarted: (name) => restarted.push(name),
     });
     assert.ok(supervisor, 'another supervisor runs');
@@ -75,6 +77,18 @@ describe('the supervisor', () => {
   async function untilReady(spec: ProcessSpec): Promise<void> {
     while (!(await spec.ready())) await new Promise((resolve) => setTimeout(resolve, 20));
   }
+
+  it('tells once what a process says it misses, and again in the error where that lasts', async () => {
+    const spec = program('lacking', '', {
+      ready: () => Promise.reject(new NotReady('nats: has no room')),
+      startTimeoutMs: 4_000,
+    });
+    await assert.rejects(supervise().start(spec), /was not ready after 4 s; nats: has no room/);
+    assert.deepEqual(
+      said.filter((line) => line.includes('waits')),
+      ['lacking: waits: nats: has no room'],
+    );
+  }).timeout(30_000);
 
   it('brings back what dies, with another pid, and says so', async () => {
     const supervisor = supervise();
