@@ -1,4 +1,5 @@
 /** From the sections of an INI to one entry a decky: amounts, names, and the service configuration that reaches each. */
+import { archetypeBySlug } from './catalog.ts';
 import type { ServiceConfig } from './config.ts';
 import { DeckhandError } from './errors.ts';
 import type { DeckySection, IniConfig, ServiceSection } from './ini.ts';
@@ -66,6 +67,10 @@ function combine(group: ServiceConfig | undefined, own: ServiceConfig | undefine
   return combined;
 }
 
+/** The services that a section's deckies will have; null where they are drawn, or kept from before. */
+const settledServices = ({ services, archetype }: DeckySection): readonly string[] | null =>
+  services ?? (archetype === null ? null : (archetypeBySlug(archetype)?.services ?? null));
+
 /**
  * Names each decky once (`web` with amount 3 → `web-01` … `web-03`). A sub-section `[P.svc]` reaches the decky P, or the
  * deckies of the group P and no others; one that reaches nobody is ignored with a warning.
@@ -80,12 +85,21 @@ export function expandSections(ini: IniConfig): Expansion {
     service_config: combine(section.amount > 1 ? configs.get(section.name) : undefined, configs.get(name)),
   }));
   const warnings = new Warnings();
-  for (const { owner, service } of ini.service_sections)
-    if (!named.has(owner) && !groups.has(owner))
+  const sections = new Map(ini.deckies.map((section) => [section.name, section]));
+  for (const { owner, service, line } of ini.service_sections) {
+    const section = named.get(owner) ?? sections.get(owner);
+    if (section === undefined)
       warnings.add(null, () => {
         const near = nearWord(owner, [...groups, ...named.keys()].slice(0, MOST_OWNERS));
         const meant = near === null ? '' : ` Did you mean [${near}.${service}]?`;
-        return `[${shorten(owner)}.${service}] configures no decky of this INI and was ignored.${meant}`;
+        return `[${shorten(owner)}.${service}] (line ${line}) configures no decky of this INI and was ignored.${meant}`;
       });
+    else if (settledServices(section)?.includes(service) === false)
+      warnings.add(
+        section.name,
+        () =>
+          `[${shorten(owner)}.${service}] (line ${line}) configures a service that [${section.name}] does not have. It takes effect only if a mutation brings ${service}.`,
+      );
+  }
   return { deckies, warnings };
 }

@@ -45,6 +45,12 @@ function checkDigest(digest: string): void {
     throw new Broken(`its ${algorithm} digest is not ${length} hexadecimal digits in lower case`);
 }
 
+/** The grammar reads `sha256:…` as a repository with a tag, but an engine takes it for the id of an image that it has. */
+function isDigest(text: string): boolean {
+  const [algorithm = '', hex = ''] = text.split(':');
+  return DIGESTS.get(algorithm) === hex.length && /^[a-f0-9]+$/.test(hex);
+}
+
 /** What stands before the first slash is a registry where it has a dot or a port, or is `localhost`. */
 function splitDomain(name: string): readonly [domain: string | null, path: string] {
   const slash = name.indexOf('/');
@@ -65,6 +71,7 @@ function parse(text: string): ImageReference {
   if (text.includes('://')) throw new Broken('it has a scheme; a reference is no URL');
   if (text.length > REFERENCE_LENGTH) throw new Broken(`it has ${text.length} characters`);
   if (IDENTIFIER.test(text)) throw new Broken('64 hexadecimal digits are an image’s id, not its name');
+  if (isDigest(text)) throw new Broken('a digest alone is an image’s id, not its name');
   const at = text.indexOf('@');
   const digest = at < 0 ? null : text.slice(at + 1);
   if (digest !== null) checkDigest(digest);

@@ -7,7 +7,7 @@ import { type IniSection, type IniText, readIniText, readValue } from './ini-tex
 import { LIMITS } from './limits.ts';
 import { assertDeckyName } from './names.ts';
 import { quote, shorten } from './quote.ts';
-import { findTypos, type NamedSection, type SectionKind } from './typos.ts';
+import { CUSTOM_PREFIX, findTypos, type NamedSection, type SectionKind } from './typos.ts';
 import { Warnings } from './warnings.ts';
 
 export interface GeneralSection {
@@ -34,6 +34,7 @@ export interface ServiceSection {
   readonly owner: string;
   readonly service: string;
   readonly values: Readonly<Record<string, string>>;
+  readonly line: number;
 }
 
 export interface IniConfig {
@@ -44,7 +45,6 @@ export interface IniConfig {
   readonly warnings: Warnings;
 }
 
-const CUSTOM_PREFIX = 'custom-';
 /** More than any decky, service or fleet has, and few enough that reading them costs nothing. */
 const MOST_SERVICES = 100;
 const MOST_PORTS = 1_000;
@@ -146,7 +146,11 @@ function readPorts(keys: Keys, section: string, warnings: Warnings): readonly nu
   const ports = list(keys.get('ports') ?? '').flatMap((item) => {
     const port = /^\d{1,5}$/.test(item) ? Number(item) : 0;
     if (port >= 1 && port <= 65_535) return [port];
-    if (item !== '') warnings.add(null, () => `[${section}] ports=: ${quote(item)} is no port and was left out.`);
+    if (item !== '')
+      warnings.add(
+        null,
+        () => `[${section}] ports= (line ${keys.line('ports')}): ${quote(item)} is no port and was left out.`,
+      );
     return [];
   });
   if (ports.length > MOST_PORTS)
@@ -198,6 +202,7 @@ function readServiceSection(ini: IniText, section: IniSection): ServiceSection {
     owner: section.name.slice(0, dot),
     service: section.name.slice(dot + 1),
     values: Object.fromEntries(values),
+    line: section.line,
   };
 }
 
@@ -252,6 +257,6 @@ export function parseIni(text: string): IniConfig {
         mutate_interval: readInterval(keys, section.name),
       };
   }
-  findTypos(text, ini, sections, new Set(customServices.map(({ name }) => name)), warnings);
+  findTypos(text, ini, sections, new Map(customServices.map((service) => [service.name, service])), warnings);
   return { general, deckies, service_sections: serviceSections, custom_services: customServices, warnings };
 }

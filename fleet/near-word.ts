@@ -6,23 +6,31 @@ const LONGEST = 40;
 /** A mistake of so many letters is still a mistake in a word of that length. */
 const mistakesIn = (length: number): number => (length < 3 ? 0 : length < 6 ? 1 : length < 10 ? 2 : 3);
 
-/** Letters to add, leave out, replace or swap with their neighbour. Both words are short. */
-function distance(a: string, b: string): number {
+/**
+ * Letters to add, leave out, replace or swap with their neighbour; `most` + 1 where it takes more. Only what lies within
+ * `most` of the diagonal is counted, since the rest can't be less. Both words are short.
+ */
+function distance(a: string, b: string, most: number): number {
+  const far = most + 1;
   let before: number[] = [];
-  let above = Array.from({ length: b.length + 1 }, (_, column) => column);
+  let above = Array.from({ length: b.length + 1 }, (_, column) => Math.min(column, far));
   for (let row = 1; row <= a.length; row += 1) {
-    const here = [row];
-    for (let column = 1; column <= b.length; column += 1) {
-      const replaced = (above[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      let least = Math.min(replaced, (above[column] ?? 0) + 1, (here[column - 1] ?? 0) + 1);
+    const here = new Array<number>(b.length + 1).fill(far);
+    if (row <= most) here[0] = row;
+    let nearest = here[0] ?? far;
+    for (let column = Math.max(1, row - most); column <= Math.min(b.length, row + most); column += 1) {
+      const replaced = (above[column - 1] ?? far) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      let least = Math.min(replaced, (above[column] ?? far) + 1, (here[column - 1] ?? far) + 1, far);
       if (a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1])
-        least = Math.min(least, (before[column - 2] ?? least) + 1);
-      here.push(least);
+        least = Math.min(least, (before[column - 2] ?? far) + 1);
+      here[column] = least;
+      nearest = Math.min(nearest, least);
     }
+    if (nearest >= far) return far;
     before = above;
     above = here;
   }
-  return above[b.length] ?? 0;
+  return above[b.length] ?? far;
 }
 
 /** Null where none is near. Case and the difference of `-` and `_` are no mistakes. */
@@ -33,7 +41,7 @@ export function nearWord(word: string, known: Iterable<string>): string | null {
   let least = mistakesIn(meant.length);
   for (const candidate of known) {
     if (Math.abs(candidate.length - meant.length) > least) continue;
-    const far = distance(meant, candidate.toLowerCase().replaceAll('-', '_'));
+    const far = distance(meant, candidate.toLowerCase().replaceAll('-', '_'), least);
     if (far < least || (far === least && best === null)) [best, least] = [candidate, far];
   }
   return best;

@@ -3,10 +3,14 @@
  * warning with its line and the nearest known word. Keys and sections are named, never a value: it may be a password.
  */
 import { SERVICES, serviceByName } from './catalog.ts';
+import type { CustomService } from './config.ts';
 import { type IniSection, type IniText, replacedCharacterLine } from './ini-text.ts';
 import { nearWord } from './near-word.ts';
 import { shorten } from './quote.ts';
 import type { Warnings } from './warnings.ts';
+
+/** How the section of a custom service begins. */
+export const CUSTOM_PREFIX = 'custom-';
 
 export type SectionKind = 'general' | 'service' | 'custom' | 'decky';
 
@@ -58,48 +62,96 @@ function unknownSetting(section: IniSection, key: string, line: number): string 
   return `[${shorten(section.name)}] ${shorten(key)}= (line ${line}) is no setting of ${service} and has no effect. ${advice}`;
 }
 
-function unknownKey(section: IniSection, kind: keyof typeof KEYS, key: string, line: number): string {
-  const owner = shorten(section.name);
-  return `[${owner}] ${shorten(key)}= (line ${line}) is not known here and was ignored. ${adviceFor(key, KEYS[kind], owner)}`;
+/** `decky`: whose section for a service the key may belong into. */
+function unknownKey({ name }: IniSection, kind: keyof typeof KEYS, key: string, line: number, decky: string): string {
+  const advice = adviceFor(key, KEYS[kind], shorten(decky));
+  return `[${shorten(name)}] ${shorten(key)}= (line ${line}) is not known here and was ignored. ${advice}`;
+}
+
+/** The decky that a section with a dot was perhaps to be about: `web` of `web.shell` and of `web.ssh.shell`. */
+function deckyOf(name: string): string {
+  const owner = ownerOf(name);
+  return owner.includes('.') && SETTINGS.has(serviceOf(owner)) ? ownerOf(owner) : owner;
 }
 
 /** A key that another value refers to is a variable, and meant. */
-function findUnknownKeys(ini: IniText, section: IniSection, kind: SectionKind, warnings: Warnings): void {
+function findUnknownKeys(
+  ini: IniText,
+  section: IniSection,
+  kind: SectionKind,
+  isMistaken: boolean,
+  warnings: Warnings,
+): void {
   const words = kind === 'service' ? SETTINGS.get(serviceOf(section.name)) : known.get(kind);
   for (const [key, { line }] of section.options) {
     if (words?.has(key) || ini.referenced.has(key)) continue;
     if (kind === 'service') warnings.add(ownerOf(section.name), () => unknownSetting(section, key, line));
-    else warnings.add(kind === 'decky' ? section.name : null, () => unknownKey(section, kind, key, line));
+    else {
+      const decky = isMistaken ? deckyOf(section.name) : section.name;
+      warnings.add(kind === 'decky' ? section.name : null, () => unknownKey(section, kind, key, line, decky));
+    }
   }
 }
 
-/** A section that makes a decky, and was perhaps to be another one. */
-function findMistakenSection({ name, line }: IniSection, custom: ReadonlySet<string>, warnings: Warnings): void {
-  const made = (why: string): void =>
+/** Deckies of a group are named after it: `web-01` after `web`. */
+const OF_GROUP = /^(.+)-\d{2,}$/;
+
+/**
+ * Finds a section that makes a decky, and was perhaps to be another one. `names`: of all sections. True where the section
+ * was probably to be one for a service of a decky.
+ */
+function findMistakenSection(
+  { name, line, options }: IniSection,
+  names: ReadonlySet<string>,
+  custom: ReadonlyMap<string, unknown>,
+  warnings: Warnings,
+): boolean {
+  const made = (why: string): true => {
     warnings.add(name, () => `[${name}] (line ${line}) makes a decky of the name '${name}'${why}`);
+    return true;
+  };
   if (!name.includes('.')) {
     const near = nearWord(name, ['general', 'DEFAULT']);
+    const [, prefix = '', rest = ''] = /^([^-_]+)[-_](.+)$/.exec(name) ?? [];
     if (near !== null) made(`. Did you mean [${near}]?`);
-    return;
+    else if (options.has('binary') && nearWord(prefix, ['custom']) !== null) made(`. Did you mean [custom-${rest}]?`);
+    return false;
   }
-  const last = serviceOf(name);
-  if (custom.has(last)) {
-    made(`: the custom service '${last}' takes no settings. Put them into its exec=, or remove the section.`);
-    return;
-  }
+  const [owner, last] = [ownerOf(name), serviceOf(name)];
+  if (custom.has(last))
+    return made(`: the custom service '${last}' takes no settings. Put them into its exec=, or remove the section.`);
   const near = nearWord(last, SETTINGS.keys());
-  if (near !== null) made(`: there is no service '${last}'. Did you mean [${ownerOf(name)}.${near}]?`);
+  if (near !== null) return made(`: there is no service '${last}'. Did you mean [${deckyOf(name)}.${near}]?`);
+  const decky = deckyOf(name);
+  const isOfDecky = [owner, decky, OF_GROUP.exec(decky)?.[1] ?? ''].some((one) => names.has(one));
+  if (!isOfDecky) return false;
+  return made(`: there is no service '${last}'. A section [${decky}.…] ends with the name of a service.`);
 }
 
-/** The text is split at white space only, and into arguments that keep their quotes. */
-function findTornCommand(section: IniSection, warnings: Warnings): void {
-  const option = section.options.get('exec');
-  if (option && /["']/.test(option.value))
+const QUOTES = /["'\u2018-\u201f\u00ab\u00bb`]/;
+/** White space that a backslash was to keep. */
+const ESCAPED_SPACE = /\\\s/;
+/** Words that only a shell understands. */
+const SHELL_WORD = /(?:^|\s)(?:&&|\|\|?|&|;|\d?>>?|\d?<<?|\d?>&\d)(?=\s|$)|;(?=\s|$)/;
+
+/** The text is split at white space only, into arguments that keep their quotes, and no shell reads it. */
+function findTornCommand(ini: IniText, section: IniSection, command: string, warnings: Warnings): void {
+  const { line } = section.options.get('exec') ?? ini.defaults.get('exec') ?? section;
+  const warn = (what: string): void =>
     warnings.add(
       null,
-      () =>
-        `[${shorten(section.name)}] exec= (line ${option.line}) has quotes, and they do not hold arguments together: the command is split at white space, and each quote stays in its argument. Put the command into a script of the image.`,
+      () => `[${shorten(section.name)}] exec= (line ${line}) has ${what} Put the command into a script of the image.`,
     );
+  if (QUOTES.test(command))
+    warn(
+      'quotes, and they do not hold arguments together: the command is split at white space, and each quote stays in its argument.',
+    );
+  else if (ESCAPED_SPACE.test(command))
+    warn(
+      'a backslash before white space, and it does not hold an argument together: the command is split at white space, and the backslash stays in its argument.',
+    );
+  else if (SHELL_WORD.test(command))
+    warn('operators of a shell, and no shell reads it: each is passed to the program as an argument.');
 }
 
 export interface NamedSection {
@@ -112,7 +164,7 @@ export function findTypos(
   text: string,
   ini: IniText,
   sections: readonly NamedSection[],
-  custom: ReadonlySet<string>,
+  custom: ReadonlyMap<string, CustomService>,
   warnings: Warnings,
 ): void {
   const replaced = replacedCharacterLine(text);
@@ -122,10 +174,12 @@ export function findTypos(
       () =>
         `Line ${replaced} holds U+FFFD, which stands for a character that could not be read. Save the INI as UTF-8 unless it is meant.`,
     );
+  const names = new Set(sections.map(({ section }) => section.name));
   for (const { section, kind } of sections) {
-    if (kind === 'decky') findMistakenSection(section, custom, warnings);
-    findUnknownKeys(ini, section, kind, warnings);
-    if (kind === 'custom') findTornCommand(section, warnings);
+    const isMistaken = kind === 'decky' && findMistakenSection(section, names, custom, warnings);
+    findUnknownKeys(ini, section, kind, isMistaken, warnings);
+    const service = kind === 'custom' && custom.get(section.name.slice(CUSTOM_PREFIX.length));
+    if (service) findTornCommand(ini, section, service.exec_cmd, warnings);
   }
   for (const [key, { line }] of ini.defaults)
     if (!inherited.has(key) && !ini.referenced.has(key))

@@ -63,6 +63,11 @@ export const NASTY: Readonly<Record<string, Nasty>> = {
   'sections of services': lines((index) => `[${index.toString(36)}.ssh]\n`, '[a]\n'),
   'sections of one owner': lines((index) => `[a.ssh]\nk${index}=\n`, '[a]\n'),
   'services of many owners': lines((index) => `[o${index % 97}.ssh]\nk${index}=\n`, '[a]\n'),
+  'sections of owners that are nearly there': (size) => {
+    const owner = 'o'.repeat(35);
+    const deckies = Array.from({ length: 90 }, (_, index) => `[${owner}${index}]\n`).join('');
+    return deckies + lines((index) => `[${owner}${String(index).padStart(5, '0')}.ssh]\n`)(size - deckies.length);
+  },
   'settings nobody knows': lines((index) => `server_heder${index}=\n`, '[a]\n[a.http]\n'),
   'keys nobody knows': lines((index) => `nmap_os${index}=\n`, '[a]\n'),
   'keys nobody knows in [general]': lines((index) => `interfac${index}=\n`, '[a]\n[general]\n'),

@@ -47,12 +47,22 @@ describe('expansion', () => {
     assert.deepEqual(configs(text), { 'web-01': { ssh: { user: 'own' } }, 'web-02': { ssh: { user: 'group' } } });
   });
 
+  it('warns of a sub-section for a service that its decky does not have', () => {
+    const lacks = (owner: string, section: string, line: number) =>
+      `[${owner}.https] (line ${line}) configures a service that [${section}] does not have. It takes effect only if a mutation brings https.`;
+    const warningsOf = (text: string) => expand(text).warnings.texts;
+    assert.deepEqual(warningsOf('[web]\nservices=http\n[web.https]\n'), [lacks('web', 'web', 3)]);
+    assert.deepEqual(warningsOf('[g]\nservices=http\namount=2\n[g-01.https]\n'), [lacks('g-01', 'g', 4)]);
+    assert.deepEqual(warningsOf('[web]\narchetype=printer\n[web.https]\n'), [lacks('web', 'web', 3)]);
+    assert.deepEqual(warningsOf('[web]\nservices=http\n[web.http]\n[drawn]\n[drawn.https]\n'), []);
+  });
+
   it('warns of a sub-section that reaches nobody', () => {
     assert.deepEqual(expand('[a]\n[nobody.ssh]\nuser=u').warnings.texts, [
-      '[nobody.ssh] configures no decky of this INI and was ignored.',
+      '[nobody.ssh] (line 2) configures no decky of this INI and was ignored.',
     ]);
     assert.deepEqual(expand('[web]\namount=2\n[wbe.ssh]\nuser=u').warnings.texts, [
-      '[wbe.ssh] configures no decky of this INI and was ignored. Did you mean [web.ssh]?',
+      '[wbe.ssh] (line 3) configures no decky of this INI and was ignored. Did you mean [web.ssh]?',
     ]);
   });
 

@@ -33,7 +33,7 @@ const INVALID = [
     registry.example:/x registry.example:port/x reg..example/x -reg.example/x [::1/x [::1]x/y [g::1]/x fe80::1/x user@reg.example/x
     user:pass@reg.example/x x?y x#y x%2e%2e/y x\\y x;y x&y repo:tag:tag repo:.tag repo:-tag repo:${'t'.repeat(129)}
     repo@SHA256:${'0'.repeat(64)} repo@sha256:${'A'.repeat(64)} repo@sha256:${'0'.repeat(65)} repo@${SHA256}@${SHA256}
-    ${'0123456789abcdef'.repeat(4)} é/x x/é`),
+    ${'0123456789abcdef'.repeat(4)} ${SHA256} sha512:${'ab'.repeat(64)} é/x x/é`),
   '',
   ' ',
   'bb : 1',

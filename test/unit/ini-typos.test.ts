@@ -9,7 +9,7 @@ import { GENERAL, plan } from '../support/planning.ts';
 const warningsOf = (text: string): readonly string[] => parseIni(text).warnings.texts;
 
 describe('Typos in an INI', () => {
-  const cases: readonly (readonly [what: string, text: string, warning: string])[] = [
+  const cases: readonly (readonly [what: string, text: string, ...warnings: string[]])[] = [
     [
       'a key of a decky',
       '[web]\nservices=ssh\nnmap_oss=linux',
@@ -30,6 +30,33 @@ describe('Typos in an INI', () => {
       'a service in capitals',
       '[web]\n[web.HTTP]',
       "[web.HTTP] (line 2) makes a decky of the name 'web.HTTP': there is no service 'HTTP'. Did you mean [web.http]?",
+    ],
+    [
+      'a section of no service',
+      '[web]\nservices=http\n[web.shell]\npassword=x',
+      "[web.shell] (line 3) makes a decky of the name 'web.shell': there is no service 'shell'. A section [web.…] ends with the name of a service.",
+      '[web.shell] password= (line 4) is not known here and was ignored. It belongs into [web.ssh] or [web.telnet].',
+    ],
+    [
+      'a section below that of a service',
+      '[web]\nservices=ssh\n[web.ssh.x]',
+      "[web.ssh.x] (line 3) makes a decky of the name 'web.ssh.x': there is no service 'x'. A section [web.…] ends with the name of a service.",
+    ],
+    [
+      'a section of no service of a decky of a group',
+      '[web]\namount=2\n[web-02.shell]',
+      "[web-02.shell] (line 3) makes a decky of the name 'web-02.shell': there is no service 'shell'. A section [web-02.…] ends with the name of a service.",
+    ],
+    [
+      'a section of a custom service',
+      '[web]\n[costum-x]\nbinary=x',
+      "[costum-x] (line 2) makes a decky of the name 'costum-x'. Did you mean [custom-x]?",
+      '[costum-x] binary= (line 3) is not known here and was ignored. It belongs into a [custom-…] section.',
+    ],
+    [
+      'a port of a custom service',
+      '[web]\n[custom-x]\nbinary=x\nports=80,8o',
+      "[custom-x] ports= (line 4): '8o' is no port and was left out.",
     ],
     [
       'a setting of a service',
@@ -82,14 +109,34 @@ describe('Typos in an INI', () => {
       'Line 3 holds U+FFFD, which stands for a character that could not be read. Save the INI as UTF-8 unless it is meant.',
     ],
   ];
-  for (const [what, text, warning] of cases)
-    it(`earn a warning: ${what}`, () => assert.deepEqual(warningsOf(text), [warning]));
+  for (const [what, text, ...warnings] of cases)
+    it(`earn a warning: ${what}`, () => assert.deepEqual(warningsOf(text), warnings));
 
-  it('earn a warning where quotes would hold an argument of exec together', () => {
-    const [warning, ...more] = warningsOf('[a]\nservices=x\n[custom-x]\nbinary=x\nexec = sh -c "a; b"\n');
-    assert.match(warning ?? '', /^\[custom-x\] exec= \(line 5\) has quotes, and they do not hold arguments together/);
-    assert.deepEqual(more, []);
-    assert.deepEqual(warningsOf('[a]\nservices=x\n[custom-x]\nbinary=x\nexec = /bin/honey -p 8080\n'), []);
+  it('earn a warning where a command was written for a shell, wherever it stands', () => {
+    const custom = '[a]\nservices=x\n[custom-x]\nbinary=x\n';
+    const quoted = /^\[custom-x\] exec= \(line 5\) has quotes, and they do not hold arguments together/;
+    const cases: readonly (readonly [text: string, warning: RegExp])[] = [
+      [`${custom}exec = sh -c "a; b"\n`, quoted],
+      [`${custom}exec = sh -c “a b”\n`, quoted],
+      [`${custom}exec = %(run)s\nrun = sh -c 'a b'\n`, quoted],
+      [`${custom}exec = echo \`id\`\n`, quoted],
+      [`[DEFAULT]\nexec = sh -c "a b"\n${custom}`, /^\[custom-x\] exec= \(line 2\) has quotes/],
+      [`${custom}exec = /bin/a\\ b\n`, /exec= \(line 5\) has a backslash before white space/],
+      ...['a; b', 'a && b', 'a | b', 'a > /dev/null', 'a 2>&1', 'a &'].map(
+        (command) => [`${custom}exec = ${command}\n`, /exec= \(line 5\) has operators of a shell/] as const,
+      ),
+    ];
+    for (const [text, warning] of cases) {
+      const [told = '', ...more] = warningsOf(text);
+      assert.match(told, warning);
+      assert.deepEqual(more, [], text);
+    }
+    for (const command of ['/bin/honey -p 8080', '/bin/x --of=a|b --then=a;b C:\\x', ''])
+      assert.deepEqual(warningsOf(`${custom}exec = ${command}\n`), [], command);
+  });
+
+  it('are none for a decky whose name has dots, or begins like that of a custom service', () => {
+    assert.deepEqual(warningsOf('[web]\n[db.corp.example]\n[web-2.corp.example]\n[customer-x]\n'), []);
   });
 
   it('are none where all is known, or a key is referred to', () => {

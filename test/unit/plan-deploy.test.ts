@@ -46,7 +46,7 @@ describe('a deploy plan', () => {
   it('warns of two services on one port, once for a group, of a lost sub-section, and of nothing else', () => {
     const text = `${GENERAL}[g]\nservices=http,https,http\namount=5\n[h]\nservices=honey,ftp\n[x.ssh]\nuser=u\n[custom-honey]\nbinary=h\nports=21\n`;
     assert.deepEqual(plan(text).warnings, [
-      '[x.ssh] configures no decky of this INI and was ignored.',
+      '[x.ssh] (line 11) configures no decky of this INI and was ignored.',
       'http and https both listen on port 443: g-01, g-02, g-03 and 2 more.',
       'honey and ftp both listen on port 21: h.',
     ]);
