@@ -4,12 +4,10 @@ import { booleanVariable, durationVariable, portVariable } from '../adapters/env
 import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
-import { INTERVAL_PATTERN } from '../fleet/interval.ts';
+import { intervalProblem } from '../fleet/interval.ts';
 import { LIMITS, type RolloutOptions } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { MAX_CONNECTIONS } from './server.ts';
-
-const INTERVAL_OR_OFF = new RegExp(`^off$|${INTERVAL_PATTERN.source}`);
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
 
@@ -95,9 +93,12 @@ export const apiVariables = z
     /** How often drift is mended by itself, until an admin sets it. Counts at the first start only. */
     DECKHAND_RECONCILE_INTERVAL: z
       .string()
-      .regex(INTERVAL_OR_OFF, 'must be off, or an interval such as 5m or 1d')
-      .default('off')
-      .transform((text) => (text === 'off' ? null : text)),
+      .transform((text) => (text === 'off' ? null : text))
+      .superRefine((text, context) => {
+        const problem = text === null ? null : intervalProblem(text);
+        if (problem !== null) context.addIssue({ code: 'custom', message: `${problem} Or write off.` });
+      })
+      .default(null),
     /** Which engine the worker has: for telling people, and simulated deckies have nothing in their way. */
     DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
     /** The worker's engine and how it names what it makes there, as the worker has them: what is in a network's way is read there. */

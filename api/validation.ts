@@ -1,9 +1,16 @@
-/** Which fixed text a request earns that does not fit its schema: 400 for its structure, 422 for its values (wire.md 1.1). */
+/**
+ * What a request earns that does not fit its schema: 400 for its structure, 422 for its values. The texts are fixed, but where
+ * a check of our own has a sentence.
+ */
 import type { z } from '@hono/zod-openapi';
 import { DeckhandError } from '../fleet/errors.ts';
+import { intervalProblem } from '../fleet/interval.ts';
 import { TEXT, unprocessable } from './errors.ts';
 
 type Issue = z.core.$ZodIssue;
+
+/** Marks an issue whose message is made for the client; those of the library are not. */
+const IS_SENTENCE = 'isSentence';
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   let here = value;
@@ -22,9 +29,18 @@ function isStructural(issue: Issue, value: unknown): boolean {
   return issue.code === 'too_small' && issue.origin === 'string';
 }
 
+const isSentence = (issue: Issue): boolean => issue.code === 'custom' && issue.params?.[IS_SENTENCE] === true;
+
 /** The refusal of a request that its schema refused. */
 export function refusal(issues: readonly Issue[], value: unknown, path: string): DeckhandError {
-  return issues.some((issue) => isStructural(issue, value))
-    ? new DeckhandError('InvalidRequest', TEXT.structure)
-    : unprocessable(path);
+  if (issues.some((issue) => isStructural(issue, value))) return new DeckhandError('InvalidRequest', TEXT.structure);
+  const [first, ...more] = issues;
+  if (first === undefined || ![first, ...more].every(isSentence)) return unprocessable(path);
+  return new DeckhandError('InvalidParameters', `${first.path.join('.')}: ${first.message}`);
+}
+
+/** Of a text: its issue is the sentence of the interval's rule. */
+export function checkInterval(text: string, context: z.core.$RefinementCtx<string>): void {
+  const message = intervalProblem(text);
+  if (message !== null) context.addIssue({ code: 'custom', message, params: { [IS_SENTENCE]: true } });
 }

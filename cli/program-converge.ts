@@ -1,7 +1,7 @@
 /** `deckhand drift`, `reconcile`, `stop`, `start` and `reconcile-interval`: what there is to say, and how it is explained. */
 import type { Command } from 'commander';
 import { drift, power, reconcile, reconcileInterval } from './commands/converge.ts';
-import { timeoutMs } from './commands/options.ts';
+import { intervalOrOff, timeoutMs } from './commands/options.ts';
 import type { Act } from './program-host.ts';
 
 const TIMEOUT = [
@@ -55,7 +55,7 @@ export function addConvergence(program: Command, act: Act): void {
   program
     .command('reconcile-interval')
     .description('How often drift is mended by itself: 5m, 1d, 1M, 1y; off: by hand only.')
-    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off')
+    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off', intervalOrOff)
     .addHelpText('after', '\nExamples:\n  deckhand reconcile-interval 5m\n  deckhand reconcile-interval off')
     .action((interval: string, _options, command: Command) =>
       act(command, (context) => reconcileInterval(context, interval)),

@@ -7,7 +7,7 @@ import { deploy } from './commands/deploy.ts';
 import { doctor } from './commands/doctor.ts';
 import { mutate, mutateInterval } from './commands/mutate.ts';
 import { open } from './commands/open.ts';
-import { durationOption, timeoutMs, wholeNumber } from './commands/options.ts';
+import { durationOption, intervalOrOff, timeoutMs, wholeNumber } from './commands/options.ts';
 import { status } from './commands/status.ts';
 import { teardown } from './commands/teardown.ts';
 import { contextOf, type GlobalOptions } from './context.ts';
@@ -178,7 +178,7 @@ function addMutate(program: Command, act: Act): void {
   deckhand mutate-interval web-01 off`,
   )
     .argument('<name>', 'decky')
-    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off')
+    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off', intervalOrOff)
     .action((name: string, interval: string, _options, command: Command) =>
       act(command, (context) => mutateInterval(context, name, interval)),
     );

@@ -6,12 +6,23 @@ const LONGEST = 40;
 /** A mistake of so many letters is still a mistake in a word of that length. */
 const mistakesIn = (length: number): number => (length < 3 ? 0 : length < 6 ? 1 : length < 10 ? 2 : 3);
 
+/** Equal letters at the beginning and at the end are no mistakes, and need no table. */
+function withoutEqualEnds(a: string, b: string): readonly [string, string] {
+  const shorter = Math.min(a.length, b.length);
+  let head = 0;
+  while (head < shorter && a[head] === b[head]) head += 1;
+  let tail = 0;
+  while (tail < shorter - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  return [a.slice(head, a.length - tail), b.slice(head, b.length - tail)];
+}
+
 /**
  * Letters to add, leave out, replace or swap with their neighbour; `most` + 1 where it takes more. Only what lies within
  * `most` of the diagonal is counted, since the rest can't be less. Both words are short.
  */
-function distance(a: string, b: string, most: number): number {
+function distance(one: string, other: string, most: number): number {
   const far = most + 1;
+  const [a, b] = withoutEqualEnds(one, other);
   let before: number[] = [];
   let above = Array.from({ length: b.length + 1 }, (_, column) => Math.min(column, far));
   for (let row = 1; row <= a.length; row += 1) {

@@ -9,6 +9,7 @@ import { LIMITS } from '../../fleet/limits.ts';
 import { EXAMPLES, ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName, DriftView, MendableView, UnknownView } from '../schemas.ts';
+import { checkInterval } from '../validation.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 const HostFilter = z
@@ -105,9 +106,13 @@ const setInterval = (deps: RouteDependencies) =>
           z.object({
             reconcile_interval: z
               .string()
-              .regex(INTERVAL_PATTERN)
+              .superRefine(checkInterval)
               .nullable()
-              .openapi({ description: 'm: minutes, d: days, M: months, y or Y: years; null: never', example: '5m' }),
+              .openapi({
+                pattern: INTERVAL_PATTERN.source,
+                description: 'm: minutes, d: days, M: months, y or Y: years; null: never',
+                example: '5m',
+              }),
           }),
           { reconcile_interval: '5m' },
         ),

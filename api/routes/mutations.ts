@@ -7,6 +7,7 @@ import { TEXT } from '../errors.ts';
 import { ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName } from '../schemas.ts';
+import { checkInterval } from '../validation.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 import { assertIdempotencyKey, IdempotencyKey } from './deploy-request.ts';
 
@@ -54,7 +55,7 @@ const MOST_MINUTES = 999_999_999;
 /** Gap C21: the original's own page sends a number, which counts as minutes. */
 const Interval = z.preprocess(
   (value) => (Number.isInteger(value) && Number(value) > 0 ? `${value}m` : value),
-  z.string().regex(INTERVAL_PATTERN).transform(intervalMinutes).nullish(),
+  z.string().superRefine(checkInterval).transform(intervalMinutes).nullish(),
 );
 
 const setInterval = (deps: RouteDependencies) =>

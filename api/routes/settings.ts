@@ -1,8 +1,10 @@
 /** What an admin sets at run time (DECNET: /config). */
 import { createRoute, z } from '@hono/zod-openapi';
+import { INTERVAL_PATTERN } from '../../fleet/interval.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { UserRole, UserView } from '../schemas.ts';
+import { checkInterval } from '../validation.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 /** An integer, or a text that is one, as DECNET's models take it. */
@@ -76,7 +78,8 @@ const setInterval = (deps: RouteDependencies) =>
           z.object({
             global_mutation_interval: z
               .string()
-              .regex(/^[1-9]\d{0,8}[mdMyY]$/)
+              .regex(INTERVAL_PATTERN)
+              .superRefine(checkInterval)
               .openapi({ description: 'm: minutes, d: days, M: months, y or Y: years', example: '2d' }),
           }),
           { global_mutation_interval: '2d' },

@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { DURATIONS, type DurationName, parseDuration } from '../../fleet/durations.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
+import { intervalProblem } from '../../fleet/interval.ts';
 
 /** A duration of the table → milliseconds. The sentence of a refusal is the API's own, with the option in place of the field. */
 const parsed = (name: DurationName, text: string): number => {
@@ -30,3 +31,10 @@ export const wholeNumber = (text: string): number => {
 
 /** Long enough for a first deploy that still has to pull its images. */
 export const DEFAULT_TIMEOUT_MS = DURATIONS.timeout.usual;
+
+/** `off`, or an interval as the API takes it. */
+export const intervalOrOff = (text: string): string => {
+  const problem = text === 'off' ? null : intervalProblem(text);
+  if (problem !== null) throw new InvalidArgumentError(`${problem} Or write off.`);
+  return text;
+};

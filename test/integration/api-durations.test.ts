@@ -71,6 +71,30 @@ describe('durations at the API', function () {
     assert.deepEqual(await swarm.api.counts(), before);
   });
 
+  it('that repeat are refused by a sentence where they are none, or longer than 100 years', async () => {
+    const routes = [
+      ['/deckies/x/mutate-interval', 'mutate_interval'],
+      ['/config/reconcile-interval', 'reconcile_interval'],
+      ['/config/global-mutation-interval', 'global_mutation_interval'],
+    ] as const;
+    for (const [path, field] of routes) {
+      for (const text of ['0m', '5', '30s', '24h', '1e3m', '-5m', '5 m', '', '٣m'] as const) {
+        const { status, json } = await api('PUT', path, { [field]: text });
+        assert.equal(status, 422, `${field} ${text}`);
+        // What DECNET's own client reads.
+        if (field === 'global_mutation_interval') assert.equal(json.detail, 'Invalid request parameters');
+        else
+          assert.match(json.detail, new RegExp(`^${field}: '${text}' is no interval\\. Write .* for example 30m\\.$`));
+      }
+      for (const text of ['101y', '999999999Y', '52560001m']) {
+        const { status, json } = await api('PUT', path, { [field]: text });
+        assert.deepEqual([status, json.detail.split('. ')[0]], [422, `${field}: '${text}' is longer than 100 years`]);
+      }
+    }
+    const { status, json } = await api('PUT', '/deckies/x/mutate-interval', { mutate_interval: 52_560_001 });
+    assert.deepEqual([status, json.detail.includes('is longer than 100 years')], [422, true]);
+  });
+
   it('of a fleet that was sent before its change hold for a rotation within the table', async () => {
     await swarm.api.database.sql`update deployments set options = options || '{"progressDeadlineMs": 0}'`;
     await createRotationStore(swarm.api.database.sql).store({ operationId: 'rotates', deckyName: 'x' });

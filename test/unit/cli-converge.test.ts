@@ -93,4 +93,17 @@ describe('cli: convergence', () => {
     assert.equal(await run(['reconcile-interval', 'off'], io), 0);
     assert.match(text(), /by hand only/);
   });
+
+  it('an interval that is none is refused by a sentence before the master is asked', async () => {
+    for (const command of [['reconcile-interval'], ['mutate-interval', 'web-01']])
+      for (const interval of ['', '0', '5s', '5 m', '999999999y', 'Off']) {
+        io.errors.length = 0;
+        assert.equal(await run([...command, interval], io), 255);
+        assert.match(
+          io.errors.join('\n'),
+          /is (no interval|longer than 100 years)\. Write a whole number and m .* Or write off\./,
+        );
+      }
+    assert.deepEqual(master.requests, []);
+  });
 });

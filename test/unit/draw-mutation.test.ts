@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { archetypeBySlug, SELECTABLE_SERVICES, serviceByName } from '../../fleet/catalog.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
 import { drawMutation, namedMutation } from '../../fleet/draw-mutation.ts';
-import { INTERVAL_PATTERN, intervalMinutes } from '../../fleet/interval.ts';
+import { INTERVAL_PATTERN, intervalMinutes, intervalProblem } from '../../fleet/interval.ts';
 import { seededRandom } from '../../fleet/random.ts';
 import { GENERAL, plan } from '../support/planning.ts';
 
@@ -76,5 +76,12 @@ describe('intervals', () => {
   it('are nothing else', () => {
     for (const text of ['0m', '30', 'm', '-5m', '5h', '05m', '5 m', '1234567890m'])
       assert.equal(INTERVAL_PATTERN.test(text), false, text);
+  });
+
+  it('are at most 100 years, whatever the unit', () => {
+    for (const text of ['100y', '100Y', '1216M', '36500d', '52560000m'])
+      assert.equal(intervalProblem(text), null, text);
+    for (const text of ['101y', '1217M', '36501d', '52560001m', '999999999y'])
+      assert.match(intervalProblem(text) ?? '', /^'\d+[a-zA-Z]' is longer than 100 years\. Write /);
   });
 });
