@@ -89,6 +89,9 @@ interface Obstacle {
   readonly remedy: string;
 }
 
+/** How the kernel names the interface of a route that drops what it gets: blackhole, unreachable, prohibit. */
+const NO_INTERFACE = '*';
+
 const FREE_NET = 'Leave net= out, or name one that is free.';
 
 function obstacleOf(
@@ -113,9 +116,11 @@ function obstacleOf(
     };
   const route = host.routes.find((one) => !own.has(one.interface) && overlap(subnetOf(one.subnet), subnet));
   if (!route) return null;
+  const to = `this machine's route to ${formatSubnet(subnetOf(route.subnet))}`;
+  if (route.interface === NO_INTERFACE) return { phrase: `${to}, which leads nowhere`, remedy: FREE_NET };
   const by = route.gateway === null ? '' : ` by ${route.gateway}`;
   return {
-    phrase: `this machine's route to ${formatSubnet(subnetOf(route.subnet))}${by} on the interface ${route.interface}`,
+    phrase: `${to}${by} on the interface ${route.interface}`,
     remedy: `The driver bridge makes a network of its own. ${FREE_NET} The driver macvlan puts deckies into the network of an interface.`,
   };
 }

@@ -18,6 +18,8 @@ const TEXTS: readonly EngineText[] = [
   { status: 500, text: /address already in use/i, code: 'AddressTaken' },
   { status: 403, text: /has active endpoints/i, code: 'EngineBusy' },
   { status: 403, text: /pool overlaps with other one/i, code: 'EngineRefused' },
+  // An engine of 20.10 knows no registry by its IPv6 address.
+  { status: 400, text: /invalid reference format/i, code: 'InvalidImage' },
   // The base ended while its service joined it.
   { status: 400, text: /namespace path: .*no such file or directory/i, code: 'EngineBusy' },
   // What an engine left that was ended as it started a container; it is cleared away (containers.ts).

@@ -104,15 +104,11 @@ const setInterval = (deps: RouteDependencies) =>
         required: true,
         content: json(
           z.object({
-            reconcile_interval: z
-              .string()
-              .superRefine(checkInterval)
-              .nullable()
-              .openapi({
-                pattern: INTERVAL_PATTERN.source,
-                description: 'm: minutes, d: days, M: months, y or Y: years; null: never',
-                example: '5m',
-              }),
+            reconcile_interval: z.string().superRefine(checkInterval).nullable().openapi({
+              pattern: INTERVAL_PATTERN.source,
+              description: 'm: minutes, d: days, M: months, y or Y: years; null: never',
+              example: '5m',
+            }),
           }),
           { reconcile_interval: '5m' },
         ),

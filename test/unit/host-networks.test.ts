@@ -31,6 +31,7 @@ const HOST: HostNetworks = {
     { interface: 'eth0', subnet: '192.0.2.0/255.255.255.0', gateway: null },
     { interface: 'tun0', subnet: '10.60.0.0/255.255.0.0', gateway: '10.59.0.1' },
     { interface: 'eth1', subnet: '10.41.0.0/255.255.0.0', gateway: '10.40.0.1' },
+    { interface: '*', subnet: '10.72.0.0/255.255.255.0', gateway: null },
   ],
   engine: [
     { name: 'bridge', subnet: '172.17.0.0/16', interface: 'docker0', own: false },
@@ -63,6 +64,7 @@ describe('a net that the machine has already', () => {
     ['192.0.0.0/16', /interface eth0/],
     ['10.40.7.0/24', /interface eth1/],
     ['10.60.5.0/24', /route to 10\.60\.0\.0\/16 by 10\.59\.0\.1 on the interface tun0/],
+    ['10.72.0.0/16', /this machine's route to 10\.72\.0\.0\/24, which leads nowhere\. Leave net= out/],
     ['172.17.9.0/24', /Docker network bridge/],
     ['172.20.0.0/16', /Docker network shop_default/],
   ];
