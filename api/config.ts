@@ -5,7 +5,7 @@ import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
 import { intervalProblem } from '../fleet/interval.ts';
-import { LIMITS, type RolloutOptions } from '../fleet/limits.ts';
+import { LIMITS, type RolloutOptions, unmeetable } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { MAX_CONNECTIONS } from './server.ts';
 
@@ -122,6 +122,11 @@ export const apiVariables = z
         path: [cert === undefined ? 'DECKHAND_TLS_CERT' : 'DECKHAND_TLS_KEY'],
         message: 'is missing: a certificate and its key are given together',
       });
+    const why = unmeetable(
+      { minHealthyTimeMs: variables.DECKHAND_MIN_HEALTHY_TIME, healthyDeadlineMs: variables.DECKHAND_HEALTHY_DEADLINE },
+      (name) => `DECKHAND_${name.toUpperCase()}`,
+    );
+    if (why !== null) context.addIssue({ code: 'custom', path: ['DECKHAND_MIN_HEALTHY_TIME'], message: why });
     if (!variables.DECKHAND_LIMITER_ENABLED && !LOOPBACK.includes(variables.DECKHAND_API_HOST))
       context.addIssue({
         code: 'custom',

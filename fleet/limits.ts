@@ -1,5 +1,6 @@
 /** Defaults and limits. Names are those that operators know from Nomad; durations are in durations.ts. */
-import { boundedDuration, DURATIONS, parseDuration } from './durations.ts';
+import { boundedDuration, DURATIONS, durationText, parseDuration } from './durations.ts';
+import { DeckhandError } from './errors.ts';
 
 export const LIMITS = Object.freeze({
   /** Local deckies on their way up at the same time. */
@@ -47,6 +48,29 @@ export function parseRollout(
     given[name] === undefined ? [] : [[option, parseDuration(given[name], name)] as const],
   );
   return Object.fromEntries(parsed);
+}
+
+/** Why no decky could ever succeed with these, to be said of `min_healthy_time`; null where it could. */
+export function unmeetable(
+  options: { readonly minHealthyTimeMs?: number | undefined; readonly healthyDeadlineMs?: number | undefined },
+  nameOf: (name: string) => string = String,
+): string | null {
+  const minMs = options.minHealthyTimeMs ?? ROLLOUT_DEFAULTS.minHealthyTimeMs;
+  const deadlineMs = options.healthyDeadlineMs ?? ROLLOUT_DEFAULTS.healthyDeadlineMs;
+  if (minMs <= deadlineMs) return null;
+  const [min, deadline] = [nameOf('min_healthy_time'), nameOf('healthy_deadline')];
+  return `${durationText(minMs)} is longer than ${deadline} (${durationText(deadlineMs)}), so that no decky could succeed. Write a shorter ${min} or a longer ${deadline}.`;
+}
+
+/** What a request gives, over what the master was started with. Throws InvalidParameters for durations that can't both be met. */
+export function rolloutWith(
+  defaults: Partial<RolloutOptions>,
+  given: Partial<RolloutOptions>,
+): Partial<RolloutOptions> {
+  const options = { ...defaults, ...given };
+  const why = unmeetable(options);
+  if (why !== null) throw new DeckhandError('InvalidParameters', `min_healthy_time: ${why}`);
+  return options;
 }
 
 /** Options as they were stored. What an earlier version took, or somebody wrote by hand, comes out within the table. */

@@ -4,7 +4,7 @@ import type { AcceptedDeployment, DeployInput } from '../../adapters/temporal/de
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
-import { LIMITS } from '../../fleet/limits.ts';
+import { LIMITS, rolloutWith } from '../../fleet/limits.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
 import { TEXT } from '../errors.ts';
 import { EXAMPLES, ROW_ID } from '../examples.ts';
@@ -160,7 +160,7 @@ export const addDeckyRoutes: AddRoutes = (app, deps) => {
     const { deployment_id, mode, lifecycle_ids, removed_lifecycle_ids, warnings } = await accept(deps, {
       username: c.var.user.username,
       request: { ini_content: body.ini_content, replace_fleet: body.replace_fleet },
-      options: { ...deps.rolloutDefaults, ...rolloutOptions(body) },
+      options: rolloutWith(deps.rolloutDefaults, rolloutOptions(body)),
       network: await deps.network(),
       idempotency: idempotencyOf(c.req.valid('header')['idempotency-key'], body),
     });

@@ -56,7 +56,10 @@ export const DeployBody = z
       .max(LIMITS.deploymentLimitMax)
       .optional()
       .openapi({ description: 'Hosts that are worked on at the same time.' }),
-    min_healthy_time: duration('min_healthy_time', 'How long containers have to stay up.'),
+    min_healthy_time: duration(
+      'min_healthy_time',
+      'How long containers have to stay up; not longer than healthy_deadline.',
+    ),
     healthy_deadline: duration('healthy_deadline', 'Until when a decky has to be healthy, from its first container.'),
     progress_deadline: duration('progress_deadline', 'How long nothing may move.'),
     host_lost_after: HostLostAfter,

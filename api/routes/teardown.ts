@@ -1,6 +1,7 @@
 /** Taking the whole fleet down: ours, since the original has only deckies and hosts (wire.md 1.7 and 1.9). */
 import { createRoute, z } from '@hono/zod-openapi';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { rolloutWith } from '../../fleet/limits.ts';
 import { TEXT } from '../errors.ts';
 import { ROW_ID } from '../examples.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
@@ -34,7 +35,7 @@ export const addTeardownRoutes: AddRoutes = (app, deps) => {
       username: c.var.user.username,
       kind: 'teardown',
       request: { host_uuid: null, owed: false },
-      options: { ...deps.rolloutDefaults, ...lostAfter(c.req.valid('query').host_lost_after) },
+      options: rolloutWith(deps.rolloutDefaults, lostAfter(c.req.valid('query').host_lost_after)),
     });
     const ids = [...new Set([...rows, ...(await deps.lifecycle.openTeardowns(null))])];
     const headers = { 'Deckhand-Deployment-Id': id, Location: `${PREFIX}/deployments/${id}` };

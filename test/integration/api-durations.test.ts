@@ -8,6 +8,9 @@ import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.
 
 const INI = '[x]\nservices=ssh\n';
 const ALWAYS_REFUSED = ['999999999h', '1e3s', 'NaN', '-1s', '', 'soon', '5'];
+/** What any other duration fits to. */
+const FITTING = { min_healthy_time: 0, healthy_deadline: '24h' };
+const FITTING_MS = { minHealthyTimeMs: 0, healthyDeadlineMs: DURATIONS.healthy_deadline.most };
 /** What JSON has besides strings. */
 const NO_STRINGS = [-1, 1.5, 90, 1e300, true, false, null, [], {}];
 
@@ -36,9 +39,9 @@ describe('durations at the API', function () {
   it('are taken at the ends of their range, and stored as given', async () => {
     for (const [option, name] of ROLLOUT_DURATIONS)
       for (const ms of [DURATIONS[name].least, DURATIONS[name].most]) {
-        const answer = await deploy({ [name]: durationText(ms) });
+        const answer = await deploy({ ...FITTING, [name]: durationText(ms) });
         assert.equal(answer.status, 202, answer.text);
-        assert.deepEqual(await storedLast(), { ...ROLLOUT_DEFAULTS, [option]: ms });
+        assert.deepEqual(await storedLast(), { ...ROLLOUT_DEFAULTS, ...FITTING_MS, [option]: ms });
         await swarm.api.settle();
       }
     assert.equal((await deploy({ min_healthy_time: 0 })).status, 202);
@@ -93,6 +96,20 @@ describe('durations at the API', function () {
     }
     const { status, json } = await api('PUT', '/deckies/x/mutate-interval', { mutate_interval: 52_560_001 });
     assert.deepEqual([status, json.detail.includes('is longer than 100 years')], [422, true]);
+  });
+
+  it('that can’t both be met are refused by a sentence with both, also where one is the default', async () => {
+    const before = await swarm.api.counts();
+    for (const given of [
+      { min_healthy_time: '10m' },
+      { healthy_deadline: '1s' },
+      { min_healthy_time: '2m', healthy_deadline: '1m' },
+    ]) {
+      const { status, json, text } = await deploy(given);
+      assert.equal(status, 422, text);
+      assert.match(json.detail, /^min_healthy_time: \w+ is longer than healthy_deadline \(\w+/);
+    }
+    assert.deepEqual(await swarm.api.counts(), before);
   });
 
   it('of a fleet that was sent before its change hold for a rotation within the table', async () => {

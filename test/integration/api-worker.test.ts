@@ -124,7 +124,7 @@ describe('API: with a worker', function () {
   });
 
   it('cancels what is open of a deployment, once (gap C4)', async () => {
-    const body = { ini_content: '[slow]\nservices=ssh\n', min_healthy_time: '10m' };
+    const body = { ini_content: '[slow]\nservices=ssh\n', min_healthy_time: '10m', healthy_deadline: '20m' };
     const accepted = await call('POST', '/deckies/deploy', body);
     const id = accepted.headers.get('deckhand-deployment-id') ?? '';
     const asked = await call('POST', `/deployments/${id}/cancel`);

@@ -22,7 +22,7 @@ import {
 } from '../../fleet/durations.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { intervalMs } from '../../fleet/interval.ts';
-import { boundedRollout, ROLLOUT_DURATIONS, type RolloutOptions } from '../../fleet/limits.ts';
+import { boundedRollout, ROLLOUT_DURATIONS, type RolloutOptions, rolloutWith } from '../../fleet/limits.ts';
 import { readWorkerConfig } from '../../worker/config.ts';
 import * as profiles from '../../workflows/profiles.ts';
 
@@ -79,13 +79,21 @@ const outside = (name: DurationName): string[] => {
   return [`${most + 1}ms`, `${most / HOUR + 1}h`, ...(least > 0 ? [`${least - 1}ms`, '0', '0s', '0ms'] : [])];
 };
 
+/** Of two that have to fit, the other one, so that each can be taken at both ends of its range. */
+const PARTNER: Readonly<Partial<Record<DurationName, Record<string, string>>>> = {
+  min_healthy_time: { DECKHAND_HEALTHY_DEADLINE: '24h' },
+  healthy_deadline: { DECKHAND_MIN_HEALTHY_TIME: '0' },
+};
+
 /** What each program makes of a variable. */
 const READ: Readonly<Partial<Record<DurationName, (text: string) => number | undefined>>> = {
   ...Object.fromEntries(
     ROLLOUT_DURATIONS.map(([option, name]) => [
       name,
       (text: string) =>
-        rolloutDefaults(readEnvironment(apiVariables, { DATABASE_URL, [`${variableOf(name)}`]: text }))[option],
+        rolloutDefaults(
+          readEnvironment(apiVariables, { DATABASE_URL, ...PARTNER[name], [`${variableOf(name)}`]: text }),
+        )[option],
     ]),
   ),
   report_grace: (text) => readWorkerConfig({ DATABASE_URL, DECKHAND_REPORT_GRACE: text }).reportGraceMs,
@@ -156,6 +164,50 @@ describe('durations', () => {
     assert.equal(timeoutMs('0'), 0);
   });
 
+  it('are refused where min_healthy_time outlasts healthy_deadline, whichever of them is a default', () => {
+    const healthy = (name: 'min_healthy_time' | 'healthy_deadline') =>
+      fc.option(fc.oneof(accepted(name), fc.integer({ min: 1_000, max: 600_000 })), { nil: undefined });
+    const pair = fc.record({ min: healthy('min_healthy_time'), deadline: healthy('healthy_deadline') });
+    const optionsOf = ({ min, deadline }: { min?: number | undefined; deadline?: number | undefined }) => ({
+      ...(min === undefined ? {} : { minHealthyTimeMs: min }),
+      ...(deadline === undefined ? {} : { healthyDeadlineMs: deadline }),
+    });
+    fc.assert(
+      fc.property(pair, pair, (started, given) => {
+        const min = given.min ?? started.min ?? DURATIONS.min_healthy_time.usual;
+        const deadline = given.deadline ?? started.deadline ?? DURATIONS.healthy_deadline.usual;
+        const merge = () => rolloutWith(optionsOf(started), optionsOf(given));
+        if (min <= deadline) assert.deepEqual(merge(), { ...optionsOf(started), ...optionsOf(given) });
+        else
+          assert.throws(
+            merge,
+            (error) =>
+              isDeckhandError(error) &&
+              error.code === 'InvalidParameters' &&
+              error.message.startsWith(`min_healthy_time: ${durationText(min)} is longer than healthy_deadline`) &&
+              error.message.includes(durationText(deadline)),
+          );
+      }),
+    );
+  });
+
+  it('stop the API from starting where its defaults can’t be met, with both names', () => {
+    const read = (variables: Record<string, string>) => () =>
+      readEnvironment(apiVariables, { DATABASE_URL, ...variables });
+    for (const variables of [
+      { DECKHAND_MIN_HEALTHY_TIME: '10m' },
+      { DECKHAND_HEALTHY_DEADLINE: '1s' },
+      { DECKHAND_MIN_HEALTHY_TIME: '3m', DECKHAND_HEALTHY_DEADLINE: '2m' },
+    ])
+      assert.throws(
+        read(variables),
+        (error) =>
+          error instanceof EnvironmentError &&
+          /DECKHAND_MIN_HEALTHY_TIME: .* is longer than DECKHAND_HEALTHY_DEADLINE/.test(error.message),
+      );
+    assert.doesNotThrow(read({ DECKHAND_MIN_HEALTHY_TIME: '10m', DECKHAND_HEALTHY_DEADLINE: '20m' }));
+  });
+
   it('that the master takes are taken by the agent', () => {
     const decky = { name: 'a', ip: '10.0.0.2', services: ['ssh'], distro: 'd', base_image: 'i', hostname: 'h' };
     const config = { mode: 'swarm', interface: 'eth0', subnet: '10.0.0.0/24', gateway: '10.0.0.1', deckies: [decky] };
@@ -181,6 +233,7 @@ describe('durations', () => {
       'REMOTE_TEARDOWN',
       'engineWork',
       'healthWatch',
+      'lookRounds',
     ]);
     const any = fc.oneof(
       ...ROLLOUT_DURATIONS.map(([, name]) => accepted(name)),
