@@ -56,7 +56,24 @@ function wideEncoding(bytes: Uint8Array): string | null {
   const [even = 0, odd = 0] = zeros;
   const most = sample.length / 4;
   if (odd > most && even === 0) return 'UTF-16 (little-endian)';
-  return even > most && odd === 0 ? 'UTF-16 (big-endian)' : null;
+  if (even > most && odd === 0) return 'UTF-16 (big-endian)';
+  return bytes.includes(0) ? wideByContent(bytes) : null;
+}
+
+/** Text that is little English has few zero bytes. But every INI has a bracket and every JSON object a brace, and no text a NUL. */
+function wideByContent(bytes: Uint8Array): string | null {
+  for (const [encoding, label] of [
+    ['UTF-16 (little-endian)', 'utf-16le'],
+    ['UTF-16 (big-endian)', 'utf-16be'],
+  ] as const) {
+    try {
+      const text = new TextDecoder(label, { fatal: true }).decode(bytes);
+      if (/[[{]/.test(text) && !text.includes('\0')) return encoding;
+    } catch {
+      // Not this one.
+    }
+  }
+  return null;
 }
 
 /** Null for UTF-8, with or without a byte order mark. */

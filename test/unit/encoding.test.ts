@@ -35,6 +35,13 @@ describe('Encodings', () => {
     );
   });
 
+  it('names UTF-16 without its mark where little of it is English', () => {
+    const text = Buffer.from(`[web]\n# ${'при日本'.repeat(60)}\n`, 'utf16le');
+    assert.equal(nameOf(text), 'UTF-16 (little-endian)');
+    assert.equal(nameOf(Buffer.from(text).swap16()), 'UTF-16 (big-endian)');
+    assert.equal(nameOf(bytesOf(`[web]\nservices=ssh\0\n`)), undefined, 'a NUL is for the reader of the INI to tell');
+  });
+
   it('names UTF-16 and UTF-32, with their mark and without', () => {
     const text = '[general]\nnet=10.77.0.0/24\n';
     const little = Uint8Array.from(Buffer.from(text, 'utf16le'));
