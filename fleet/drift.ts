@@ -4,6 +4,8 @@ import type { DeckyConfig } from './config.ts';
 export const DRIFT = Object.freeze({
   missing: 'missing',
   exited: 'exited',
+  paused: 'paused',
+  cutOff: 'cut_off',
   otherImage: 'other_image',
   otherConfiguration: 'other_configuration',
   orphan: 'orphan',

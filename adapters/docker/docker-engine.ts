@@ -106,7 +106,7 @@ class DockerEngine implements ComposeEngine {
     const resumed = await allSettled(
       seen.flatMap(({ decky, drift }) =>
         drift
-          .filter(({ reason }) => reason === DRIFT.exited)
+          .filter(({ reason }) => reason === DRIFT.exited || reason === DRIFT.cutOff)
           .map(({ container }) => this.#resume(container, decky, signal)),
       ),
     );

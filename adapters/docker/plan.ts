@@ -7,6 +7,7 @@ import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { composeConfigHash } from './config-hash.ts';
 import type { CurrentContainer } from './current.ts';
+import { howToUnpause } from './fate.ts';
 
 export type Step =
   | { readonly action: 'removeContainer'; readonly target: string; readonly reason: string; readonly id: string }
@@ -79,10 +80,10 @@ function differences(
     add(DRIFT.movedAddress, `it is not on the network ${context.networkName}`);
   else if (isBase && container.ip !== null && container.ip !== addressOf(service))
     add(DRIFT.movedAddress, `its address is ${container.ip}`);
-  if (['dead', 'removing', 'paused', 'restarting'].includes(container.state))
-    add(DRIFT.exited, `it is ${container.state}`);
+  if (container.state === 'paused') add(DRIFT.paused, 'it is paused');
+  if (['dead', 'removing', 'restarting'].includes(container.state)) add(DRIFT.exited, `it is ${container.state}`);
   if (container.cutOff && container.state === 'running')
-    add(DRIFT.exited, 'it is cut off, since its base was started after it');
+    add(DRIFT.cutOff, 'it is cut off, since its base was started after it');
   if (container.unstartable && container.state !== 'running') add(DRIFT.exited, 'the engine can’t start it as it is');
   return found;
 }
@@ -199,7 +200,11 @@ export function findDifferences(
     const container = serviceOf(spec, key).container_name;
     if (verdict.kind === 'keep') return [];
     if (verdict.kind === 'start') return [{ reason: DRIFT.exited, container, detail: verdict.reason }];
-    return verdict.drift.map(({ reason, text }) => ({ reason, container, detail: text }));
+    return verdict.drift.map(({ reason, text }) => ({
+      reason,
+      container,
+      detail: reason === DRIFT.paused ? `${text}; ${howToUnpause(container)}` : text,
+    }));
   });
   const orphans = current.filter(({ key }) => !verdicts.has(key));
   const unwanted = orphans.map(({ name }) => ({

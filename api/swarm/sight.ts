@@ -9,6 +9,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
 const WORDS: Readonly<Record<DriftReason, string>> = Object.freeze({
   missing: 'it is missing',
   exited: 'it does not run',
+  paused: 'it is paused; `docker unpause` lets it go on, a reconcile makes it anew',
+  cut_off: 'it is cut off, since its base was started after it',
   other_image: 'it is made of another image',
   other_configuration: 'it is not as it was sent',
   orphan: 'nobody wants it',
@@ -40,7 +42,7 @@ export function sightOf(status: SaidStatus): EngineSight {
 function judged(name: string, seen: SaidRuntime | undefined): Difference[] {
   return Object.entries(seen?.services ?? {}).flatMap(([service, state]): Difference[] => {
     if (state === 'running' || !NAME.test(service)) return [];
-    const reason = state === 'absent' ? DRIFT.missing : DRIFT.exited;
+    const reason = state === 'absent' ? DRIFT.missing : state === 'paused' ? DRIFT.paused : DRIFT.exited;
     return [{ reason, container: `${name}-${service}`, detail: WORDS[reason] }];
   });
 }

@@ -210,6 +210,17 @@ describe('the differences of a decky, by reason', () => {
     assert.deepEqual(seen({ 'web1-ssh': { key: 'web1-ftp' } }), ['web1-ssh missing', 'web1-ssh orphan']);
   });
 
+  it('call a paused container paused, with the way out, and one that is cut off cut off', () => {
+    const seen = (change: Record<string, Partial<CurrentContainer>>) =>
+      findDifferences(spec(), all(spec(), change), CONTEXT).map(({ reason, detail }) => [reason, detail]);
+    assert.deepEqual(seen({ web1: { state: 'paused' } }), [
+      ['paused', 'it is paused; `docker unpause web1` lets it go on, a reconcile makes it anew'],
+    ]);
+    assert.deepEqual(seen({ 'web1-http': { cutOff: true } }), [
+      ['cut_off', 'it is cut off, since its base was started after it'],
+    ]);
+  });
+
   it('are none exactly when the plan has nothing to do', () => {
     for (const state of ['running', 'exited', 'created', 'dead', 'paused'])
       for (const ip of ['10.0.0.5', '10.0.0.6', null])
