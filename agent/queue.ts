@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../adapters/logger.ts';
-import { DeckhandError } from '../fleet/errors.ts';
+import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { cleanUp, hasLeft } from './clean-up.ts';
 import { deploy } from './deploy-order.ts';
 import { giveUp } from './give-up.ts';
@@ -120,7 +120,7 @@ export class WorkQueue {
     // Nobody may be there yet to hear of it.
     done.catch(() => {});
     await this.accept(order);
-    if (!this.#isOpen(order)) this.#settle(order, null);
+    if (!this.#isOpen(order)) this.#settle(order, this.#gaveUp(order));
     await done;
   }
 
@@ -160,6 +160,14 @@ export class WorkQueue {
     const late = setTimeout(() => working?.cutter.abort(stops), STOP_GRACE_MS);
     await Promise.race([this.#run, sleep(2 * STOP_GRACE_MS, undefined, { ref: false })]);
     clearTimeout(late);
+  }
+
+  /** The agent died at it again and again, when nobody may have been there to hear it: who asks again is told the same. */
+  #gaveUp({ key, attempt }: OrderRecord): DeckhandError | null {
+    const known = knownAttempt(this.#bench.store.state, key);
+    return known?.attempt === attempt && known.gave_up !== undefined
+      ? new DeckhandError('AgentDied', known.gave_up)
+      : null;
   }
 
   #isOpen(order: OrderRecord): boolean {
@@ -281,9 +289,11 @@ export class WorkQueue {
   async #leave(order: OrderRecord, failure: unknown): Promise<void> {
     await this.#bench.store.record((state) => {
       endOrder(state, order);
-      // A teardown that failed is done again when it is asked for again.
-      if (failure !== null && order.kind === 'teardown' && knownAttempt(state, order.key)?.attempt === order.attempt)
-        delete state.attempts[order.key];
+      const known = knownAttempt(state, order.key);
+      if (failure === null || order.kind !== 'teardown' || known?.attempt !== order.attempt) return;
+      // A teardown that failed is done again when it is asked for again, unless it ends the agent.
+      if (isDeckhandError(failure) && failure.code === 'AgentDied') known.gave_up = failure.message;
+      else delete state.attempts[order.key];
     });
     this.#settle(order, failure);
   }

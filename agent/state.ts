@@ -99,8 +99,8 @@ export interface AgentState {
   working?: string;
   /** The highest ticket of an order that was accepted. */
   ticket?: number;
-  /** By key: the highest attempt that was accepted, and of which kind. */
-  attempts: Record<string, { attempt: number; kind: OrderRecord['kind']; accepted_at: string }>;
+  /** By key: the highest attempt that was accepted, and of which kind; `gave_up` says why it is not tried again. */
+  attempts: Record<string, { attempt: number; kind: OrderRecord['kind']; accepted_at: string; gave_up?: string }>;
   deckies: Record<string, DeckyRecord>;
   /** Deltas that the master has not acknowledged, oldest first. */
   outbox: Outgoing[];

@@ -99,6 +99,24 @@ describe('an agent that dies at an order', function () {
     );
   });
 
+  it('gives up a teardown that ends it once, however often the master asks for the same one', async () => {
+    await host.start();
+    await host.call('POST', '/deploy', host.order([host.decky('gone', 11), host.decky('kept', 12)]));
+    await until('the end of 2 deckies', () => Object.keys(outcomes()).length === 2);
+    await host.end('SIGTERM');
+    await supervise(`${host.prefix}-kept`);
+    const ask = (operation_id: string) =>
+      call('POST', '/teardown', { decky_id: `${host.prefix}-gone`, deckhand: { operation_id, attempt: 1 } });
+    const first = await ask('t');
+    const before = starts;
+    const second = await ask('t');
+    assert.deepEqual([second.status, second.body], [first.status, first.body]);
+    assert.match(JSON.stringify(second.body), /AgentDied: .*died 3 times/);
+    assert.equal(starts, before, 'it was tried again');
+    await ask('later');
+    assert.ok(starts > before, 'a later teardown was not tried');
+  });
+
   it('says in its log which order was in work when an error ends it', async () => {
     const order = host.order([host.decky('bad', 11)]);
     await host.start({ NODE_OPTIONS: `--require ${LOADED}`, DEADLY: `${host.prefix}-bad`, DEADLY_THROWS: '1' });
