@@ -13,6 +13,15 @@ export const DRIFT = Object.freeze({
 });
 export type DriftReason = (typeof DRIFT)[keyof typeof DRIFT];
 
+/** A decky that drifts so does not run as a whole, or nobody reaches it: it is not shown as running. */
+export const NOT_UP: readonly DriftReason[] = [
+  DRIFT.missing,
+  DRIFT.exited,
+  DRIFT.paused,
+  DRIFT.cutOff,
+  DRIFT.movedAddress,
+];
+
 /** One way in which a container differs from what it should be. */
 export interface Difference {
   readonly reason: DriftReason;

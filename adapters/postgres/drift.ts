@@ -6,6 +6,7 @@ import {
   DRIFT,
   type Drift,
   type DriftReason,
+  NOT_UP,
   ORPHAN_DETAIL,
   type WantedDecky,
 } from '../../fleet/drift.ts';
@@ -75,6 +76,12 @@ export const DRIFTING = (sql: Queryable) => sql`
   select f.host_uuid, null, f.name, ${DRIFT.missing}, ${STRANDED_DETAIL}, f.updated_at, false
   from fleet_deckies f where ${STRANDED(sql)} and not exists (
     select from decky_lifecycle l where l.decky_name = f.name and l.status in ('pending', 'running'))`;
+
+/** Of each decky that drifts: its reasons, and whether one of them keeps it from being up. */
+export const DRIFTERS = (sql: Queryable) => sql`
+  select x.decky_name, x.host_key, jsonb_agg(distinct x.reason order by x.reason) as reasons,
+    bool_or(x.reason = any(${[...NOT_UP]}::text[])) as is_down
+  from (${DRIFTING(sql)}) x group by 1, 2`;
 
 /** Engines of which nothing can be said now: silent ones, and hosts that gave no sign of life. */
 export const SILENT = (sql: Queryable) => sql`

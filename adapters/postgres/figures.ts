@@ -1,6 +1,6 @@
 /** What PostgreSQL says of the whole installation, for metrics: counts and ages, never a name. */
 import type { Sql } from './connect.ts';
-import { DRIFTING, SILENT } from './drift.ts';
+import { DRIFTERS, DRIFTING, SILENT } from './drift.ts';
 
 export interface Figures {
   readonly openRows: readonly { readonly operation: string; readonly status: string; readonly count: number }[];
@@ -33,7 +33,9 @@ export async function readFigures(sql: Sql): Promise<Figures> {
       (select coalesce(extract(epoch from now()) - min(ts), 0)::float8 from outbox where sent_at is null) as event_age,
       (select extract(epoch from min(cert_not_after))::float8 from swarm_hosts) as certificate`,
     sql<Figures['hosts']>`select status, count(*)::int as count from swarm_hosts group by 1`,
-    sql<Figures['deckies']>`select state, count(*)::int as count from fleet_deckies group by 1`,
+    sql<Figures['deckies']>`
+      select case when f.state = 'running' and d.is_down then 'degraded' else f.state end as state, count(*)::int as count
+      from fleet_deckies f left join (${DRIFTERS(sql)}) d on d.decky_name = f.name and d.host_key = f.host_uuid group by 1`,
     sql<Figures['drift']>`select x.reason, count(*)::int as count from (${DRIFTING(sql)}) x group by 1`,
     sql<{ count: number }[]>`select count(*)::int as count from fleet_deckies f
       where f.host_uuid in (select s.host_key from (${SILENT(sql)}) s)`,

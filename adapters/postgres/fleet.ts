@@ -8,7 +8,7 @@ import type { PlacementHost } from '../../fleet/placement.ts';
 import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
-import { DRIFTING, SILENT, STRANDED } from './drift.ts';
+import { DRIFTERS, SILENT, STRANDED } from './drift.ts';
 
 /** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */
 export interface FleetDeckyView {
@@ -172,8 +172,9 @@ export function createFleetReader(sql: Sql): FleetReader {
       reachable(async () => {
         const [row] = await sql<{ deployed: number; active: number }[]>`
           select count(*)::int as deployed,
-            (count(*) filter (where f.state = 'running' and s.host_key is null))::int as active
-          from fleet_deckies f left join (${SILENT(sql)}) s on s.host_key = f.host_uuid`;
+            (count(*) filter (where f.state = 'running' and s.host_key is null and d.is_down is not true))::int as active
+          from fleet_deckies f left join (${SILENT(sql)}) s on s.host_key = f.host_uuid
+            left join (${DRIFTERS(sql)}) d on d.decky_name = f.name and d.host_key = f.host_uuid`;
         return row ?? { deployed: 0, active: 0 };
       }),
     overview: () =>
@@ -184,15 +185,16 @@ export function createFleetReader(sql: Sql): FleetReader {
           select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
             f.host_uuid as host_key, h.name as host_name, f.last_error,
             case when l.id is null and ${STRANDED(sql)} then 'unknown'
-              when l.id is null and f.state in ('running', 'degraded', 'stopped') and s.host_key is not null then 'unknown' else f.state end as state,
-            coalesce((select jsonb_agg(distinct x.reason order by x.reason) from (${DRIFTING(sql)}) x
-              where x.decky_name = f.name and x.host_key = f.host_uuid), '[]') as drift, f.established is not null as established,
+              when l.id is null and f.state in ('running', 'degraded', 'stopped') and s.host_key is not null then 'unknown'
+              when l.id is null and f.state = 'running' and d.is_down then 'degraded' else f.state end as state,
+            coalesce(d.reasons, '[]') as drift, f.established is not null as established,
             case when l.id is null then null else
               jsonb_build_object('lifecycle_id', l.id, 'operation', l.operation, 'status', l.status, 'step', l.step) end as open,
             iso(f.updated_at) as updated_at
           from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
             left join swarm_hosts h on h.uuid = f.host_uuid
             left join (${SILENT(sql)}) s on s.host_key = f.host_uuid
+            left join (${DRIFTERS(sql)}) d on d.decky_name = f.name and d.host_key = f.host_uuid
           order by f.name`;
         const network = rows.length > 0 ? await readNetwork(sql) : null;
         return {

@@ -75,6 +75,7 @@ describe('convergence on the master’s own engine', function () {
     const neighbour = await containers(b);
     await docker().getContainer(`${a}-redis`).remove({ force: true });
     assert.deepEqual(await drift(), [`${a} missing`]);
+    assert.deepEqual([await stateOf(a), await stateOf(b)], ['degraded', 'running']);
     const [entry] = await reader().drift({ decky: a });
     assert.equal(entry?.detail, `${a}-redis: it is missing`);
     const rows = await succeed(await reconcile());
