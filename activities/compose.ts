@@ -1,6 +1,6 @@
 /** What workflows ask of the master's own Docker Engine. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure, activityInfo, Context } from '@temporalio/activity';
+import { ApplicationFailure, activityInfo, Context, log } from '@temporalio/activity';
 import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
 import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
@@ -43,6 +43,9 @@ export interface ComposeStore {
   /** The fleet's network is `kept` again, unless it has become another than `given` since. */
   keepNetwork(kept: FleetNetwork, given: FleetNetwork): Promise<void>;
   options(operationId: string): Promise<RolloutOptions | null>;
+  /** Its clean-up is still to be done, and no operation works on it. */
+  owesCleanUp(deckyName: string): Promise<boolean>;
+  cleanedUp(deckyName: string, seen: DeckyState): Promise<void>;
 }
 
 export interface ComposeDependencies extends LocalEngine {
@@ -67,6 +70,8 @@ export interface ComposeActivities {
   composeDown(input: DeckyInput): Promise<void>;
   /** After a failure: the last good version comes back, or what never came up goes. */
   composeDiscard(input: DeckyInput): Promise<{ sentence: string; seen: DeckyState }>;
+  /** A {@link composeDiscard} that did not work before; false: not now, or no more. Whoever works on the decky comes first. */
+  cleanUpLater(input: { deckyName: string }): Promise<boolean>;
   /** What the engine says of these deckies right now. */
   sightDeckies(input: {
     deckyNames: readonly string[];
@@ -271,14 +276,11 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         await watchHealth(specOf(desired), { minHealthyMs: input.minHealthyTimeMs, deadline, onProgress, signal });
       }),
     composeDown: (input) => turns.take(input.deckyName, (signal) => takeDown(input, signal)),
-    composeDiscard: (input) =>
-      alone(input, async ({ established }, onProgress, signal) => {
-        if (!established) {
-          await engine.down(input.deckyName, { signal, onProgress });
-          return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
-        }
-        return backToLastGood(established, onProgress, signal);
-      }),
+    composeDiscard: (input) => alone(input, discard),
+    cleanUpLater: async ({ deckyName }) => {
+      const work = (signal: AbortSignal): Promise<boolean> => cleanUpLater(deckyName, signal);
+      return (await turns.takeIfFree(deckyName, work)) ?? false;
+    },
     sightDeckies: ({ deckyNames }) => alive((_step, signal) => sight(deckyNames, signal)),
     leaveNetwork: () => turns.take(EVERY_DECKY, (signal) => alive(leaveNetwork, signal)),
     tidyEngine: () =>
@@ -286,6 +288,33 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
         if ((await writeDocument(new Set(), new Set())) === 0) await engine.removeNetworkIfUnused(signal);
       }),
   });
+
+  async function discard(
+    { desired, established }: HostMember,
+    onProgress: (step: string) => void,
+    signal: AbortSignal,
+  ): Promise<{ sentence: string; seen: DeckyState }> {
+    if (established) return backToLastGood(established, onProgress, signal);
+    await engine.down(desired.config.name, { signal, onProgress });
+    return { sentence: 'what had been started was removed', seen: DECKY_STATE.failed };
+  }
+
+  async function cleanUpLater(deckyName: string, given: AbortSignal): Promise<boolean> {
+    return alive(async (step, signal) => {
+      if (!(await store.owesCleanUp(deckyName))) return false;
+      const found = await member(deckyName);
+      const versions = [found.desired, ...(found.established ? [found.established] : [])];
+      const cut = (text: string): string => deps.cutSecrets(text, versions);
+      try {
+        const { sentence, seen } = await discard(found, (text) => step(cut(text)), signal);
+        await store.cleanedUp(deckyName, seen);
+        log.info(`a clean-up was done later: ${cut(sentence)}`, { decky: deckyName });
+        return true;
+      } catch (error) {
+        throw toFailure(error, cut);
+      }
+    }, given);
+  }
 
   async function takeDown(input: DeckyInput, given: AbortSignal): Promise<void> {
     // One that is not in the fleet is an orphan, which goes all the same.

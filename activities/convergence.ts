@@ -15,6 +15,8 @@ export interface EngineLook {
   readonly answered: boolean;
   /** Deckies that differ. */
   readonly drifting: number;
+  /** Deckies whose clean-up after a failure is still to be done. */
+  readonly owed: readonly string[];
 }
 
 /** Of the machine that has the Docker Engine. */
@@ -78,8 +80,9 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     const desired = wanted.filter(({ settled }) => settled).map((one) => one.desired);
     const comparison = compare(wanted, await see(desired, signal));
     await store.keep(LOCAL_HOST, comparison, lookedAt);
-    if (!comparison.known) return { answered: false, drifting: 0 };
-    return { answered: true, drifting: new Set(comparison.drift.map(({ decky }) => decky)).size };
+    if (!comparison.known) return { answered: false, drifting: 0, owed: [] };
+    const drifting = new Set(comparison.drift.map(({ decky }) => decky)).size;
+    return { answered: true, drifting, owed: await store.owedCleanUps() };
   }
 
   return withFailures<LookActivities>({

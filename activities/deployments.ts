@@ -19,6 +19,7 @@ export interface OperationStore {
   openRows(workflowId: string): Promise<OpenRow[]>;
   record(transitions: readonly Transition[]): Promise<string[]>;
   currentTicket(hostUuid: string): Promise<Ticket | null>;
+  oweCleanUp(deckyName: string): Promise<void>;
   closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
   settle(
     transitions: readonly Transition[],
@@ -37,6 +38,8 @@ export interface DeploymentActivities {
   openRows(input: { workflowId: string }): Promise<OpenRow[]>;
   /** Returns how many rows moved; the others were there already. */
   recordTransitions(input: { transitions: readonly Transition[] }): Promise<number>;
+  /** What the engine has of this decky after a failure was not put right: the look tries again. */
+  oweCleanUp(input: { deckyName: string }): Promise<void>;
   /** Fails, to be tried again, as long as it is not the operation's turn on the host. */
   awaitTurn(input: { hostUuid: string; operationId: string }): Promise<void>;
   /** Writes what ended of a shard and, with `release`, gives the host's lane to the next operation. Returns how many rows moved. */
@@ -65,6 +68,7 @@ export function createDeploymentActivities(
       if (moved.length > 0) pump();
       return moved.length;
     },
+    oweCleanUp: ({ deckyName }) => store.oweCleanUp(deckyName),
     awaitTurn: async ({ hostUuid, operationId }) => {
       const current = await store.currentTicket(hostUuid);
       if (current && current.operationId !== operationId)

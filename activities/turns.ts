@@ -28,6 +28,12 @@ const meet = (one: Subject, other: Subject): boolean => one === other || one ===
 export class Turns {
   readonly #open = new Set<Turn>();
 
+  /** As {@link take}, but for the first that comes: null where somebody works on the subject. Who comes later breaks this off. */
+  takeIfFree<T>(subject: Subject, work: Work<T>): Promise<T> | null {
+    const isTaken = [...this.#open].some((turn) => meet(turn.subject, subject));
+    return isTaken ? null : this.take(subject, work);
+  }
+
   /**
    * Breaks off who works on the subject, waits for their end, then works. The order of the calls counts, so call it before
    * anything is awaited. Each waits for earlier ones only, which is why no two can wait for each other.

@@ -15,8 +15,15 @@ import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
 import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 
 export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);
-export const { withdrawDeployment, finishDeployment, releaseLane, openRows, recordTransitions, settleShard } =
-  proxyActivities<DeploymentActivities>(STORE);
+export const {
+  withdrawDeployment,
+  finishDeployment,
+  releaseLane,
+  openRows,
+  recordTransitions,
+  settleShard,
+  oweCleanUp,
+} = proxyActivities<DeploymentActivities>(STORE);
 export const { dueRotations, storeRotation, noteSkip } = proxyActivities<RotationActivities>(STORE);
 export const { storeReconcile } = proxyActivities<ReconcileActivities>(STORE);
 export const { awaitTurn } = proxyActivities<DeploymentActivities>(TURN);

@@ -25,14 +25,31 @@ import {
   roundMs,
   SWEEP_EVERY_MS,
 } from '../fleet/housekeeping.ts';
-import { askDueRotations, look, readIntervals, reconcileIsDue } from './activities.ts';
-import { LOOK, lookRounds } from './profiles.ts';
+import { askDueRotations, look, onEngine, readIntervals, reconcileIsDue } from './activities.ts';
+import { CLEAN_UP_LATER, LOOK, lookRounds } from './profiles.ts';
 import type { reconcileFleet } from './reconcile.ts';
 import type { rotateInherited } from './rotate.ts';
 import { housekeepingAttributes } from './search-attributes.ts';
 import { sweep } from './sweep.ts';
 
 type Task = 'sweep' | 'look' | 'clock';
+
+/** Says how many could not be cleaned up this time either. */
+async function cleanUpLater(owed: readonly string[]): Promise<number> {
+  let left = 0;
+  for (const deckyName of owed) {
+    const done = await onEngine(CLEAN_UP_LATER, `clean up ${deckyName}`)
+      .cleanUpLater({ deckyName })
+      .catch(rethrowCancellation);
+    if (!done) left += 1;
+  }
+  return left;
+}
+
+function rethrowCancellation(failure: unknown): false {
+  if (isCancellation(failure)) throw failure;
+  return false;
+}
 
 export async function housekeeping(input: HousekeepingInput): Promise<void> {
   const until = Date.now() + LONGEST_RUN_MS;
@@ -120,8 +137,10 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
 
   await Promise.all([
     repeat('look', roundMs(looks), async () => {
-      const { answered, drifting } = await seeEngine();
-      return answered ? `${drifting} deckies drift` : 'the engine does not answer';
+      const { answered, drifting, owed } = await seeEngine();
+      const left = await cleanUpLater(owed);
+      if (!answered) return 'the engine does not answer';
+      return `${drifting} deckies drift${left > 0 ? `, ${left} are still to be cleaned up after a failure` : ''}`;
     }),
     repeat('sweep', input.sweepMs ?? SWEEP_EVERY_MS, async () => {
       const { restarted, lost } = await sweep();

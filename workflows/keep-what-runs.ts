@@ -1,10 +1,11 @@
 /** The fleet's network can't be made: nothing of the operation can be, and what ran goes on, or comes back. */
 import type { LocalPart } from '../activities/deployments.ts';
 import { ERROR_TEXT_LIMIT } from '../fleet/errors.ts';
-import { DECKY_STATE, STATUS, type Transition } from '../fleet/lifecycle.ts';
+import { STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { LIMITS } from '../fleet/limits.ts';
 import { onEngine, openRows, recordTransitions } from './activities.ts';
 import type { Counts } from './ended-rows.ts';
+import { cleanUpIsOwed } from './local-work.ts';
 import { CLEAN_UP } from './profiles.ts';
 
 type Row = Awaited<ReturnType<typeof openRows>>[number];
@@ -26,7 +27,7 @@ export async function keepWhatRuns(parts: readonly LocalPart[], error: string): 
 async function keep({ deckyName, lifecycleId }: Row, error: string): Promise<Transition> {
   const { sentence, seen } = await onEngine(CLEAN_UP, `keep ${deckyName}`)
     .composeDiscard({ deckyName, lifecycleId })
-    .catch(() => ({ sentence: 'what it runs could not be seen', seen: DECKY_STATE.degraded }));
+    .catch(() => cleanUpIsOwed(deckyName));
   const whole = `${error} (${sentence})`;
   const text = whole.length <= ERROR_TEXT_LIMIT ? whole : error;
   return { lifecycleId, deckyName, status: STATUS.failed, error: text, seen };

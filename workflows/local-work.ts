@@ -2,8 +2,8 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { LocalPlan, LocalWork } from '../activities/compose.ts';
 import { ERROR_TEXT_LIMIT } from '../fleet/errors.ts';
-import { DECKY_STATE, OPERATION, STATUS } from '../fleet/lifecycle.ts';
-import { onEngine } from './activities.ts';
+import { DECKY_STATE, type DeckyState, OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import { onEngine, oweCleanUp } from './activities.ts';
 import type { Board } from './board.ts';
 import { CLEAN_UP, engineWork, healthWatch } from './profiles.ts';
 import { rowError } from './row-error.ts';
@@ -80,7 +80,7 @@ async function endAsFailed(work: LocalWork, { recorder }: LocalContext, failure:
   }
   const aftermath = await onEngine(CLEAN_UP, `clean up ${deckyName}`)
     .composeDiscard({ deckyName, lifecycleId })
-    .catch(() => ({ sentence: 'cleaning up did not work either', seen: DECKY_STATE.degraded }));
+    .catch(() => cleanUpIsOwed(deckyName));
   recorder.push({
     lifecycleId,
     deckyName,
@@ -88,6 +88,13 @@ async function endAsFailed(work: LocalWork, { recorder }: LocalContext, failure:
     error: withAftermath(error, aftermath.sentence),
     seen: aftermath.seen,
   });
+}
+
+/** What was in the way of a clean-up may last longer than the row should be open. */
+export async function cleanUpIsOwed(deckyName: string): Promise<{ sentence: string; seen: DeckyState }> {
+  await oweCleanUp({ deckyName });
+  const sentence = 'cleaning up did not work yet; it is tried again with each look at the engine';
+  return { sentence, seen: DECKY_STATE.degraded };
 }
 
 const isHealthFailure = (failure: Error): boolean =>

@@ -60,6 +60,9 @@ export const CLEAN_UP: ActivityOptions = {
   retry: { ...ENGINE_RETRY, maximumAttempts: 4 },
 };
 
+/** What such a clean-up did not get done: each look at the engine tries once. */
+export const CLEAN_UP_LATER: ActivityOptions = { ...CLEAN_UP, retry: { maximumAttempts: 1 } };
+
 /** Looking at the engine for the sweep: an answer soon, or "unknown". */
 export const LOOK: ActivityOptions = {
   scheduleToCloseTimeout: '30s',

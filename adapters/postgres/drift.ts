@@ -11,6 +11,7 @@ import {
   type WantedDecky,
 } from '../../fleet/drift.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { owedCleanUps } from './clean-ups.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 
@@ -150,11 +151,14 @@ export interface ConvergenceStore {
     names: readonly string[],
   ): Promise<readonly { readonly name: string; readonly count: number; readonly ageMs: number }[]>;
   mendable(): Promise<Mendable[]>;
+  /** Deckies of the master's own engine whose clean-up did not work. */
+  owedCleanUps(): Promise<string[]>;
 }
 
 export const createConvergenceStore = (sql: Sql): ConvergenceStore => ({
   wanted: (hostKey) => reachable(() => wanted(sql, hostKey)),
   keep: (hostKey, comparison, lookedAt) => reachable(() => keep(sql, hostKey, comparison, lookedAt)),
+  owedCleanUps: () => reachable(() => owedCleanUps(sql)),
   now: () =>
     reachable(async () => {
       const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;

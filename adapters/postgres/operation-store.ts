@@ -2,9 +2,10 @@
 
 import type { FleetNetwork } from '../../fleet/config.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
-import type { Transition } from '../../fleet/lifecycle.ts';
+import type { DeckyState, Transition } from '../../fleet/lifecycle.ts';
 import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
+import { cleanedUp, oweCleanUp, owesCleanUp } from './clean-ups.ts';
 import type { Queryable, Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
@@ -80,6 +81,9 @@ export function createOperationStore(sql: Sql) {
     closeTicket: (hostUuid: string, operationId: string) => reachable(() => closeTicket(sql, hostUuid, operationId)),
     noteSteps: (steps: ReadonlyMap<string, { step: string | null; attempt: number }>) =>
       reachable(() => noteSteps(sql, steps)),
+    oweCleanUp: (deckyName: string): Promise<void> => reachable(() => oweCleanUp(sql, deckyName)),
+    owesCleanUp: (deckyName: string): Promise<boolean> => reachable(() => owesCleanUp(sql, deckyName)),
+    cleanedUp: (deckyName: string, seen: DeckyState): Promise<void> => reachable(() => cleanedUp(sql, deckyName, seen)),
     network: (): Promise<FleetNetwork | null> => reachable(() => readNetwork(sql)),
     keepNetwork: (kept: FleetNetwork, given: FleetNetwork): Promise<void> =>
       reachable(() => keepNetwork(sql, kept, given)),
