@@ -30,8 +30,8 @@ export interface LocalWork {
 
 export interface LocalPlan {
   readonly work: readonly LocalWork[];
-  /** Deckies of the plan that hold an address which another one needs: they go first. Absent in histories of 0.1.0. */
-  readonly makeRoom?: readonly string[];
+  /** Deckies of the plan that hold an address which another one needs: they go first. */
+  readonly makeRoom: readonly string[];
   readonly options: Pick<RolloutOptions, 'minHealthyTimeMs' | 'healthyDeadlineMs' | 'progressDeadlineMs'>;
 }
 
@@ -63,8 +63,8 @@ interface DeckyInput {
 export interface ComposeActivities {
   /** Compares what runs with what should, for the open rows of a workflow, and writes the compose file. */
   planLocal(input: { workflowId: string }): Promise<LocalPlan>;
-  /** `healthy`: with min_healthy_time 0 the containers run, so that nothing is left to wait for. Histories of 0.1.0 have no result. */
-  composeUp(input: DeckyInput & { minHealthyTimeMs?: number }): Promise<{ healthy: boolean } | undefined>;
+  /** `healthy`: with min_healthy_time 0 the containers run, so that nothing is left to wait for. */
+  composeUp(input: DeckyInput & { minHealthyTimeMs?: number }): Promise<{ healthy: boolean }>;
   /** Resolves when the containers ran `minHealthyTimeMs`; throws ContainerExited or HealthyDeadline with the evidence. */
   awaitHealthy(input: DeckyInput & { minHealthyTimeMs: number; healthyDeadlineMs: number }): Promise<void>;
   composeDown(input: DeckyInput): Promise<void>;

@@ -9,7 +9,6 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
@@ -141,7 +140,6 @@ async function runPart(
           operationId: input.operationId,
           parallel,
           progressDeadlineMs: acceptance.progressDeadlineMs,
-          ...revisionOf(input),
         },
       ],
       staticSummary: `${part.names.length} local deckies`,

@@ -18,7 +18,6 @@ export interface DeployLocalInput {
   readonly parallel: number;
   /** The request's progress_deadline: how long the engine may be out of reach before the rows end. */
   readonly progressDeadlineMs: number;
-  readonly revision?: number;
 }
 
 export async function deployLocal(input: DeployLocalInput): Promise<Counts> {
@@ -45,7 +44,7 @@ const worksOf = (plan: LocalPlan, removals: boolean): LocalWork[] =>
   plan.work.filter((work) => (work.operation === OPERATION.teardown) === removals);
 
 /** Deckies that change places: each leaves its address before anybody takes it. What fails here is told by its own bringing up. */
-async function makeRoom({ work, makeRoom: names = [], options }: LocalPlan): Promise<void> {
+async function makeRoom({ work, makeRoom: names, options }: LocalPlan): Promise<void> {
   const moving = work.filter((one) => names.includes(one.deckyName));
   await Promise.all(
     moving.map(({ deckyName, lifecycleId }) =>

@@ -43,7 +43,7 @@ async function bringUp(work: LocalWork, { options, window }: LocalContext, runni
         minHealthyTimeMs: options.minHealthyTimeMs,
       });
     });
-    if (brought?.healthy) return;
+    if (brought.healthy) return;
   } else running();
   await onEngine(healthWatch(options.healthyDeadlineMs), `watch ${deckyName}`).awaitHealthy({
     deckyName,

@@ -11,8 +11,6 @@ export interface OperationInput {
   readonly searchAttributes: boolean;
   /** True when the sweep starts an accepted operation again whose workflow is unknown to Temporal: no `accept` will come. */
   readonly resume?: boolean;
-  /** fleet/history-revision.ts; absent: started by a version that had none. */
-  readonly revision?: number;
 }
 
 /** Asks the workflow to accept its stored request. Refusal: WorkflowUpdateFailedError whose cause's `type` is an error code. */

@@ -11,7 +11,6 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
-import { revisionOf } from '../fleet/history-revision.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
@@ -81,7 +80,6 @@ async function here(
       operationId: input.operationId,
       parallel: 1,
       progressDeadlineMs,
-      ...revisionOf(input),
     });
   } catch (failure) {
     return await CancellationScope.nonCancellable(() =>

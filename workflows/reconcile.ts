@@ -4,7 +4,6 @@
  */
 import { CancellationScope, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';
-import { REVISION } from '../fleet/history-revision.ts';
 import { deployWorkflowId } from '../fleet/workflow-ids.ts';
 import { look, storeReconcile } from './activities.ts';
 import type { deployFleet } from './deploy-fleet.ts';
@@ -35,7 +34,7 @@ export async function reconcileFleet({ searchAttributes }: ReconcileInput): Prom
   try {
     const { sentence } = await executeChild<typeof deployFleet>('deployFleet', {
       workflowId: deployWorkflowId(operationId),
-      args: [{ operationId, searchAttributes, resume: true, revision: REVISION }],
+      args: [{ operationId, searchAttributes, resume: true }],
       ...(searchAttributes ? { typedSearchAttributes: workAttributes() } : {}),
       // A row that was begun is ended, whatever becomes of this run.
       parentClosePolicy: 'ABANDON',

@@ -10,7 +10,6 @@ import {
   setCurrentDetails,
   uuid4,
 } from '@temporalio/workflow';
-import { REVISION } from '../fleet/history-revision.ts';
 import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
 import type { OperationSummary } from './messages.ts';
@@ -51,7 +50,7 @@ async function rotate(deckyName: string, { searchAttributes }: RotationInput): P
   try {
     summary = await executeChild<typeof mutateDecky>('mutateDecky', {
       workflowId: mutateWorkflowId(operationId),
-      args: [{ operationId, searchAttributes, resume: true, revision: REVISION }],
+      args: [{ operationId, searchAttributes, resume: true }],
       ...(searchAttributes ? { typedSearchAttributes: workAttributes() } : {}),
       // A row that was begun is ended, whatever becomes of its rotation.
       parentClosePolicy: 'ABANDON',

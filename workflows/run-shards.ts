@@ -4,7 +4,6 @@ import { CancellationScope, isCancellation, startChild } from '@temporalio/workf
 import type { Acceptance } from '../activities/deployments.ts';
 import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import { errorText } from '../fleet/errors.ts';
-import { isSince } from '../fleet/history-revision.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { openRows, settleShard } from './activities.ts';
@@ -44,7 +43,7 @@ export async function runShards(
   const bounded = width < parts.length;
   if (bounded) places.open(width);
   const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
-  const starts = new Window(isSince(2, input) ? STARTS : parts.length);
+  const starts = new Window(STARTS);
   const children = new Window(CHILDREN);
   const ends = new Window(ENDS);
   let left = parts.length;

@@ -18,9 +18,9 @@ export interface OperationPart {
   readonly names: readonly string[];
   /** True when some of its rows are teardowns, which go before creations. */
   readonly removals: boolean;
-  /** Null, or absent in histories of 0.1.0: the master's own engine. */
-  readonly hostUuid?: string | null;
-  readonly hostName?: string | null;
+  /** Null: the master's own engine. */
+  readonly hostUuid: string | null;
+  readonly hostName: string | null;
   /** False: an operation that was accepted before still has the host's lane. */
   readonly turn?: boolean;
 }

@@ -4,7 +4,6 @@ import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporal
 import { ApplicationFailure } from '@temporalio/common';
 import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
 import { DeckhandError, isErrorCode, WITHDRAWN } from '../../fleet/errors.ts';
-import { REVISION } from '../../fleet/history-revision.ts';
 import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
@@ -100,7 +99,7 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       workflowIdConflictPolicy: 'USE_EXISTING',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       taskQueue: options.taskQueue,
-      args: [{ operationId: stored.id, searchAttributes: withAttributes, revision: REVISION }],
+      args: [{ operationId: stored.id, searchAttributes: withAttributes }],
       ...(withAttributes ? ofKind(WORKFLOW_KIND.work) : {}),
       staticSummary: summary,
       staticDetails: `Asked for by **${stored.username}**. Rows: \`GET /api/v1/deployments/${stored.id}\`.`,

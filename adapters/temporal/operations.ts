@@ -1,6 +1,5 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import { REVISION } from '../../fleet/history-revision.ts';
 import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
 import type { OperationKind } from '../postgres/deployments.ts';
 import { ofKind } from './connection.ts';
@@ -58,7 +57,6 @@ export async function restartOperation(
           operationId: operation.operationId,
           searchAttributes: options.searchAttributes,
           resume: true,
-          revision: REVISION,
         },
       ],
       ...(options.searchAttributes ? ofKind(WORKFLOW_KIND.work) : {}),

@@ -55,6 +55,7 @@ describe('a background write that fails for good', function () {
     const engine = {
       planLocal: async ({ workflowId }: { workflowId: string }) => ({
         work: work(workflowId),
+        makeRoom: [],
         options: { minHealthyTimeMs: 0, healthyDeadlineMs: 60_000, progressDeadlineMs: 60_000 },
       }),
       composeDown: async () => undefined,
