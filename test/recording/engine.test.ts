@@ -1,10 +1,15 @@
 /**
- * Records the histories that test/replay/ replays: `npm run record:histories`. They stand under the release that made them
- * and are never changed: a new scenario or release adds files.
+ * Records the histories that test/replay/ replays: `npm run record:histories`. They stand under the release that made them.
+ * What a released version recorded is never changed: a new scenario or release adds files.
  */
+import Docker from 'dockerode';
 import { createSettings } from '../../adapters/postgres/settings.ts';
+import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
+import { housekeepingWorkflowId } from '../../fleet/housekeeping.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import { historyRecording } from '../support/history-recording.ts';
+import { testServers } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import type { World } from '../support/world.ts';
 
@@ -28,11 +33,11 @@ describe('recording histories on the master’s own engine', () => {
     await save('teardown', { 'teardown-decky': teardownWorkflowId(lifecycle_id) });
   });
 
-  it('revision 1: deploy, mutation and teardown, sent by the worker', async () => {
+  it('without a healthy time: deploy, mutation and teardown', async () => {
     await world.startWorker();
     const accepted = await world.deploy('[a]\nservices=redis\n[b]\nservices=http,ssh\n');
     await closed(accepted.deployment_id);
-    await save('revision-1', both(accepted.deployment_id));
+    await save('at-once', both(accepted.deployment_id));
     const { deployment_id: mutation } = await world.deployments.mutate({
       username: 'admin',
       decky_name: 'a',
@@ -43,7 +48,7 @@ describe('recording histories on the master’s own engine', () => {
     await world.temporal.client.workflow.getHandle(mutateWorkflowId(mutation)).result();
     const { lifecycle_id: teardown } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     await world.temporal.client.workflow.getHandle(teardownWorkflowId(teardown)).result();
-    await save('revision-1', {
+    await save('at-once', {
       'mutate-decky': mutateWorkflowId(mutation),
       'teardown-decky': teardownWorkflowId(teardown),
     });
@@ -131,6 +136,73 @@ describe('recording histories on the master’s own engine', () => {
     await run('reconcileFleet', 'reconcile-fleet', [{ searchAttributes: true }]);
     const [made] = await world.database.sql<{ id: string }[]>`select id from deployments where kind = 'reconcile'`;
     await save('converge', both(made?.id ?? ''));
+  });
+
+  it('a mutation and a teardown that are cancelled while they wait for their turn', async () => {
+    await world.startWorker();
+    const two = await world.deploy('[a]\nservices=redis\n[b]\nservices=redis\n');
+    await closed(two.deployment_id);
+    const slow = await world.deploy('[c]\nservices=redis\n', { options: { minHealthyTimeMs: 60_000 } });
+    const request = { username: 'admin', idempotency: null };
+    const mutation = await world.deployments.mutate({ ...request, decky_name: 'a', services: ['ssh'], options: {} });
+    const teardown = await world.deployments.teardown({ username: 'admin', decky_name: 'b' });
+    const waiting = {
+      'mutate-decky': mutateWorkflowId(mutation.deployment_id),
+      'teardown-decky': teardownWorkflowId(teardown.lifecycle_id),
+    };
+    for (const id of [mutation.deployment_id, teardown.lifecycle_id, slow.deployment_id])
+      await world.deployments.cancel(id);
+    for (const workflowId of Object.values(waiting))
+      await world.temporal.client.workflow
+        .getHandle(workflowId)
+        .result()
+        .catch(() => undefined);
+    await save('cancelled-in-line', waiting);
+    await closed(slow.deployment_id).catch(() => undefined);
+    await save('cancelled', both(slow.deployment_id));
+  });
+
+  it('a replaced network that the engine refuses', async function () {
+    if (!testServers.dockerHost) this.skip();
+    await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n')).deployment_id);
+    const docker = new Docker({ socketPath: testServers.dockerHost.replace('unix://', '') });
+    const subnet = world.pool.replace('10.231.', '10.233.');
+    const Labels = { 'deckhand.instance': world.id };
+    const IPAM = { Config: [{ Subnet: subnet }] };
+    const network = await docker.createNetwork({ Name: `${world.id}-other`, Labels, IPAM });
+    try {
+      const { deployment_id: id } = await world.deploy(`[general]\nnet=${subnet}\n[b]\nservices=redis\n`, {
+        replace: true,
+      });
+      await closed(id);
+      await save('network-refused', { 'deploy-fleet': deployWorkflowId(id) });
+    } finally {
+      await network.remove();
+    }
+  });
+
+  it('a replaced network', async () => {
+    await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n')).deployment_id);
+    const net = world.pool.replace('10.231.', '10.232.');
+    const { deployment_id: id } = await world.deploy(`[general]\nnet=${net}\n[a]\nservices=redis\n`, {
+      replace: true,
+    });
+    await closed(id);
+    await save('network-replaced', both(id));
+  });
+
+  it('housekeeping: rounds of both tasks, and the next run', async () => {
+    await world.startWorker();
+    const { workflow } = world.temporal.client;
+    const workflowId = housekeepingWorkflowId(world.id);
+    const input = { lookMs: 300, sweepMs: 300, mostEvents: 60 };
+    await ensureHousekeeping(world.temporal.client, { taskQueue: world.id, searchAttributes: true, input, anew: true });
+    const { runId } = await workflow.getHandle(workflowId).describe();
+    await until('the next run', async () => (await workflow.getHandle(workflowId).describe()).runId !== runId, 60_000);
+    await workflow.getHandle(workflowId).terminate('recorded');
+    await save('housekeeping', { housekeeping: { workflowId, runId } });
   });
 
   it('the sweep', async () => {

@@ -1,7 +1,9 @@
 /** Records histories over hosts, as engine.test.ts does of the master's own engine. */
+import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import { historyRecording } from '../support/history-recording.ts';
+import { storeDeploy } from '../support/requests.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import type { World } from '../support/world.ts';
@@ -17,13 +19,13 @@ describe('recording histories over hosts', () => {
     world = on.world;
   });
 
-  it('revision 2: more hosts than are begun at the same time', async () => {
+  it('more hosts than are begun at the same time', async () => {
     await world.startWorker();
     const agents = await Promise.all(Array.from({ length: 10 }, (_, index) => scriptedAgent(world, `h${index}`)));
     for (const agent of agents) agent.onDeploy = () => agent.report('succeeded');
     const accepted = await world.deploy('[a]\namount=10\nservices=ssh\n', { options: { maxParallel: 10 } });
     await closed(accepted.deployment_id);
-    await save('revision-2', { 'deploy-fleet': deployWorkflowId(accepted.deployment_id) });
+    await save('swarm-many-hosts', { 'deploy-fleet': deployWorkflowId(accepted.deployment_id) });
     await Promise.all(agents.map((agent) => agent.close()));
   });
 
@@ -82,6 +84,51 @@ describe('recording histories over hosts', () => {
     const accepted = await world.deploy('[a]\nservices=ssh\n');
     await closed(accepted.deployment_id);
     await save('swarm-lost-report', { 'deploy-shard': shard(accepted.deployment_id, agent) });
+    await agent.close();
+  });
+
+  it('a host that is silent for a while: asked with pauses, ordered once it answers', async () => {
+    await world.startWorker();
+    const agent = await scriptedAgent(world, 'h1');
+    agent.onDeploy = () => agent.report('succeeded');
+    await agent.silence();
+    const { deployment_id: id } = await world.deploy('[a]\nservices=ssh\n');
+    const events = async () =>
+      (
+        await world.temporal.client.workflow
+          .getHandle(shard(id, agent))
+          .fetchHistory()
+          .catch(() => null)
+      )?.events ?? [];
+    await until('it is waited for', async () =>
+      (await events()).some((one) => one.activityTaskScheduledEventAttributes?.activityType?.name === 'awaitHost'),
+    );
+    await agent.listen();
+    await closed(id);
+    await save('swarm-host-silent', { 'deploy-fleet': deployWorkflowId(id), 'deploy-shard': shard(id, agent) });
+    await agent.close();
+  });
+
+  it('a shard that goes on in a new run', async () => {
+    await world.startWorker();
+    const agent = await scriptedAgent(world, 'h1');
+    const { sql } = world.database;
+    const operationId = await storeDeploy(sql, '[a]\nservices=ssh\n[b]\nservices=ssh\n');
+    await acceptRequest(sql, operationId);
+    const workflowId = shard(operationId, agent);
+    const waits = { healthyDeadlineMs: 60_000, progressDeadlineMs: 60_000, hostLostAfterMs: 60_000 };
+    const host = { hostUuid: agent.hostUuid, hostName: 'h1', turn: true, place: null };
+    const input = { operationId, ...host, ...waits, minHealthyTimeMs: 0, mostEvents: 40 };
+    const { workflow } = world.temporal.client;
+    const first = await workflow.start('deployShard', { workflowId, taskQueue: world.id, args: [input] });
+    const runOf = async () => (await workflow.getHandle(workflowId).describe()).runId;
+    await until('h1 has the order', () => agent.orders.length === 1);
+    for (let sequence = 10; (await runOf()) === first.firstExecutionRunId; sequence += 1)
+      await agent.report('running', ['a'], { sequence });
+    await agent.report('succeeded', ['a', 'b'], { sequence: 1_000 });
+    await first.result();
+    const runId = first.firstExecutionRunId;
+    await save('swarm-long', { 'deploy-shard-first-run': { workflowId, runId }, 'deploy-shard-last-run': workflowId });
     await agent.close();
   });
 

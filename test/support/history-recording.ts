@@ -1,16 +1,26 @@
 /** What recording histories needs: a world for each test, and a folder of the release that is recorded. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { deployWorkflowId, localWorkflowId, mutateWorkflowId } from '../../fleet/workflow-ids.ts';
 import packageJson from '../../package.json' with { type: 'json' };
+import { writeHistory } from './histories.ts';
+import { type Machine, withoutMachine } from './nameless-history.ts';
 import { createWorld, type World } from './world.ts';
 
-const FOLDER = new URL(`../replay/histories/${packageJson.version}/`, import.meta.url);
-
-/** Stack traces name the folder of the machine that recorded; a history must not. */
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const withoutPaths = (text: string): string => text.replaceAll(ROOT, '');
+const OWN = process.env.DECKHAND_TEST_TMP;
+const MACHINE: Machine = {
+  hostName: hostname(),
+  folders: [[ROOT, ''], ...(OWN ? [[dirname(OWN), '(servers)'] as const] : []), [tmpdir(), '(temporary)']],
+};
+
+/** One run of a workflow; without `runId` the last one. */
+export interface RunOf {
+  readonly workflowId: string;
+  readonly runId?: string;
+}
 
 /** For a `describe`: the world is made anew for each of its tests, without a worker. */
 export function historyRecording() {
@@ -20,11 +30,12 @@ export function historyRecording() {
   });
   afterEach(() => world.close());
 
-  async function save(scenario: string, workflows: Record<string, string>): Promise<void> {
-    await mkdir(new URL(`${scenario}/`, FOLDER), { recursive: true });
-    for (const [name, workflowId] of Object.entries(workflows)) {
-      const history = await world.temporal.client.workflow.getHandle(workflowId).fetchHistory();
-      await writeFile(new URL(`${scenario}/${name}.json`, FOLDER), `${withoutPaths(historyToJSON(history))}\n`);
+  async function save(scenario: string, workflows: Record<string, string | RunOf>): Promise<void> {
+    for (const [name, one] of Object.entries(workflows)) {
+      const { workflowId, runId } = typeof one === 'string' ? { workflowId: one } : one;
+      const history = await world.temporal.client.workflow.getHandle(workflowId, runId).fetchHistory();
+      const nameless = withoutMachine(JSON.parse(historyToJSON(history)), MACHINE);
+      writeHistory(`${packageJson.version}/${scenario}/${name}`, JSON.stringify(nameless));
     }
   }
 
@@ -32,7 +43,7 @@ export function historyRecording() {
     get world() {
       return world;
     },
-    /** Workflow ids by the name of the file that each becomes. */
+    /** Workflow ids, or runs, by the name of the file that each becomes. */
     save,
     both: (id: string) => ({ 'deploy-fleet': deployWorkflowId(id), 'deploy-local': localWorkflowId(id, 1) }),
     closed: (id: string) => world.temporal.client.workflow.getHandle(deployWorkflowId(id)).result(),
