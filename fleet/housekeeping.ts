@@ -66,6 +66,8 @@ export function runsPerDay(tasks: readonly { readonly everyMs: number; readonly 
 }
 
 export interface HousekeepingInput {
+  /** In the ids of what it begins. Not asked of the worker: a replay runs on another queue. */
+  readonly taskQueue: string;
   readonly searchAttributes: boolean;
   /** DECKHAND_LOOK_INTERVAL. */
   readonly lookMs: number;

@@ -103,7 +103,7 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
 
   async function rotate(): Promise<string> {
     if ((await askDueRotations({ limit: 1 })).length === 0) return 'no rotation is due';
-    return begin('rotateInherited', rotateWorkflowId(workflowInfo().taskQueue), input);
+    return begin('rotateInherited', rotateWorkflowId(input.taskQueue), input);
   }
 
   async function reconcile(): Promise<string> {
@@ -114,7 +114,7 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
       if (isCancellation(failure)) throw failure;
     }
     if (!(await reconcileIsDue())) return 'nothing is due to be mended';
-    return begin('reconcileFleet', reconcileWorkflowId(workflowInfo().taskQueue), input);
+    return begin('reconcileFleet', reconcileWorkflowId(input.taskQueue), input);
   }
 
   async function clock(): Promise<string> {

@@ -12,7 +12,7 @@ import { ofKind } from './connection.ts';
 export interface HousekeepingOptions {
   readonly taskQueue: string;
   readonly searchAttributes: boolean;
-  readonly input: Omit<HousekeepingInput, 'searchAttributes'>;
+  readonly input: Omit<HousekeepingInput, 'searchAttributes' | 'taskQueue'>;
   /** True at a worker's start: its code and settings hold, and all is done at once. */
   readonly anew: boolean;
 }
@@ -23,7 +23,7 @@ export async function ensureHousekeeping(client: Client, options: HousekeepingOp
   await client.workflow.start('housekeeping', {
     workflowId: housekeepingWorkflowId(taskQueue),
     taskQueue,
-    args: [{ ...input, searchAttributes }],
+    args: [{ ...input, searchAttributes, taskQueue }],
     // A run that an earlier version began may not go on with this code: rounds are safe to break off and to repeat.
     workflowIdConflictPolicy: anew ? 'TERMINATE_EXISTING' : 'USE_EXISTING',
     workflowIdReusePolicy: 'ALLOW_DUPLICATE',

@@ -5,7 +5,7 @@
 import Docker from 'dockerode';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
-import { housekeepingWorkflowId } from '../../fleet/housekeeping.ts';
+import { housekeepingWorkflowId, reconcileWorkflowId } from '../../fleet/housekeeping.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { testServers } from '../support/stack.ts';
@@ -193,16 +193,21 @@ describe('recording histories on the master’s own engine', () => {
     await save('network-replaced', both(id));
   });
 
-  it('housekeeping: rounds of both tasks, and the next run', async () => {
+  it('housekeeping: a look, sweeps, a reconcile whose time has come, and the next run', async () => {
     await world.startWorker();
+    await closed((await world.deploy('[a]\nservices=redis\n')).deployment_id);
+    await createSettings(world.database.sql).setReconcileInterval('1m');
+    await world.local.engine.down('a');
     const { workflow } = world.temporal.client;
     const workflowId = housekeepingWorkflowId(world.id);
-    const input = { lookMs: 300, sweepMs: 300, mostEvents: 60 };
+    const input = { lookMs: 10_000, sweepMs: 500, clockMs: 500, mostEvents: 90 };
     await ensureHousekeeping(world.temporal.client, { taskQueue: world.id, searchAttributes: true, input, anew: true });
     const { runId } = await workflow.getHandle(workflowId).describe();
     await until('the next run', async () => (await workflow.getHandle(workflowId).describe()).runId !== runId, 60_000);
     await workflow.getHandle(workflowId).terminate('recorded');
-    await save('housekeeping', { housekeeping: { workflowId, runId } });
+    await workflow.getHandle(reconcileWorkflowId(world.id)).result();
+    const reconcile = reconcileWorkflowId(world.id);
+    await save('housekeeping', { housekeeping: { workflowId, runId }, 'reconcile-fleet': reconcile });
   });
 
   it('the sweep', async () => {
