@@ -2,7 +2,8 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Finished, RequestState } from '../adapters/postgres/deployments.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
-import type { OperationAcceptance, OperationPart } from '../adapters/postgres/operation-store.ts';
+import type { HostsEnd, HostsEnded, OperationPart } from '../adapters/postgres/operation-parts.ts';
+import type { OperationAcceptance } from '../adapters/postgres/operation-store.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
 import type { Outcome, Transition } from '../fleet/lifecycle.ts';
 import { withFailures } from './failures.ts';
@@ -13,7 +14,9 @@ export type Acceptance = OperationAcceptance;
 
 /** The store as these activities need it; adapters/postgres/operation-store.ts implements it. */
 export interface OperationStore {
-  accept(operationId: string): Promise<Acceptance>;
+  accept(operationId: string, hostsPerGroup?: number): Promise<Acceptance>;
+  hostParts(operationId: string, hostUuids: readonly string[]): Promise<OperationPart[]>;
+  endHosts(end: HostsEnd): Promise<HostsEnded>;
   withdraw(operationId: string): Promise<RequestState | null>;
   finish(operationId: string, cancelled: boolean): Promise<Finished>;
   openRows(workflowId: string): Promise<OpenRow[]>;
@@ -31,7 +34,11 @@ export interface OperationStore {
 export type SignalTurn = (ticket: Ticket) => Promise<void>;
 
 export interface DeploymentActivities {
-  acceptDeployment(input: { operationId: string }): Promise<Acceptance>;
+  acceptDeployment(input: { operationId: string; hostsPerGroup?: number }): Promise<Acceptance>;
+  /** What the operation has open on these hosts. */
+  hostParts(input: { operationId: string; hostUuids: readonly string[] }): Promise<OperationPart[]>;
+  /** Ends what the operation has open on these hosts as failed, and gives their lanes to the next. Returns how all its rows there ended. */
+  endHosts(input: HostsEnd): Promise<{ succeeded: number; failed: number }>;
   withdrawDeployment(input: { operationId: string }): Promise<RequestState | null>;
   /** Ends the deployment once all its rows have; null: some are open. `cancelled`: the workflow was asked to end. */
   finishDeployment(input: { operationId: string; cancelled?: boolean }): Promise<Outcome | null>;
@@ -58,7 +65,14 @@ export function createDeploymentActivities(
   pump: () => void,
 ): DeploymentActivities {
   return withFailures<DeploymentActivities>({
-    acceptDeployment: ({ operationId }) => store.accept(operationId),
+    acceptDeployment: ({ operationId, hostsPerGroup }) => store.accept(operationId, hostsPerGroup),
+    hostParts: ({ operationId, hostUuids }) => store.hostParts(operationId, hostUuids),
+    endHosts: async (end) => {
+      const { next, succeeded, failed } = await store.endHosts(end);
+      pump();
+      for (const ticket of next) await signalTurn(ticket);
+      return { succeeded, failed };
+    },
     withdrawDeployment: ({ operationId }) => store.withdraw(operationId),
     finishDeployment: async ({ operationId, cancelled = false }) =>
       (await store.finish(operationId, cancelled)).outcome,

@@ -39,6 +39,8 @@ export interface SweepActivities {
 
 /** Rows that one sweep ends as lost, if so many fit into a payload of Temporal's. The next minute goes on. */
 const MOST_LOST = 1_000;
+/** Hosts that have those rows: each is asked by an activity, and the history of housekeeping has room for so many (fleet/history-bounds.ts). */
+const MOST_LOST_HOSTS = 200;
 /** Questions to Temporal at the same time. */
 const AT_ONCE = 20;
 /** A row this young may belong to a workflow that is just being started. */
@@ -75,7 +77,7 @@ export function createSweepActivities({
     const isIn = (state: WorkflowState, deploymentId: string): boolean =>
       states.get(workflowOf.get(deploymentId) ?? '') === state;
     const restart = [...workflowOf.keys()].filter((id) => isIn('unknown', id)).slice(0, MOST_LOST);
-    const lost = rows.filter((row) => isIn('closed', row.deploymentId)).slice(0, MOST_LOST);
+    const lost = ofFewHosts(rows.filter((row) => isIn('closed', row.deploymentId))).slice(0, MOST_LOST);
     return { restart, lost: lost.slice(0, fitting(lost, MOST_LOST)) };
   }
 
@@ -118,6 +120,15 @@ export function createSweepActivities({
       await atMost(AT_ONCE, hosts, async (host) => begin(await owed.request(host)));
       return hosts.length;
     },
+  });
+}
+
+/** The rows of the first hosts, and of the master's own engine. */
+export function ofFewHosts(rows: readonly OpenRow[], most = MOST_LOST_HOSTS): OpenRow[] {
+  const hosts = new Set<string>();
+  return rows.filter(({ hostUuid }) => {
+    if (hostUuid !== null && hosts.size < most) hosts.add(hostUuid);
+    return hostUuid === null || hosts.has(hostUuid);
   });
 }
 

@@ -6,6 +6,10 @@ export const localWorkflowId = (deploymentId: string, part: number): string =>
 /** The child of a deployment that does one host. */
 export const shardWorkflowId = (deploymentId: string, hostUuid: string): string =>
   `deploy/${deploymentId}/host/${hostUuid}`;
+/** Hosts of a large deployment are done by groups, numbered from 1, which begin the hosts' children. */
+export const groupWorkflowId = (deploymentId: string, group: number): string => `deploy/${deploymentId}/hosts/${group}`;
+/** Many deckies that leave their host are taken down by children, numbered from 1. */
+export const leaveWorkflowId = (deploymentId: string, part: number): string => `deploy/${deploymentId}/leave/${part}`;
 export const mutateWorkflowId = (lifecycleId: string): string => `mutate/${lifecycleId}`;
 export const teardownWorkflowId = (lifecycleId: string): string => `teardown/${lifecycleId}`;
 

@@ -53,7 +53,8 @@ export class Gate {
   private async decide(): Promise<Acceptance> {
     this.deciding += 1;
     try {
-      this.decision = await acceptDeployment({ operationId: this.input.operationId });
+      const { operationId, hostsPerGroup } = this.input;
+      this.decision = await acceptDeployment({ operationId, ...(hostsPerGroup ? { hostsPerGroup } : {}) });
       log.info(this.decision.accepted ? 'accepted' : 'refused', {
         deployment_id: this.input.operationId,
         request_id: workflowInfo().memo?.request_id,

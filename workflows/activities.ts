@@ -23,6 +23,8 @@ export const {
   recordTransitions,
   settleShard,
   oweCleanUp,
+  hostParts,
+  endHosts,
 } = proxyActivities<DeploymentActivities>(STORE);
 export const { dueRotations, storeRotation, noteSkip } = proxyActivities<RotationActivities>(STORE);
 export const { storeReconcile } = proxyActivities<ReconcileActivities>(STORE);

@@ -9,23 +9,25 @@ import {
 } from '@temporalio/workflow';
 import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
+import { widthOf } from '../fleet/host-groups.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
-import { onEngine, openRows, recordTransitions } from './activities.ts';
+import { onEngine } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
-import { addCounts, type Counts, failedRows } from './ended-rows.ts';
+import { addCounts, type Counts } from './ended-rows.ts';
 import { endNotAccepted, endOperation } from './ending.ts';
-import { keepWhatRuns } from './keep-what-runs.ts';
+import { keepAll } from './keep-all.ts';
 import { Lane } from './lane.ts';
 import { leaveHost } from './leave-host.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
 import { rowError } from './row-error.ts';
+import { runGroups } from './run-groups.ts';
 import { runShards } from './run-shards.ts';
 import { deckyAttributes } from './search-attributes.ts';
-import { settleLost } from './settle-lost.ts';
+import { settleParts } from './settle-parts.ts';
 import { isOfHost } from './shard.ts';
 import { Waits } from './waits.ts';
 
@@ -44,16 +46,19 @@ export async function deployFleet(input: OperationInput): Promise<OperationSumma
   const shards = acceptance.parts.filter(isOfHost);
   const waits = new Waits();
   let hasLeft = false;
+  const rollout = acceptance.rollout ?? ROLLOUT_DEFAULTS;
+  const hostUuids = acceptance.hostUuids ?? [];
   if (acceptance.leaving) {
-    const { hostLostAfterMs } = acceptance.rollout ?? ROLLOUT_DEFAULTS;
-    const names = shards.flatMap((shard) => shard.names);
-    const leave = { ...acceptance.leaving, operationId: input.operationId, hostLostAfterMs, names };
-    hasLeft = await leaveHost(leave, lane, waits);
+    const names = acceptance.leaving.names ?? shards.flatMap((shard) => shard.names);
+    const { hostLostAfterMs } = rollout;
+    hasLeft = await leaveHost({ ...acceptance.leaving, ...input, hostLostAfterMs, names }, lane, waits);
   }
+  const hosts = { parts: shards, rollout, width: widthOf(rollout.maxParallel, shards.length) };
   const run = () =>
     Promise.all([
       ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),
-      ...(shards.length > 0 ? [runShards(input, acceptance, shards, places, waits)] : []),
+      ...(shards.length > 0 ? [runShards(input, hosts, places, waits)] : []),
+      ...(hostUuids.length > 0 ? [runGroups(input, { hostUuids, rollout }, waits)] : []),
     ]);
   const counts = addCounts(await (hasLeft ? CancellationScope.nonCancellable(run) : run()));
   return endOperation(input, counts, () => `${counts.succeeded} succeeded, ${counts.failed} failed`);
@@ -72,11 +77,12 @@ async function runLocal(
       waits.end('turn');
     }
     const refusal = acceptance.networkMoved ? await leaveNetwork() : null;
-    if (refusal !== null) return await CancellationScope.nonCancellable(() => keepWhatRuns(acceptance.parts, refusal));
+    if (refusal !== null)
+      return await CancellationScope.nonCancellable(() => keepAll(input, acceptance.parts, refusal));
     return await runParts(input, acceptance, waits);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
-    return await CancellationScope.nonCancellable(() => settleRows(acceptance.parts, CANCELLED));
+    return await CancellationScope.nonCancellable(() => settleParts(acceptance.parts, CANCELLED));
   } finally {
     await lane.leave(LOCAL_HOST);
   }
@@ -146,18 +152,6 @@ async function runPart(
       ...(input.searchAttributes ? { typedSearchAttributes: deckyAttributes(part.names, OPERATION.deploy) } : {}),
     });
   } catch (failure) {
-    return CancellationScope.nonCancellable(() => settleRows([part], isCancellation(failure) ? CANCELLED : null));
+    return CancellationScope.nonCancellable(() => settleParts([part], isCancellation(failure) ? CANCELLED : null));
   }
-}
-
-/** Ends what a child left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
-async function settleRows(parts: readonly LocalPart[], error: string | null): Promise<Counts> {
-  let failed = 0;
-  for (const part of parts) {
-    const rows = await openRows({ workflowId: part.workflowId });
-    if (error === null) await settleLost(rows);
-    else await recordTransitions({ transitions: failedRows(rows, error) });
-    failed += rows.length;
-  }
-  return { succeeded: 0, failed };
 }

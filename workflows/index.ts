@@ -2,7 +2,10 @@
 export { deployFleet } from './deploy-fleet.ts';
 export { deployLocal } from './deploy-local.ts';
 export { deployShard } from './deploy-shard.ts';
+export { deployShards } from './deploy-shards.ts';
 export { housekeeping } from './housekeeping.ts';
+export { keepPart } from './keep-all.ts';
+export { takeDownLeaving } from './leave-host.ts';
 export { mutateDecky } from './mutate-decky.ts';
 export { prune } from './prune.ts';
 export { lookAtEngine, reconcileFleet } from './reconcile.ts';

@@ -1,8 +1,12 @@
 /** Before deckies of a host come up on others it takes them down: on one network they have the same addresses. */
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, executeChild } from '@temporalio/workflow';
+import { LEAVING_IN_PLACE, LEAVING_PER_CHILD } from '../fleet/history-bounds.ts';
+import { OPERATION } from '../fleet/lifecycle.ts';
+import { leaveWorkflowId } from '../fleet/workflow-ids.ts';
 import { onAgent } from './activities.ts';
 import type { Lane } from './lane.ts';
 import { REMOTE_TEARDOWN } from './profiles.ts';
+import { groupAttributes } from './search-attributes.ts';
 import { isSilence } from './take-down-on-host.ts';
 import type { Waits } from './waits.ts';
 import { Window } from './window.ts';
@@ -12,6 +16,7 @@ const AT_ONCE = 24;
 
 export interface Leave {
   readonly operationId: string;
+  readonly searchAttributes: boolean;
   readonly hostUuid: string;
   readonly hostName: string;
   readonly reachable: boolean;
@@ -40,8 +45,39 @@ export async function leaveHost(leave: Leave, lane: Lane, waits: Waits): Promise
   }
 }
 
-/** A host that falls silent is waited for once: what it has left then is owed at once, not each after a wait of its own. */
-async function takeDownAll({ operationId, hostUuid, hostName, hostLostAfterMs, names }: Leave): Promise<void> {
+/** Many are taken down by children, one after another, so that no history becomes too long. */
+async function takeDownAll(leave: Leave): Promise<void> {
+  const { operationId, names, hostName, searchAttributes } = leave;
+  if (names.length <= LEAVING_IN_PLACE) {
+    await takeDownLeaving(leave);
+    return;
+  }
+  for (let at = 0; at < names.length; at += LEAVING_PER_CHILD) {
+    const some = names.slice(at, at + LEAVING_PER_CHILD);
+    const child = executeChild<typeof takeDownLeaving>('takeDownLeaving', {
+      workflowId: leaveWorkflowId(operationId, at / LEAVING_PER_CHILD + 1),
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      args: [{ ...leave, names: some }],
+      staticSummary: `${some.length} deckies leave ${hostName}`,
+      ...(searchAttributes ? { typedSearchAttributes: groupAttributes(OPERATION.deploy) } : {}),
+    });
+    // What a child left that somebody ended is owed, as what failed is.
+    const { lost } = await child.catch(() => ({ lost: false }));
+    if (lost) return;
+  }
+}
+
+/**
+ * Takes these down. A host that falls silent is waited for once: what it has left then is owed at once, not each after a wait of
+ * its own, and `lost` is true.
+ */
+export async function takeDownLeaving({
+  operationId,
+  hostUuid,
+  hostName,
+  hostLostAfterMs,
+  names,
+}: Leave): Promise<{ readonly lost: boolean }> {
   const window = new Window(AT_ONCE);
   let lastSign = Date.now();
   let lost = false;
@@ -62,4 +98,5 @@ async function takeDownAll({ operationId, hostUuid, hostName, hostLostAfterMs, n
       }),
     ),
   );
+  return { lost };
 }

@@ -11,6 +11,8 @@ export interface OperationInput {
   readonly searchAttributes: boolean;
   /** True when the sweep starts an accepted operation again whose workflow is unknown to Temporal: no `accept` will come. */
   readonly resume?: boolean;
+  /** Tests have groups of fewer hosts (fleet/history-bounds.ts). */
+  readonly hostsPerGroup?: number;
 }
 
 /** Asks the workflow to accept its stored request. Refusal: WorkflowUpdateFailedError whose cause's `type` is an error code. */
@@ -27,8 +29,8 @@ export const heartbeatSignal = defineSignal<[HostReport]>(HEARTBEAT_SIGNAL);
 
 /** A shard tells its deployment that it needs one of the `max_parallel` places, or gives its own back. */
 export const placeSignal = defineSignal<[{ readonly hostUuid: string; readonly wants: boolean }]>('place');
-/** The deployment gives a shard the place that it asked for. */
-export const placeGrantedSignal = defineSignal('placeGranted');
+/** The deployment gives a shard the place that it asked for. `forGood`: it is not to be given back before the shard ends. */
+export const placeGrantedSignal = defineSignal<[{ readonly forGood: boolean }?]>('placeGranted');
 
 export interface Progress {
   readonly done: readonly string[];

@@ -3,10 +3,8 @@
  * for its turn or for a silent host gives its place back; that one has ended, the parent sees by itself. While all goes well no signal is needed: it starts with a place.
  */
 import { getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { MOST_YIELDS } from '../fleet/history-bounds.ts';
 import { placeGrantedSignal, placeSignal } from './messages.ts';
-
-/** A host that comes and goes without end keeps its place after so many returns: each costs the parent's history some events. */
-const MOST_YIELDS = 20;
 
 export interface PlaceState {
   readonly holds: boolean;
@@ -34,9 +32,11 @@ export class PlaceHolder {
     this.now = input.carry?.place ?? { holds: input.place !== false, asked: false, yields: 0 };
     this.hostUuid = input.hostUuid;
     this.parentId = parentId;
-    setHandler(placeGrantedSignal, () => {
+    setHandler(placeGrantedSignal, (grant) => {
       // One that was given back meanwhile is nobody's.
-      if (this.now.asked) this.now = { ...this.now, holds: true, asked: false };
+      if (!this.now.asked) return;
+      const yields = grant?.forGood ? MOST_YIELDS : this.now.yields;
+      this.now = { holds: true, asked: false, yields };
     });
   }
 

@@ -1,9 +1,10 @@
 /** The deployment's window over hosts: who holds one of the `max_parallel` places, and who waits for one, in order. */
-import { condition, getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
+import { condition, getExternalWorkflowHandle, setHandler, workflowInfo } from '@temporalio/workflow';
 import { placeGrantedSignal, placeSignal } from './messages.ts';
 
 export class Places {
   private size = Number.POSITIVE_INFINITY;
+  private forGoodFrom = Number.POSITIVE_INFINITY;
   private readonly holders = new Set<string>();
   private readonly asking: string[] = [];
   /** Hosts that were not begun yet. */
@@ -17,8 +18,10 @@ export class Places {
     });
   }
 
-  open(size: number): void {
+  /** `forGoodFrom`: the length of the history from which a place is granted for good. */
+  open(size: number, forGoodFrom: number): void {
     this.size = size;
+    this.forGoodFrom = forGoodFrom;
   }
 
   private get free(): boolean {
@@ -50,9 +53,10 @@ export class Places {
       const workflowId = hostUuid && workflowIdOf(hostUuid);
       if (!hostUuid || !workflowId) continue;
       this.holders.add(hostUuid);
+      const forGood = workflowInfo().historyLength >= this.forGoodFrom;
       // A shard that has ended meanwhile needs none.
       await getExternalWorkflowHandle(workflowId)
-        .signal(placeGrantedSignal)
+        .signal(placeGrantedSignal, { forGood })
         .catch(() => this.holders.delete(hostUuid));
     }
   }

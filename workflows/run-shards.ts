@@ -1,11 +1,10 @@
 /** The part of a deployment that belongs to other hosts: a child workflow each, at most `max_parallel` at work at once. */
 import type { ChildWorkflowHandle } from '@temporalio/workflow';
 import { CancellationScope, isCancellation, startChild } from '@temporalio/workflow';
-import type { Acceptance } from '../activities/deployments.ts';
 import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import { errorText } from '../fleet/errors.ts';
+import { grantsForGoodFrom } from '../fleet/history-bounds.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
-import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { openRows, settleShard } from './activities.ts';
 import type { deployShard } from './deploy-shard.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';
@@ -26,22 +25,23 @@ const STARTS = 8;
 const CHILDREN = 1_000;
 const ENDS = 100;
 
-type Accepted = Extract<Acceptance, { accepted: true }>;
+type Input = Pick<OperationInput, 'operationId' | 'searchAttributes'>;
 
-/** max_parallel: 25 % of the deployment's hosts, at least 8 (design, section 7). */
-const widthOf = (maxParallel: number | null, hosts: number): number => maxParallel ?? Math.max(8, Math.ceil(hosts / 4));
+export interface Hosts {
+  readonly parts: readonly HostPart[];
+  readonly rollout: Rollout;
+  /** How many may be at work at the same time. */
+  readonly width: number;
+}
 
 export async function runShards(
-  input: OperationInput,
-  acceptance: Accepted,
-  parts: readonly HostPart[],
+  input: Input,
+  { parts, rollout, width }: Hosts,
   places: Places,
   waits: Waits,
 ): Promise<Counts> {
-  const rollout = acceptance.rollout ?? ROLLOUT_DEFAULTS;
-  const width = widthOf(rollout.maxParallel, parts.length);
   const bounded = width < parts.length;
-  if (bounded) places.open(width);
+  if (bounded) places.open(width, grantsForGoodFrom(parts.length));
   const workflowIds = new Map(parts.map((part) => [part.hostUuid, part.workflowId]));
   const starts = new Window(STARTS);
   const children = new Window(CHILDREN);
@@ -84,7 +84,7 @@ export async function runShards(
 }
 
 const startShard = (
-  { operationId, searchAttributes }: OperationInput,
+  { operationId, searchAttributes }: Input,
   rollout: Rollout,
   part: HostPart,
   place: boolean | null,

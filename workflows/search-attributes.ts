@@ -38,5 +38,9 @@ export const deckyAttributes = (names: readonly string[], operation: string): Ty
     { key: OPERATION, value: operation },
   ]);
 
+/** Of a child that begins others, which name their deckies. */
+export const groupAttributes = (operation: string): TypedSearchAttributes =>
+  new TypedSearchAttributes([...workAttributes().getAll(), { key: OPERATION, value: operation }]);
+
 export const shardAttributes = (hostUuid: string, names: readonly string[], operation: string): TypedSearchAttributes =>
   new TypedSearchAttributes([{ key: HOST_UUID, value: hostUuid }, ...deckyAttributes(names, operation).getAll()]);

@@ -2,28 +2,18 @@
 
 import type { FleetNetwork } from '../../fleet/config.ts';
 import type { ErrorCode } from '../../fleet/errors.ts';
+import { HOSTS_PER_GROUP } from '../../fleet/history-bounds.ts';
 import type { DeckyState, Transition } from '../../fleet/lifecycle.ts';
 import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
 import { cleanedUp, oweCleanUp, owesCleanUp } from './clean-ups.ts';
-import type { Queryable, Sql } from './connect.ts';
+import type { Sql } from './connect.ts';
 import { reachable } from './connect.ts';
 import { closeRequest, finishDeployment, loadRequest, type OperationKind, type RequestState } from './deployments.ts';
 import { type HostMember, keepNetwork, readMembers, readNetwork } from './fleet.ts';
 import { noteSteps, type OpenRow, openRowsOf, openRowsOlderThan, recordTransitions, recordWith } from './lifecycle.ts';
+import { endHosts, type HostsEnd, type OperationPart, partsOf } from './operation-parts.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from './tickets.ts';
-
-export interface OperationPart {
-  readonly workflowId: string;
-  readonly names: readonly string[];
-  /** True when some of its rows are teardowns, which go before creations. */
-  readonly removals: boolean;
-  /** Null: the master's own engine. */
-  readonly hostUuid: string | null;
-  readonly hostName: string | null;
-  /** False: an operation that was accepted before still has the host's lane. */
-  readonly turn?: boolean;
-}
 
 /** What the request, or the defaults, say of how hosts are treated. */
 export type Rollout = Pick<
@@ -35,12 +25,19 @@ export interface Leaving {
   readonly hostUuid: string;
   readonly hostName: string;
   readonly reachable: boolean;
+  /** Its deckies that move, where the parts do not name them. */
+  readonly names?: readonly string[];
 }
 
 export type OperationAcceptance =
   | {
       readonly accepted: true;
       readonly parts: readonly OperationPart[];
+      /**
+       * Hosts of an operation with very many, in place of their parts: all parts of ten thousand hosts are more than Temporal takes in
+       * one payload.
+       */
+      readonly hostUuids?: readonly string[];
       /** Whether the master's own lane is free. */
       readonly turn: boolean;
       /** What hangs on the old network must go first. */
@@ -64,7 +61,12 @@ export type PostgresOperationStore = ReturnType<typeof createOperationStore>;
 
 export function createOperationStore(sql: Sql) {
   return {
-    accept: (operationId: string) => reachable(() => accept(sql, operationId)),
+    accept: (operationId: string, hostsPerGroup = HOSTS_PER_GROUP) =>
+      reachable(() => accept(sql, operationId, hostsPerGroup)),
+    hostParts: async (operationId: string, hostUuids: readonly string[]): Promise<OperationPart[]> => [
+      ...(await reachable(() => partsOf(sql, operationId, hostUuids))),
+    ],
+    endHosts: (end: HostsEnd) => reachable(() => endHosts(sql, end)),
     withdraw: (operationId: string) => reachable(() => closeRequest(sql, operationId, 'withdrawn', null)),
     finish: (operationId: string, cancelled = false) => reachable(() => finishDeployment(sql, operationId, cancelled)),
     openRows: (workflowId: string) => reachable(() => openRowsOf(sql, workflowId)),
@@ -98,16 +100,6 @@ export function createOperationStore(sql: Sql) {
   };
 }
 
-const LANE_IS_TAKEN = (sql: Queryable, host: ReturnType<Sql>) => sql`
-  exists (select from host_tickets mine join host_tickets a on a.host_uuid = mine.host_uuid and a.number < mine.number and a.closed_at is null
-    where mine.operation_id = d.id and mine.host_uuid = ${host})`;
-
-const partsOf = (sql: Sql, operationId: string) => sql<(OperationPart & { turn: boolean })[]>`
-  select l.workflow_id as "workflowId", array_agg(l.decky_name order by l.position) as names, bool_or(l.operation = 'teardown') as removals,
-    l.host_uuid as "hostUuid", h.name as "hostName", not ${LANE_IS_TAKEN(sql, sql`coalesce(l.host_uuid, 'local')`)} as turn
-  from decky_lifecycle l join deployments d on d.id = l.deployment_id left join swarm_hosts h on h.uuid = l.host_uuid
-  where l.deployment_id = ${operationId} and l.status in ('pending', 'running') group by d.id, l.workflow_id, l.host_uuid, h.name order by min(l.position)`;
-
 const termsOf = (sql: Sql, operationId: string) => sql<
   { options: RolloutOptions; moved: boolean; leaving: Leaving | null }[]
 >`
@@ -115,21 +107,25 @@ const termsOf = (sql: Sql, operationId: string) => sql<
     jsonb_build_object('hostUuid', h.uuid, 'hostName', h.name, 'reachable', h.status <> 'unreachable') end as leaving
   from deployments d left join swarm_hosts h on d.kind = 'move' and h.uuid = d.request->>'host_uuid' where id = ${operationId}`;
 
-async function accept(sql: Sql, operationId: string): Promise<OperationAcceptance> {
+async function accept(sql: Sql, operationId: string, hostsPerGroup: number): Promise<OperationAcceptance> {
   const outcome = await acceptRequest(sql, operationId);
   if (!outcome.accepted) return outcome;
   const [parts, [request]] = await Promise.all([partsOf(sql, operationId), termsOf(sql, operationId)]);
   const { maxParallel, minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs } = boundedRollout(
     request?.options,
   );
+  const local = parts.filter((part) => !part.hostUuid);
+  const hosts = parts.filter((part) => part.hostUuid);
+  const isMany = hosts.length > 0 && parts.length > hostsPerGroup;
+  const leaving = request?.leaving;
   return {
     accepted: true,
-    parts: [...parts],
+    ...(isMany ? { parts: local, hostUuids: hosts.map((part) => part.hostUuid ?? '') } : { parts: [...parts] }),
     turn: parts.find((part) => !part.hostUuid)?.turn ?? true,
     networkMoved: request?.moved === true,
     progressDeadlineMs,
     rollout: { maxParallel, minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs },
-    ...(request?.leaving ? { leaving: request.leaving } : {}),
+    ...(leaving ? { leaving: isMany ? { ...leaving, names: hosts.flatMap((part) => part.names) } : leaving } : {}),
   };
 }
 

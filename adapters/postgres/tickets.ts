@@ -76,6 +76,20 @@ export async function closeTicket(sql: Queryable, hostUuid: string, operationId:
   return currentTicket(sql, hostUuid);
 }
 
+/** As {@link closeTicket}, of several hosts by two statements. */
+export async function closeTickets(
+  sql: Queryable,
+  hostUuids: readonly string[],
+  operationId: string,
+): Promise<Ticket[]> {
+  const hosts = [...hostUuids];
+  await sql`update host_tickets set closed_at = now() where host_uuid = any(${hosts}::text[]) and operation_id = ${operationId} and closed_at is null`;
+  const rows = await sql<(Omit<Ticket, 'number'> & { number: string })[]>`
+    select distinct on (host_uuid) host_uuid as "hostUuid", number, operation_id as "operationId", workflow_id as "workflowId"
+    from host_tickets where host_uuid = any(${hosts}::text[]) and closed_at is null order by host_uuid, number`;
+  return rows.map((row) => ({ ...row, number: Number(row.number) }));
+}
+
 /** Open tickets older than `ageMs`, for the sweep. */
 export async function openTicketsOlderThan(sql: Queryable, ageMs: number): Promise<Ticket[]> {
   const rows = await sql<(Omit<Ticket, 'number'> & { number: string })[]>`

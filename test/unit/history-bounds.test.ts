@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { ofFewHosts } from '../../activities/sweep.ts';
+import type { OpenRow } from '../../adapters/postgres/lifecycle.ts';
+import {
+  grantsForGoodFrom,
+  HOSTS_PER_GROUP,
+  MOST_EVENTS,
+  mostEvents,
+  mostLeavingEvents,
+} from '../../fleet/history-bounds.ts';
+import { hostGroups, widthOf } from '../../fleet/host-groups.ts';
+import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
+import { LIMITS } from '../../fleet/limits.ts';
+
+const MOST = LIMITS.deploymentLimitMax;
+
+describe('the history of a deployment', () => {
+  it('has a bound for any share of the most deckies among hosts and the master', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: MOST }), fc.double({ min: 0, max: 1, noNaN: true }), (deckies, share) => {
+        const hosts = Math.round(deckies * share);
+        const { deployment, group } = mostEvents(Math.ceil((deckies - hosts) / LIMITS.localChunk), hosts);
+        assert.ok(deployment <= MOST_EVENTS && group <= MOST_EVENTS, `${deployment}, ${group}`);
+      }),
+    );
+    for (const hosts of [1, HOSTS_PER_GROUP, HOSTS_PER_GROUP + 1, MOST])
+      for (const length of Object.values(mostEvents(0, hosts))) assert.ok(length <= MOST_EVENTS, `${hosts}: ${length}`);
+  });
+
+  it('lets few hosts come and go freely, and many once more at least', () => {
+    assert.ok(grantsForGoodFrom(8) > 8_000);
+    assert.ok(grantsForGoodFrom(HOSTS_PER_GROUP) > 0);
+  });
+
+  it('has a bound where a host with any number of deckies leaves', () => {
+    fc.assert(fc.property(fc.nat(2 * MOST), (deckies) => mostLeavingEvents(deckies) <= MOST_EVENTS));
+  });
+});
+
+describe('hosts in groups', () => {
+  it('are each in one, in order; the widths together are no more than max_parallel', () => {
+    const counts = fc.tuple(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 1, max: 500 }));
+    fc.assert(
+      fc.property(counts, fc.option(fc.integer({ min: 1, max: MOST })), ([count, most], maxParallel) => {
+        const hosts = Array.from({ length: count }, (_, at) => at);
+        const width = widthOf(maxParallel, count);
+        const { groups, widths } = hostGroups(hosts, width, most);
+        assert.deepEqual(groups.flat(), hosts);
+        assert.ok(groups.every((group) => group.length > 0 && group.length <= most));
+        assert.equal(widths.length, Math.min(width, groups.length));
+        assert.ok(widths.every((one) => one >= 1));
+        assert.equal(
+          widths.reduce((sum, one) => sum + one, 0),
+          width,
+        );
+        // Where all may be at work, no group is held back.
+        if (width >= count && widths.length === groups.length)
+          assert.ok(groups.every((group, at) => (widths[at] ?? 0) >= group.length));
+      }),
+    );
+  });
+});
+
+describe('the rows that one sweep ends as lost', () => {
+  it('belong to so few hosts that the history of housekeeping has room for a question to each', () => {
+    const rows = Array.from({ length: 3_000 }, (_, at) => ({ hostUuid: at % 7 === 0 ? null : `h${at % 1_000}` }));
+    const kept = ofFewHosts(rows as OpenRow[]);
+    const hosts = new Set(kept.flatMap(({ hostUuid }) => hostUuid ?? []));
+    assert.ok(MOST_RUN_EVENTS + hosts.size * 6 + 500 < MOST_EVENTS, `${hosts.size} hosts`);
+    assert.equal(kept.filter(({ hostUuid }) => hostUuid === null).length, Math.ceil(3_000 / 7));
+    assert.deepEqual(
+      kept,
+      rows.filter(({ hostUuid }) => hostUuid === null || hosts.has(hostUuid)),
+      'all rows of a host together, in order',
+    );
+  });
+});
