@@ -1,5 +1,6 @@
 /**
- * One activity at a time changes a decky, and the latest is the one that counts. A workflow does not wait until an activity that
+ * One activity at a time changes a decky, and the one that Temporal scheduled last is the one that counts. That need not be the one
+ * that arrives last: a worker that was frozen begins attempts that have timed out meanwhile beside those that replace them. A workflow does not wait until an activity that
  * it cancelled, or whose time was up, has ended: the next one comes while the old one works on, which hears of it by a
  * heartbeat seconds later. A clean-up would look, find nothing, and say so; what the old one creates after that would stay.
  *
@@ -18,6 +19,8 @@ type Work<T> = (signal: AbortSignal) => Promise<T>;
 
 interface Turn {
   readonly subject: Subject;
+  /** When Temporal scheduled this attempt, in epoch milliseconds. */
+  readonly scheduledAt: number;
   readonly controller: AbortController;
   /** Resolves when it changes nothing any more, however it ended. */
   readonly ended: Promise<void>;
@@ -35,17 +38,25 @@ export class Turns {
   }
 
   /**
-   * Breaks off who works on the subject, waits for their end, then works. The order of the calls counts, so call it before
-   * anything is awaited. Each waits for earlier ones only, which is why no two can wait for each other.
+   * Breaks off who works on the subject, waits for their end, then works. Rejects at once where a later attempt is there already.
+   * Among attempts of the same millisecond the order of the calls counts, so call it before anything is awaited. Each waits for
+   * earlier ones only, which is why no two can wait for each other.
    */
   take<T>(subject: Subject, work: Work<T>): Promise<T> {
+    const scheduledAt = Context.current().info.currentAttemptScheduledTimestampMs;
     const earlier = [...this.#open].filter((turn) => meet(turn.subject, subject));
     const overtaken = new DeckhandError('Cancelled', 'a later step on the same decky has taken its place');
+    if (earlier.some((turn) => turn.scheduledAt > scheduledAt)) return Promise.reject(overtaken);
     for (const { controller } of earlier) controller.abort(overtaken);
     const controller = new AbortController();
     const signal = AbortSignal.any([Context.current().cancellationSignal, controller.signal]);
     const result = afterThem(earlier, signal, work);
-    const turn: Turn = { subject, controller, ended: settled(result).then(() => void this.#open.delete(turn)) };
+    const turn: Turn = {
+      subject,
+      scheduledAt,
+      controller,
+      ended: settled(result).then(() => void this.#open.delete(turn)),
+    };
     this.#open.add(turn);
     return result;
   }

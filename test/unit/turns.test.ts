@@ -13,8 +13,9 @@ describe('turns on a decky', () => {
   });
 
   /** An activity that works until it is let go, whether it was overtaken or not. */
-  function begin(subject: string | typeof EVERY_DECKY, name: string) {
-    const environment = new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
+  function begin(subject: string | typeof EVERY_DECKY, name: string, scheduledAt = 1) {
+    const info = { currentAttemptScheduledTimestampMs: scheduledAt };
+    const environment = new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
     let letGo = (): void => undefined;
     const gate = new Promise<void>((resolve) => {
       letGo = resolve;
@@ -37,6 +38,17 @@ describe('turns on a decky', () => {
     next.letGo();
     await next.result;
     assert.deepEqual(heard, ['old begins', 'old ends, overtaken', 'next begins', 'next ends']);
+  });
+
+  it('belong to the attempt that was scheduled last, also where an earlier one arrives after it', async () => {
+    const current = begin('a', 'current', 20);
+    for (const subject of ['a', EVERY_DECKY] as const)
+      assert.match(String(await begin(subject, 'stale', 10).result), /taken its place/);
+    const later = begin('a', 'later', 30);
+    current.letGo();
+    later.letGo();
+    await later.result;
+    assert.deepEqual(heard, ['current begins', 'current ends, overtaken', 'later begins', 'later ends']);
   });
 
   it('on other deckies go on side by side', async () => {
