@@ -23,6 +23,10 @@ const WORDS_LIMIT = 1_000;
 export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: AgentAddress, order: Order): T {
   const json = parseJson(answer.text);
   if (answer.status < 200 || answer.status > 299) throw refusal(answer, json, host, order);
+  if (json === undefined) {
+    const what = answer.text === '' ? 'is empty' : 'is no JSON; does something else answer in its place?';
+    throw silent(host, order, `its ${answer.status} ${what}`);
+  }
   const result = schema.safeParse(json);
   if (result.success) return result.data;
   const where = result.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);

@@ -88,7 +88,7 @@ function once(agent: Agent, host: AgentAddress, order: Order): Promise<RawAnswer
       const clockOffsetMs = clockOffset(response);
       readText(response).then(
         (text) => settle(() => resolve({ status: response.statusCode ?? 0, text, clockOffsetMs })),
-        (error: Error) => fail(silent(host, order, error.message, error)),
+        (error: Error) => fail(silent(host, order, brokenOff(error), error)),
       );
     });
     request.end(payload ?? undefined);
@@ -110,6 +110,11 @@ function judge(error: Error, request: ClientRequest, host: AgentAddress, order: 
   return silent(host, order, `the connection broke off before an answer came (${error.message})`, error);
 }
 
+/** Node calls a connection that ends within an answer just "aborted". */
+const brokenOff = (error: Error): string =>
+  (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? BROKEN_OFF : error.message;
+const BROKEN_OFF = 'the connection broke off in the middle of the answer';
+
 async function readText(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -118,7 +123,7 @@ async function readText(response: IncomingMessage): Promise<string> {
     if (size > ANSWER_LIMIT_BYTES) throw new Error(`its answer is larger than ${ANSWER_LIMIT_BYTES} bytes`);
     chunks.push(chunk);
   }
-  if (!response.complete) throw new Error('the connection broke off in the middle of the answer');
+  if (!response.complete) throw new Error(BROKEN_OFF);
   return Buffer.concat(chunks).toString('utf8');
 }
 

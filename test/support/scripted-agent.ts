@@ -33,6 +33,8 @@ export interface ScriptedAgent {
   refuses: (body: AgentDeployBody) => string | null;
   /** Answers with these codes instead, by path. */
   readonly failing: Map<string, number>;
+  /** Answers every request in its own way instead. */
+  strange: ((response: ServerResponse) => void) | null;
   /** Paths of the requests that came. */
   readonly asked: string[];
   /** Called with every order, after the 202. */
@@ -86,6 +88,7 @@ export async function scriptedAgent(
     const body = await bodyOf(request);
     const path = request.url ?? '';
     agent.asked.push(path);
+    if (scripted.strange) return scripted.strange(response);
     const failure = agent.failing.get(path);
     if (failure !== undefined) return answer(response, failure, { detail: `scripted ${failure}` });
     if (request.url === '/health') return answer(response, 200, { status: 'ok' });
@@ -123,6 +126,7 @@ export async function scriptedAgent(
     ...agent,
     status: { deployed: false, deckies: [] },
     refuses: () => null,
+    strange: null,
     onDeploy: () => undefined,
     onMutate: () => undefined,
     onTeardown: () => undefined,
