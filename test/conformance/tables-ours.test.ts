@@ -207,7 +207,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
       'ours stricter 5, inherited',
       '`[general] mutate_interval` is read, and null ends the rotation',
       'workflow/rotation.test.ts',
-      'is a Schedule for the decky that has an interval, and one for those that inherit (gap C14)',
+      'is a Schedule for the decky that has an interval, and none for those that inherit (gap C14)',
     );
     row('ours stricter 6', 'what can be deployed can be mutated and removed', async () => {
       answers(await deploy(`${GENERAL}[Odd_Name.1]\nservices=ssh\n`), 202);

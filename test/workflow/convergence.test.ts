@@ -166,7 +166,7 @@ describe('convergence on the master’s own engine', function () {
   it('knows nothing, and takes nothing for gone, while the engine does not answer', async () => {
     await proxy.away();
     try {
-      assert.deepEqual(await look(), { answered: false, drifting: 0 });
+      assert.deepEqual(await look(), { answered: false, drifting: 0, owed: [] });
       assert.deepEqual([await stateOf(a), await stateOf(b)], ['unknown', 'unknown']);
       const [silent] = await reader().unknown({});
       assert.deepEqual([silent?.host_uuid, silent?.deckies], [null, 2]);
