@@ -31,12 +31,13 @@ async function deploySet(job: Job<DeployOrderRecord>): Promise<void> {
   try {
     // An engine that stays away is waited for once, not for every step and decky anew.
     await patiently((_, signal) => bench.local.engine.ping(signal), patience(job, progressDeadlineMs));
+    // What the order removes goes, also where the network for what it brings can't be told or made.
+    await removeOthers(job);
     const own = await bench.network(order.config.ipvlan);
     await patiently(
       (_, signal) => bench.local.engine.tryNetwork(own.network, signal),
       patience(job, progressDeadlineMs),
     );
-    await removeOthers(job);
     const laidOut = await layOut(job, own);
     ({ network } = laidOut);
     for (const name of laidOut.exhausted) await failExhausted(job, name, network.subnet);
