@@ -4,6 +4,7 @@ import type { CustomService } from './config.ts';
 import { DeckhandError } from './errors.ts';
 import { parseImageReference } from './image-reference.ts';
 import { type IniSection, type IniText, readIniText, readValue } from './ini-text.ts';
+import { LONGEST_INTERVAL_MINUTES } from './interval.ts';
 import { LIMITS } from './limits.ts';
 import { assertDeckyName } from './names.ts';
 import { quote, shorten } from './quote.ts';
@@ -51,8 +52,6 @@ const MOST_PORTS = 1_000;
 const MOST_SETTINGS = 100;
 const MOST_CUSTOM_SERVICES = 1_000;
 const MOST_SERVICE_SECTIONS = 20_000;
-/** A hundred years; keeps the column a 32-bit integer. */
-const LONGEST_INTERVAL_MINUTES = 52_560_000;
 
 /** A section with its keys read, [DEFAULT] included. */
 class Keys {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { INTERVAL_PATTERN, intervalMinutes } from '../../fleet/interval.ts';
+import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
 import { TEXT } from '../errors.ts';
 import { ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
@@ -50,7 +50,6 @@ const mutate = (deps: RouteDependencies) =>
   });
 
 /** Nine digits, as {@link INTERVAL_PATTERN} has them. */
-const MOST_MINUTES = 999_999_999;
 
 /** Gap C21: the original's own page sends a number, which counts as minutes. */
 const Interval = z.preprocess(
@@ -75,7 +74,7 @@ const setInterval = (deps: RouteDependencies) =>
               type: ['string', 'integer', 'null'],
               pattern: INTERVAL_PATTERN.source,
               minimum: 1,
-              maximum: MOST_MINUTES,
+              maximum: LONGEST_INTERVAL_MINUTES,
               description: 'm: minutes, d: days, M: months, y or Y: years; a number: minutes; null: never.',
               example: '30m',
             }),

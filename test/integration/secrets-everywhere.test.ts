@@ -267,6 +267,8 @@ services=ghost-${place}
       path
         .replace(':deployment_id', deployment?.id ?? '')
         .replace(':uuid', host?.uuid ?? '')
+        .replace(':service_name', 'http')
+        .replace(/stream$/, 'stream?maxOutput=1')
         .replace(/lifecycle$/, `lifecycle?ids=${rows.map(({ id }) => id).join(',')}`);
     const answers: Sink[] = [];
     for (const { method, path } of OPERATOR_ACCESS) {
