@@ -2,7 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackProcess } from '../support/stack-process.ts';
 import { type Counts, totalsLine } from '../support/stack-totals.ts';
@@ -70,6 +70,7 @@ async function playOn(run: Run, browser: Browser, at: { home: string; page: stri
     const served = await servePage(at.page, api_url);
     const context = await browser.newContext({ viewport: { width: 1500, height: 1000 } });
     context.setDefaultTimeout(WAIT_MS);
+    await fetchPagesHere(context, served.url);
     const scene = { page: await context.newPage(), url: served.url, admin, prefix: `w${process.pid}` };
     await run.play(stage.checks, scene).finally(() => served.close());
     await context.close();
@@ -78,6 +79,21 @@ async function playOn(run: Run, browser: Browser, at: { home: string; page: stri
     await stack.ended();
     process.off('SIGINT', interrupted);
   }
+}
+
+/**
+ * Chromium breaks off what it is loading when an interface of the machine comes or goes (ERR_NETWORK_CHANGED), and each deploy makes
+ * some. So the files of the page are fetched by this process.
+ */
+async function fetchPagesHere(context: BrowserContext, url: string): Promise<void> {
+  await context.route(
+    (asked) => asked.origin === url && !asked.pathname.startsWith('/api/'),
+    async (route) => {
+      const answer = await fetch(route.request().url());
+      const body = Buffer.from(await answer.arrayBuffer());
+      await route.fulfill({ status: answer.status, contentType: answer.headers.get('content-type') ?? '', body });
+    },
+  );
 }
 
 interface Stage {
