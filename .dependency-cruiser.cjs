@@ -1,9 +1,15 @@
-/** Import directions of the house (docs/architecture.md): api → workflows → activities → adapters; fleet ← everything. */
-const OURS = '^(fleet|workflows|activities|adapters|worker|api|agent|cli|console|stack|decoys)/';
+/** Import directions (docs/architecture.md): lib ← all, fleet ← all but lib, engine ← activities and agent, operations ← activities and api. */
+const OURS = '^(lib|fleet|engine|operations|workflows|activities|adapters|worker|api|agent|cli|stack|decoys)/';
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 module.exports = {
   forbidden: [
     rule('no-cycles', 'Data flows one way.', {}, { circular: true }),
+    rule(
+      'lib-has-no-domain',
+      'lib/ imports nothing of ours but itself.',
+      { path: '^lib/' },
+      { path: OURS, pathNot: '^lib/' },
+    ),
     rule(
       'fleet-is-pure',
       'fleet/ imports nothing of ours but itself.',
@@ -31,21 +37,33 @@ module.exports = {
     ),
     rule(
       'activities-get-adapters-by-injection',
-      'activities/ import adapter types only.',
+      'activities/ import types of adapters, engine and operations only.',
       { path: '^activities/' },
-      { path: '^adapters/', dependencyTypesNot: ['type-only'] },
+      { path: '^(adapters|engine|operations)/', dependencyTypesNot: ['type-only'] },
     ),
     rule(
       'activities-know-no-callers',
       'Activities know workflow types only.',
       { path: '^activities/' },
-      { path: '^(worker|api|agent|cli|console|stack)/' },
+      { path: '^(worker|api|agent|cli|stack)/' },
     ),
     rule(
       'adapters-know-no-callers',
-      'Adapters are leaves.',
+      'Adapters are outside systems: they know fleet/ and lib/.',
       { path: '^adapters/' },
-      { path: '^(workflows|activities|worker|api|agent|cli|console|stack)/' },
+      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|console|stack)/' },
+    ),
+    rule(
+      'engine-stands-alone',
+      'engine/ knows containers, no database, no Temporal, and no caller.',
+      { path: '^engine/' },
+      { path: '^(adapters|operations|workflows|activities|worker|api|agent|cli|stack)/' },
+    ),
+    rule(
+      'operations-know-no-callers',
+      'operations/ know fleet, lib and adapters.',
+      { path: '^operations/' },
+      { path: '^(engine|workflows|activities|worker|api|agent|cli|stack)/' },
     ),
     rule(
       'api-uses-messages-only',
@@ -56,14 +74,14 @@ module.exports = {
     rule(
       'programs-are-roots',
       'Nothing imports a program.',
-      { path: OURS, pathNot: '^(worker|api|agent|cli|console|stack)/' },
-      { path: '^(worker|api|agent|cli|console)/' },
+      { path: OURS, pathNot: '^(worker|api|agent|cli|stack)/' },
+      { path: '^(worker|api|agent|cli)/' },
     ),
     rule(
       'programs-do-not-import-each-other',
       'Programs meet over the wire.',
-      { path: '^(worker|api|agent|cli|console)/' },
-      { path: '^(worker|api|agent|cli|console)/', pathNot: '^$1/' },
+      { path: '^(worker|api|agent|cli)/' },
+      { path: '^(worker|api|agent|cli)/', pathNot: '^$1/' },
     ),
   ],
   options: {

@@ -1,10 +1,10 @@
 /** What workflows ask of the master's own Docker Engine. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, activityInfo, Context, log } from '@temporalio/activity';
-import type { DeckyObservation, Health } from '../adapters/docker/engine.ts';
-import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { DeckyObservation, Health } from '../engine/engine.ts';
+import type { LocalEngine } from '../engine/local-engine.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';

@@ -1,7 +1,7 @@
 /** What the look at the master's own engine, and mending by the clock, ask of the world (docs/convergence.md). */
 import { Context } from '@temporalio/activity';
-import type { LocalEngine } from '../adapters/local-engine.ts';
 import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
+import type { LocalEngine } from '../engine/local-engine.ts';
 import type { DeckySpec } from '../fleet/compose-types.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { compare, type EngineSight, mendPauseMs, type SeenDecky } from '../fleet/drift.ts';

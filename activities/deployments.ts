@@ -2,17 +2,17 @@
 import { ApplicationFailure } from '@temporalio/activity';
 import type { Finished, RequestState } from '../adapters/postgres/deployments.ts';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
-import type { HostsEnd, HostsEnded, OperationPart } from '../adapters/postgres/operation-parts.ts';
-import type { OperationAcceptance } from '../adapters/postgres/operation-store.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
 import type { Outcome, Transition } from '../fleet/lifecycle.ts';
+import type { HostsEnd, HostsEnded, OperationPart } from '../operations/operation-parts.ts';
+import type { OperationAcceptance } from '../operations/operation-store.ts';
 import { withFailures } from './failures.ts';
 
 /** The rows of one workflow of an operation. */
 export type LocalPart = OperationPart;
 export type Acceptance = OperationAcceptance;
 
-/** The store as these activities need it; adapters/postgres/operation-store.ts implements it. */
+/** The store as these activities need it; operations/operation-store.ts implements it. */
 export interface OperationStore {
   accept(operationId: string, hostsPerGroup?: number): Promise<Acceptance>;
   hostParts(operationId: string, hostUuids: readonly string[]): Promise<OperationPart[]>;

@@ -1,9 +1,9 @@
 /** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
-import type { UnfinishedOperation } from '../adapters/postgres/operation-store.ts';
-import type { OwedTeardowns } from '../adapters/postgres/owed-requests.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
 import { fitting } from '../fleet/batches.ts';
+import type { UnfinishedOperation } from '../operations/operation-store.ts';
+import type { OwedTeardowns } from '../operations/owed-requests.ts';
 import type { SignalTurn } from './deployments.ts';
 import { withFailures } from './failures.ts';
 

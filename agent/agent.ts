@@ -1,11 +1,11 @@
 /** The running agent: its parts, put together, and how they begin and end. */
 import { join } from 'node:path';
-import { composeFilePath } from '../adapters/docker/compose-file.ts';
-import { Semaphore } from '../adapters/docker/semaphore.ts';
-import { removeLeftovers } from '../adapters/leftovers.ts';
-import { createLocalEngine } from '../adapters/local-engine.ts';
-import type { Logger } from '../adapters/logger.ts';
+import { composeFilePath } from '../engine/compose-file.ts';
+import { createLocalEngine } from '../engine/local-engine.ts';
 import { LIMITS } from '../fleet/limits.ts';
+import { removeLeftovers } from '../lib/leftovers.ts';
+import type { Logger } from '../lib/logger.ts';
+import { Semaphore } from '../lib/semaphore.ts';
 import { createApp } from './app.ts';
 import type { AgentConfig } from './config.ts';
 import { loadIdentity } from './identity.ts';

@@ -2,11 +2,11 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import type { Logger } from '../adapters/logger.ts';
 import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
 import { unreadableBody } from '../fleet/media-type.ts';
+import type { Logger } from '../lib/logger.ts';
 import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
 import { peerOf } from './peer.ts';
 import type { OrderRecord, TeardownOrderRecord } from './state.ts';

@@ -2,10 +2,11 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { durationVariable, portVariable, readEnvironment } from '../adapters/environment.ts';
 import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
 import { parseSubnet } from '../fleet/addresses.ts';
+import { durationVariable } from '../fleet/duration-variable.ts';
 import { DURATIONS } from '../fleet/durations.ts';
+import { portVariable, readEnvironment } from '../lib/environment.ts';
 
 /** Where `join` writes to and `run` reads from when nobody says otherwise. */
 export const DEFAULT_AGENT_DIR = join(homedir(), '.deckhand', 'agent');

@@ -1,8 +1,8 @@
 /** The agent of a host: `run` (the default) serves the master's orders, `join` enrols this host. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { EnvironmentError } from '../adapters/environment.ts';
-import { createLogger } from '../adapters/logger.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
+import { EnvironmentError } from '../lib/environment.ts';
+import { createLogger } from '../lib/logger.ts';
 import { type RunningAgent, startAgent } from './agent.ts';
 import { DEFAULT_AGENT_DIR, readAgentConfig } from './config.ts';
 import { IdentityError } from './identity.ts';

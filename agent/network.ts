@@ -1,6 +1,6 @@
 /** The network of this host's deckies: interface, subnet and gateway are always its own, whatever the order says (wire.md 3). */
-import { networkNameOf } from '../adapters/docker/engine.ts';
-import { detectNetwork, type EngineAsked } from '../adapters/network-detection.ts';
+import { networkNameOf } from '../engine/engine.ts';
+import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { hostAddresses } from '../fleet/host-networks.ts';

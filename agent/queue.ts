@@ -1,8 +1,8 @@
 /** The one queue of a host: orders are on disk before they are answered, and worked off one at a time, in order. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../adapters/logger.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import type { Logger } from '../lib/logger.ts';
 import { cleanUp, hasLeft } from './clean-up.ts';
 import { deploy } from './deploy-order.ts';
 import { giveUp } from './give-up.ts';

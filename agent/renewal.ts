@@ -1,8 +1,8 @@
 /** A new key and certificate before the old one ends, or when the master asks for it. */
 import { X509Certificate } from 'node:crypto';
-import type { Logger } from '../adapters/logger.ts';
 import { isRenewalDue } from '../adapters/pki/renewal.ts';
 import { createSigningRequest } from '../adapters/pki/signing-request.ts';
+import type { Logger } from '../lib/logger.ts';
 import { checkCertified, detailOf, readCertified } from './certified.ts';
 import { type AgentIdentity, replaceIdentity } from './identity.ts';
 import type { MasterClient } from './master-client.ts';

@@ -1,7 +1,7 @@
 /** Tells the master what runs, every heartbeat, and what has ended, at once and until it has been acknowledged (gap A6). */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../adapters/logger.ts';
 import type { AgentStatus, HeartbeatBody } from '../fleet/agent-wire.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { MasterAnswer, MasterClient } from './master-client.ts';
 import { growingPause } from './patience.ts';
 import type { Outgoing } from './state.ts';

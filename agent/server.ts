@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:https';
 import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { listen, stopServer } from '../adapters/http-listening.ts';
+import { listen, stopServer } from '../lib/http-listening.ts';
 import type { AgentIdentity } from './identity.ts';
 
 const HEADERS_MS = 10_000;

@@ -2,8 +2,8 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../adapters/logger.ts';
-import { makeDirectory, readIfThere, replaceFile } from '../adapters/pki/files.ts';
+import { makeDirectory, readIfThere, replaceFile } from '../lib/atomic-files.ts';
+import type { Logger } from '../lib/logger.ts';
 import { type AgentState, emptyState } from './state.ts';
 
 const FILE = 'agent-state.json';

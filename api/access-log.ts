@@ -1,7 +1,7 @@
 /** One log line a request, with its id; never a query, a header or a body. */
 import type { Context, MiddlewareHandler } from 'hono';
-import type { Logger } from '../adapters/logger.ts';
-import { withinRequest } from '../adapters/request-context.ts';
+import type { Logger } from '../lib/logger.ts';
+import { withinRequest } from '../lib/request-context.ts';
 import { subjectOf } from './audit/fields.ts';
 import type { ApiEnv } from './environment.ts';
 

@@ -1,12 +1,13 @@
 /** The API's configuration, read from the environment in this one place (docs/environment.md). */
 import { z } from 'zod';
-import { booleanVariable, durationVariable, portVariable } from '../adapters/environment.ts';
 import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
+import { durationVariable } from '../fleet/duration-variable.ts';
 import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
 import { intervalProblem } from '../fleet/interval.ts';
 import { LIMITS, type RolloutOptions, unmeetable } from '../fleet/limits.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+import { booleanVariable, portVariable } from '../lib/environment.ts';
 import { MAX_CONNECTIONS } from './server.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];

@@ -1,9 +1,9 @@
 /** What a request carries through the middlewares, for Hono's types. */
 import type { HttpBindings } from '@hono/node-server';
 import type { RequestIdVariables } from 'hono/request-id';
-import type { Logger } from '../adapters/logger.ts';
 import type { TokenClaims } from '../adapters/postgres/tokens.ts';
 import type { UserRecord } from '../adapters/postgres/users.ts';
+import type { Logger } from '../lib/logger.ts';
 
 export interface ApiEnv {
   /** Absent for requests made in-process. */

@@ -1,8 +1,5 @@
 /** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
 
-import { networkNameOf } from '../adapters/docker/engine.ts';
-import { EnvironmentError, readEnvironment } from '../adapters/environment.ts';
-import { createLogger, type Logger } from '../adapters/logger.ts';
 import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';
@@ -10,7 +7,6 @@ import { createBus } from '../adapters/nats/bus.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
 import { probeBus } from '../adapters/nats/probe.ts';
-import { detectNetwork, type EngineAsked } from '../adapters/network-detection.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
 import { createDeploymentReader } from '../adapters/postgres/deployments.ts';
@@ -23,11 +19,15 @@ import { createSettings } from '../adapters/postgres/settings.ts';
 import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
-import { createDeployments } from '../adapters/temporal/deployments.ts';
 import { createLook } from '../adapters/temporal/look.ts';
-import { countClosed } from '../adapters/temporal/operations.ts';
 import { tracedClient } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
+import { networkNameOf } from '../engine/engine.ts';
+import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
+import { EnvironmentError, readEnvironment } from '../lib/environment.ts';
+import { createLogger, type Logger } from '../lib/logger.ts';
+import { createDeployments } from '../operations/deployments.ts';
+import { countClosed } from '../operations/operations.ts';
 import { createApp } from './app.ts';
 import { createAccessTokens } from './auth/access-tokens.ts';
 import { createGuard } from './auth/guard.ts';

@@ -1,7 +1,7 @@
 /** The operators' listener's certificate: read from two files, and taken up anew when they change. */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { Logger } from '../adapters/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 
 export interface KeyPair {
   /** The certificate and what it chains by, in PEM. */

@@ -1,5 +1,5 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
-import type { Logger } from '../adapters/logger.ts';
+
 import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import type { EventStream } from '../adapters/nats/event-stream.ts';
 import type { AuditStore } from '../adapters/postgres/audit.ts';
@@ -11,9 +11,10 @@ import type { Rotations } from '../adapters/postgres/rotation.ts';
 import type { Settings } from '../adapters/postgres/settings.ts';
 import type { Tokens } from '../adapters/postgres/tokens.ts';
 import type { Users } from '../adapters/postgres/users.ts';
-import type { Deployments } from '../adapters/temporal/deployments.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import type { NetworkContext } from '../fleet/plan-deploy.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Deployments } from '../operations/deployments.ts';
 import type { AnswerDeadlines } from './deadline.ts';
 import type { SwarmApiPorts } from './swarm/ports.ts';
 

@@ -3,7 +3,7 @@ import { createServer as createPlainServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { createAdaptorServer } from '@hono/node-server';
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import { listen, stopServer } from '../adapters/http-listening.ts';
+import { listen, stopServer } from '../lib/http-listening.ts';
 import type { ApiEnv } from './environment.ts';
 import type { OperatorTls } from './operator-tls.ts';
 

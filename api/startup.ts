@@ -1,10 +1,10 @@
 /** What has to be done in PostgreSQL before the API may answer, tried until it succeeds: the API starts before its database. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from '../adapters/logger.ts';
 import { databaseUnavailable, type Sql } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { createSettings } from '../adapters/postgres/settings.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
+import type { Logger } from '../lib/logger.ts';
 import type { ApiConfig } from './config.ts';
 import { ensureFirstAdmin } from './first-admin.ts';
 

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { parse } from 'yaml';
-import { createOptions } from '../adapters/docker/create-options.ts';
-import { networkOwner } from '../adapters/docker/labels.ts';
+import { createOptions } from '../engine/docker/create-options.ts';
+import { networkOwner } from '../engine/docker/labels.ts';
 import type { ComposeDocument, ComposeService } from '../fleet/compose-types.ts';
 import { LIMITS } from '../fleet/limits.ts';
 

@@ -1,9 +1,9 @@
 /** The engine and the instance of a state directory, for what must work without a master: purge. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDockerEngine } from '../adapters/docker/docker-engine.ts';
-import type { ComposeEngine } from '../adapters/docker/engine.ts';
-import { createLogger } from '../adapters/logger.ts';
+import { createDockerEngine } from '../engine/docker/docker-engine.ts';
+import type { ComposeEngine } from '../engine/engine.ts';
+import { createLogger } from '../lib/logger.ts';
 import { DEFAULT_SOCKET } from '../stack/docker.ts';
 import { readStackFile } from './connection.ts';
 import { CliError, EXIT } from './exit-codes.ts';

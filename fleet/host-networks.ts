@@ -1,6 +1,6 @@
 /**
  * What of a machine's networks stands in the way of a subnet for deckies. Pure: the facts come from
- * adapters/network-detection.ts, for the machine that has the Docker Engine.
+ * engine/network-detection.ts, for the machine that has the Docker Engine.
  */
 import { contains, formatSubnet, hostRange, parseAddress, parseSubnet, type Subnet } from './addresses.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from './config.ts';

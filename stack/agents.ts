@@ -3,11 +3,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { writeJson } from '../lib/json-file.ts';
 import { enrollAgent, type HostEntry, type MasterAccess, type OpenMaster, openMaster } from './agent-enrollment.ts';
 import { agentNet } from './bridge-pool.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
 import type { StackHome } from './home.ts';
-import { writeJson } from './json-file.ts';
 import { agentName, LOOPBACK } from './ports.ts';
 import { nodeProgram, readyByLog } from './programs.ts';
 import type { Servers } from './servers.ts';

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
-import { lock } from './file-lock.ts';
+import { lock } from '../lib/file-lock.ts';
 
 export type Say = (line: string) => void;
 

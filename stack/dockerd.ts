@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { writeJson } from '../lib/json-file.ts';
+import { commandLine, identify, signalProcess, waitForExit } from '../lib/process-table.ts';
 import type { Provided, StackContext } from './context.ts';
 import { dockerAnswers } from './docker-ping.ts';
-import { writeJson } from './json-file.ts';
 import { ownDirectory } from './own-directory.ts';
-import { commandLine, identify, signalProcess, waitForExit } from './process-table.ts';
 import { endShims, endStrayShims } from './shims.ts';
 
 /** `host` is null when there is no engine: deckies are simulated then, and `reason` says why. */

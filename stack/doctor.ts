@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { lockHolder } from '../lib/file-lock.ts';
 import { findOnPath } from './binaries.ts';
 import { NotReady } from './context.ts';
 import { diagnoseDocker, diagnoseNats, diagnosePostgres, diagnoseTemporal } from './doctor-servers.ts';
-import { lockHolder } from './file-lock.ts';
 import { type Finding, missing, ok, warn } from './finding.ts';
 import { homeDirectory } from './home.ts';
 import { DEFAULT_PORTS, isPortFree } from './ports.ts';

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AGENT_PORT, SWARM_PORT } from '../fleet/agent-wire.ts';
+import { lock } from '../lib/file-lock.ts';
 import { claimFor } from './claims.ts';
-import { lock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 
 export const LOOPBACK = '127.0.0.1';

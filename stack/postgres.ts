@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
+import { commandLine } from '../lib/process-table.ts';
 import { runCommand } from './binaries.ts';
 import type { Provided, StackContext } from './context.ts';
 import { LOOPBACK } from './ports.ts';
 import { completePackage, findPostgresPackage } from './postgres-package.ts';
 import { databaseUser, type RunAs, reachableDirectory, reachablePrograms, removeDirectory } from './postgres-user.ts';
-import { commandLine } from './process-table.ts';
 
 const DATABASE = 'deckhand';
 const USER = 'deckhand';

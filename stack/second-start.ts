@@ -1,6 +1,7 @@
 /** `npm start` where a stack runs already: says so, deploys the fleet to it, and ends. */
+
+import { lockHolder } from '../lib/file-lock.ts';
 import { CommandLine } from './command-line.ts';
-import { lockHolder } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 import { busNote } from './nats.ts';
 import type { StartOptions } from './options.ts';

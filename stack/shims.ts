@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { commandLine, identify, type ProcessIdentity, parentOf, signalOne } from './process-table.ts';
+import { commandLine, identify, type ProcessIdentity, parentOf, signalOne } from '../lib/process-table.ts';
 
 interface Shim extends ProcessIdentity {
   /** Id of its container. */

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { identify, isRunning, type ProcessIdentity, signalProcess, waitForExit } from '../lib/process-table.ts';
 import { NotReady, type ProcessSpec } from './context.ts';
-import { identify, isRunning, type ProcessIdentity, signalProcess, waitForExit } from './process-table.ts';
 
 /** In the environment of each child: `<instance>:<name>:<program>`. Proves, after a crash, whose it is. */
 export const MARK = 'DECKHAND_STACK_PROCESS';

@@ -1,8 +1,8 @@
 /** Starts processes, keeps them running, and stops them in reverse order; one supervisor per DECKHAND_HOME. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { tryLock } from '../lib/file-lock.ts';
 import type { ProcessSpec } from './context.ts';
-import { tryLock } from './file-lock.ts';
 import type { StackHome } from './home.ts';
 import { SupervisedProcess } from './supervised-process.ts';
 import { findSurvivors, recordProcesses, type Survivor, stopSurvivor } from './survivors.ts';

@@ -1,8 +1,7 @@
 /** What a supervisor that was killed left running: found by what it wrote down, or by the mark in their environment. */
 import { basename } from 'node:path';
 import { z } from 'zod';
-import type { StackHome } from './home.ts';
-import { readJson, writeJson } from './json-file.ts';
+import { readJson, writeJson } from '../lib/json-file.ts';
 import {
   commandLine,
   findByEnvironment,
@@ -10,7 +9,8 @@ import {
   type ProcessIdentity,
   signalProcess,
   waitForExit,
-} from './process-table.ts';
+} from '../lib/process-table.ts';
+import type { StackHome } from './home.ts';
 import { MARK, markOf } from './supervised-process.ts';
 
 const recordSchema = z.object({

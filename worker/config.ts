@@ -2,10 +2,11 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { booleanVariable, durationVariable, readEnvironment } from '../adapters/environment.ts';
 import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
+import { durationVariable } from '../fleet/duration-variable.ts';
 import { DURATIONS } from '../fleet/durations.ts';
 import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+import { booleanVariable, readEnvironment } from '../lib/environment.ts';
 
 const schema = z.object({
   DATABASE_URL: z.string('is needed: the address of PostgreSQL'),

@@ -1,6 +1,6 @@
 /** The SDK's logs, native ones included, go through our logger. Must run before anything touches the SDK's runtime. */
 import { DefaultLogger, type LogLevel, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
-import type { Logger } from '../adapters/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 
 const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'>> = {
   TRACE: 'trace',

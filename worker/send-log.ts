@@ -1,5 +1,5 @@
 /** Tells the log why events are not sent, in the server's words: when the reason changes, and when they are sent again. */
-import type { Logger } from '../adapters/logger.ts';
+import type { Logger } from '../lib/logger.ts';
 
 /** A reason that stays is told again after this long, so that a log of today has it. */
 const AGAIN_MS = 600_000;

@@ -1,8 +1,8 @@
 /** What the parts of a shard share, and how its input is made. */
 
 import type { LocalPart } from '../activities/deployments.ts';
-import type { Rollout } from '../adapters/postgres/operation-store.ts';
 import type { HostReport } from '../fleet/reports.ts';
+import type { Rollout } from '../operations/operation-store.ts';
 import type { Board } from './board.ts';
 import type { PlaceHolder } from './place-holder.ts';
 import type { DeployShardInput } from './shard-input.ts';

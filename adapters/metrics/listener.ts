@@ -2,9 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
-import { portVariable } from '../environment.ts';
-import { listen } from '../http-listening.ts';
-import type { Logger } from '../logger.ts';
+import { portVariable } from '../../lib/environment.ts';
+import { listen } from '../../lib/http-listening.ts';
+import type { Logger } from '../../lib/logger.ts';
 
 /** Part of a program's environment; 0 or absent: no listener. */
 export const METRICS_VARIABLES = {

@@ -2,8 +2,8 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { makeDirectory, readIfThere, writeOnce } from '../../lib/atomic-files.ts';
 import { authorityCertificate } from './certificates.ts';
-import { makeDirectory, readIfThere, writeOnce } from './files.ts';
 import { generateKeys, importKeyPair, privateKeyPem } from './keys.ts';
 
 export interface AuthorityFiles {

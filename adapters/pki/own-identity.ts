@@ -6,7 +6,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { makeDirectory, readIfThere, replaceFile, replaceOnce, writeOnce } from './files.ts';
+import { makeDirectory, readIfThere, replaceFile, replaceOnce, writeOnce } from '../../lib/atomic-files.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { generateKeys, privateKeyPem } from './keys.ts';
 import { isRenewalDue } from './renewal.ts';

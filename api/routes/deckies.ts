@@ -1,11 +1,11 @@
 /** Deploying, looking at and taking down deckies (wire.md 1.3, 1.6 to 1.8). */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { AcceptedDeployment, DeployInput } from '../../adapters/temporal/deployments.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
 import { LIMITS, rolloutWith } from '../../fleet/limits.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
+import type { AcceptedDeployment, DeployInput } from '../../operations/deployments.ts';
 import { TEXT } from '../errors.ts';
 import { EXAMPLES, ROW_ID } from '../examples.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';

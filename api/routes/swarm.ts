@@ -1,8 +1,8 @@
 /** Hosts with agents, for administrators and the wizard (wire.md 1.9), with what ours has besides. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Logger } from '../../adapters/logger.ts';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName } from '../schemas.ts';
 import { decommission, HOST_NOT_FOUND } from '../swarm/hosts.ts';

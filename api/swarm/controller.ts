@@ -1,7 +1,6 @@
 /** Puts the swarm controller together: adapters, listener, and what it sees to by time. */
 import { join } from 'node:path';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
-import type { Logger } from '../../adapters/logger.ts';
 import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
 import { createAudit } from '../../adapters/postgres/audit.ts';
@@ -12,8 +11,9 @@ import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
 import type { TemporalClient } from '../../adapters/temporal/connection.ts';
-import { createDeployments } from '../../adapters/temporal/deployments.ts';
 import { createReportSignals } from '../../adapters/temporal/reports.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { createDeployments } from '../../operations/deployments.ts';
 import type { Guard } from '../auth/guard.ts';
 import { type ApiConfig, rolloutDefaults } from '../config.ts';
 import type { RunningServer } from '../server.ts';

@@ -5,9 +5,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
-import { listen, stopServer } from '../../adapters/http-listening.ts';
-import type { Logger } from '../../adapters/logger.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
+import { listen, stopServer } from '../../lib/http-listening.ts';
+import type { Logger } from '../../lib/logger.ts';
 import type { ApiEnv } from '../environment.ts';
 import { DRAIN_MS, MAX_CONNECTIONS, type RunningServer, SERVER_LIMITS } from '../server.ts';
 

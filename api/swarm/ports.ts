@@ -1,6 +1,5 @@
 /** What the swarm controller wants of the rest of the house. */
 import type { AgentClient } from '../../adapters/agent/client.ts';
-import type { Logger } from '../../adapters/logger.ts';
 import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { AuditStore } from '../../adapters/postgres/audit.ts';
@@ -9,9 +8,10 @@ import type { Enrollments } from '../../adapters/postgres/enrollments.ts';
 import type { HostReports } from '../../adapters/postgres/host-reports.ts';
 import type { HostStore } from '../../adapters/postgres/hosts.ts';
 import type { LifecycleReader } from '../../adapters/postgres/lifecycle.ts';
-import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import type { ReportSignals } from '../../adapters/temporal/reports.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Deployments } from '../../operations/deployments.ts';
 import type { Guard } from '../auth/guard.ts';
 import type { Bundles, Controller } from './bundles.ts';
 

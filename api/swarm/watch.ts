@@ -1,11 +1,11 @@
 /** What the swarm controller sees to by time: hosts that are silent, and a master whose certificate was renewed. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Logger } from '../../adapters/logger.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { rememberMaster } from '../../adapters/postgres/master-pin.ts';
 import { HEARTBEAT_INTERVAL_S } from '../../fleet/agent-wire.ts';
+import type { Logger } from '../../lib/logger.ts';
 
 /** Hosts that miss three heartbeats are `unreachable`. */
 export const SILENT_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;

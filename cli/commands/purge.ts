@@ -1,6 +1,6 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Purged } from '../../adapters/docker/engine.ts';
+import type { Purged } from '../../engine/engine.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackHome } from '../../stack/home.ts';
 import { findSurvivors } from '../../stack/survivors.ts';

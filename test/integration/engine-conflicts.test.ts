@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Containers } from '../../adapters/docker/containers.ts';
-import { Semaphore } from '../../adapters/docker/semaphore.ts';
+import { Containers } from '../../engine/docker/containers.ts';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 
 /** Rejects with this code and a sentence that has all these words; returns the sentence. */
@@ -181,8 +181,8 @@ describe('what the engine refuses', () => {
   });
 
   it('an engine that is not there is EngineUnreachable', async () => {
-    const { createDockerEngine } = await import('../../adapters/docker/docker-engine.ts');
-    const { createLogger } = await import('../../adapters/logger.ts');
+    const { createDockerEngine } = await import('../../engine/docker/docker-engine.ts');
+    const { createLogger } = await import('../../lib/logger.ts');
     const engine = createDockerEngine({
       dockerHost: `unix://${join(tmpdir(), 'no-such-engine.sock')}`,
       scope: stage.scope,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Health } from '../../adapters/docker/engine.ts';
+import type { Health } from '../../engine/engine.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { dockerScene } from '../support/docker-scene.ts';

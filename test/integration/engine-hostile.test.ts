@@ -1,18 +1,18 @@
 /** Our client of the Docker Engine against an engine that misbehaves, and against names that try to lead it elsewhere. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { connectDocker } from '../../adapters/docker/connect.ts';
-import { Containers } from '../../adapters/docker/containers.ts';
-import { createDockerEngine } from '../../adapters/docker/docker-engine.ts';
-import type { ComposeEngine } from '../../adapters/docker/engine.ts';
-import { ImageStore } from '../../adapters/docker/images.ts';
-import { inspectContainer, lastLogLines } from '../../adapters/docker/inspect.ts';
-import { NetworkKeeper } from '../../adapters/docker/network.ts';
-import { Semaphore } from '../../adapters/docker/semaphore.ts';
-import { createLogger } from '../../adapters/logger.ts';
+import { connectDocker } from '../../engine/docker/connect.ts';
+import { Containers } from '../../engine/docker/containers.ts';
+import { createDockerEngine } from '../../engine/docker/docker-engine.ts';
+import { ImageStore } from '../../engine/docker/images.ts';
+import { inspectContainer, lastLogLines } from '../../engine/docker/inspect.ts';
+import { NetworkKeeper } from '../../engine/docker/network.ts';
+import type { ComposeEngine } from '../../engine/engine.ts';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
+import { createLogger } from '../../lib/logger.ts';
+import { Semaphore } from '../../lib/semaphore.ts';
 import { type Answer, type HostileEngine, hostileEngine } from '../support/hostile-engine.ts';
 
 const SCOPE = { instance: 'i1', project: 'p1' };

@@ -72,7 +72,7 @@ describe('a network that is to be made anew', () => {
   });
 
   it('is refused by the interface of the machine that has its addresses', async () => {
-    const { readHostNetworks } = await import('../../adapters/host-networks.ts');
+    const { readHostNetworks } = await import('../../engine/host-networks.ts');
     const { addresses } = await readHostNetworks();
     const mine = addresses.find((one) => !/^(?:lo|br-|docker)/.test(one.interface));
     assert.ok(mine, 'this machine has no interface with an address');

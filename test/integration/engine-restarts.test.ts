@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Health } from '../../adapters/docker/engine.ts';
+import type { Health } from '../../engine/engine.ts';
 import type { DeckySpec } from '../../fleet/compose-types.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { findDockerd } from '../../stack/docker.ts';

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { createOperationStore } from '../../adapters/postgres/operation-store.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { weightOf } from '../../fleet/batches.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { createOperationStore } from '../../operations/operation-store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMove } from '../support/requests.ts';
 

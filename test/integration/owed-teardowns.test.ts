@@ -1,13 +1,13 @@
 /** Teardowns that a lost host owes, in PostgreSQL. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
-import { createOwedTeardowns } from '../../adapters/postgres/owed-requests.ts';
+import { acceptRequest } from '../../operations/accept.ts';
+import { createOwedTeardowns } from '../../operations/owed-requests.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/requests.ts';
 

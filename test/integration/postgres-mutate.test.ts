@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { loadRequest, returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { createRotationStore, createRotations } from '../../adapters/postgres/rotation.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMutate } from '../support/requests.ts';
 

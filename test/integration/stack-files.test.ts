@@ -5,11 +5,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { lockHolder, tryLock } from '../../stack/file-lock.ts';
+import { lockHolder, tryLock } from '../../lib/file-lock.ts';
+import { readJson, writeJson } from '../../lib/json-file.ts';
+import { identify } from '../../lib/process-table.ts';
 import { StackHome } from '../../stack/home.ts';
-import { readJson, writeJson } from '../../stack/json-file.ts';
 import { FREE_PORTS, LOOPBACK, PortBook } from '../../stack/ports.ts';
-import { identify } from '../../stack/process-table.ts';
 import { loadSecrets } from '../../stack/secrets.ts';
 
 describe('the state directory', () => {

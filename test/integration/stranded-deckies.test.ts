@@ -1,13 +1,13 @@
 /** Deckies whose host was removed while it could not be reached. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { createShardStore } from '../../adapters/postgres/shards.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy } from '../support/requests.ts';
 

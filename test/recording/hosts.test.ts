@@ -1,7 +1,8 @@
 /** Records histories over hosts, as engine.test.ts does of the master's own engine. */
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
+
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';

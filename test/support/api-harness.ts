@@ -2,7 +2,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { pino } from 'pino';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { createAudit } from '../../adapters/postgres/audit.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createDeploymentReader, returnedIds, storeRequest } from '../../adapters/postgres/deployments.ts';
@@ -13,7 +12,6 @@ import { createRotations } from '../../adapters/postgres/rotation.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { createTokens } from '../../adapters/postgres/tokens.ts';
 import { createUsers } from '../../adapters/postgres/users.ts';
-import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import { createApp } from '../../api/app.ts';
 import { ANSWER_DEADLINES } from '../../api/deadline.ts';
 import type { ApiEnv } from '../../api/environment.ts';
@@ -25,6 +23,8 @@ import { STATUS } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptRequest } from '../../operations/accept.ts';
+import type { Deployments } from '../../operations/deployments.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { type Checker, createChecker, descriptionOf } from './document.ts';
 

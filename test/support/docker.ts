@@ -9,12 +9,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import Docker from 'dockerode';
-import { createDockerEngine } from '../../adapters/docker/docker-engine.ts';
-import type { ComposeEngine, EngineScope } from '../../adapters/docker/engine.ts';
-import { createLogger } from '../../adapters/logger.ts';
 import { loadBuiltinImages } from '../../decoys/images.ts';
+import { createDockerEngine } from '../../engine/docker/docker-engine.ts';
+import type { ComposeEngine, EngineScope } from '../../engine/engine.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
+import { createLogger } from '../../lib/logger.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
 
 export interface TestDocker {

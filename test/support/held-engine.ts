@@ -1,5 +1,5 @@
 /** An engine that a test holds up in the middle of bringing a decky up. */
-import type { ComposeEngine } from '../../adapters/docker/engine.ts';
+import type { ComposeEngine } from '../../engine/engine.ts';
 import { until } from './until.ts';
 
 /** `queued`: an abort ends it, as a call that waits for a permit; `sent`: it goes on, as a call that the engine has got. */

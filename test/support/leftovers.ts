@@ -1,6 +1,6 @@
 /** What an instance of Deckhand left behind: its processes, and what carries its label on the tests' Docker Engine. */
-import { connectDocker } from '../../adapters/docker/connect.ts';
-import { findByEnvironment } from '../../stack/process-table.ts';
+import { connectDocker } from '../../engine/docker/connect.ts';
+import { findByEnvironment } from '../../lib/process-table.ts';
 import { MARK } from '../../stack/supervised-process.ts';
 
 /** Processes that its supervisor started and that run still. */

@@ -4,8 +4,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
+import { identify } from '../../lib/process-table.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
-import { identify } from '../../stack/process-table.ts';
 import { endShims, endStrayShims } from '../../stack/shims.ts';
 import { until } from './until.ts';
 

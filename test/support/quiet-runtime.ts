@@ -1,5 +1,5 @@
 /** The SDK's runtime is one for the process, and so is its logger: in tests, only what is an error is said. */
-import { createLogger } from '../../adapters/logger.ts';
+import { createLogger } from '../../lib/logger.ts';
 import { installRuntime } from '../../worker/logging.ts';
 
 let quiet = false;

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { identify } from '../../stack/process-table.ts';
+import { identify } from '../../lib/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
 import { type StackFile, stackFileSchema } from '../../stack/stack-file.ts';
 

@@ -2,11 +2,11 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { findByEnvironment, waitForExit } from '../../lib/process-table.ts';
 import type { StackContext } from '../../stack/context.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';
 import { StackHome } from '../../stack/home.ts';
 import { PortBook, withPortsReserved } from '../../stack/ports.ts';
-import { findByEnvironment, waitForExit } from '../../stack/process-table.ts';
 import { startServers } from '../../stack/servers.ts';
 import { Supervisor } from '../../stack/supervisor.ts';
 import { stopSurvivor } from '../../stack/survivors.ts';

@@ -15,7 +15,6 @@ import { createHostReports, type HostReports } from '../../adapters/postgres/hos
 import { createHostStore, type Host, type HostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
-import type { Deployments } from '../../adapters/temporal/deployments.ts';
 import { createReportSignals, type ReportSignals } from '../../adapters/temporal/reports.ts';
 import { createAccessTokens } from '../../api/auth/access-tokens.ts';
 import { createGuard } from '../../api/auth/guard.ts';
@@ -26,6 +25,7 @@ import { startListener } from '../../api/swarm/listener.ts';
 import type { SwarmApiPorts } from '../../api/swarm/ports.ts';
 import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/reports.ts';
+import type { Deployments } from '../../operations/deployments.ts';
 import { ADMIN_PASSWORD, type ApiHarness, acceptingOnly, createApiHarness, GENERAL } from './api-harness.ts';
 import { testDirectory, testServers } from './stack.ts';
 

@@ -7,21 +7,21 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { NativeConnection, type Worker } from '@temporalio/worker';
 import { createAgentClient } from '../../adapters/agent/client.ts';
-import type { ComposeEngine } from '../../adapters/docker/engine.ts';
-import { createLocalEngine, type LocalEngine } from '../../adapters/local-engine.ts';
-import { createLogger } from '../../adapters/logger.ts';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal, type TemporalClient } from '../../adapters/temporal/connection.ts';
+import type { ComposeEngine } from '../../engine/engine.ts';
+import { createLocalEngine, type LocalEngine } from '../../engine/local-engine.ts';
+import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { NetworkContext } from '../../fleet/plan-deploy.ts';
+import { createLogger } from '../../lib/logger.ts';
 import {
   type AcceptedDeployment,
   createDeployments,
   type DeployInput,
   type Deployments,
-} from '../../adapters/temporal/deployments.ts';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
-import type { NetworkContext } from '../../fleet/plan-deploy.ts';
+} from '../../operations/deployments.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts';
 import { createWorkers } from '../../worker/workers.ts';

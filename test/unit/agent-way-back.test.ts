@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import type { ComposeEngine, Health } from '../../adapters/docker/engine.ts';
 import { cleanUp, hasLeft } from '../../agent/clean-up.ts';
 import { emptyState, recordOf } from '../../agent/state.ts';
 import { wayBack } from '../../agent/way-back.ts';
 import type { Workbench } from '../../agent/workbench.ts';
+import type { ComposeEngine, Health } from '../../engine/engine.ts';
 import type { DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { EnvironmentError, readEnvironment } from '../../adapters/environment.ts';
 import { apiVariables, rolloutDefaults } from '../../api/config.ts';
+import { EnvironmentError, readEnvironment } from '../../lib/environment.ts';
 
 const DATABASE_URL = 'postgres://deckhand:secret@127.0.0.1:5432/deckhand';
 const read = (variables: Record<string, string> = {}) => readEnvironment(apiVariables, { DATABASE_URL, ...variables });

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ActivityOptions } from '@temporalio/workflow';
 import fc from 'fast-check';
-import { EnvironmentError, readEnvironment } from '../../adapters/environment.ts';
 import { deployBody, mutateBody } from '../../agent/body-schemas.ts';
 import { readAgentConfig } from '../../agent/config.ts';
 import { apiVariables, rolloutDefaults } from '../../api/config.ts';
@@ -23,6 +22,7 @@ import {
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { intervalMs } from '../../fleet/interval.ts';
 import { boundedRollout, ROLLOUT_DURATIONS, type RolloutOptions, rolloutWith } from '../../fleet/limits.ts';
+import { EnvironmentError, readEnvironment } from '../../lib/environment.ts';
 import { readWorkerConfig } from '../../worker/config.ts';
 import * as profiles from '../../workflows/profiles.ts';
 

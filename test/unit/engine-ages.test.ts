@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Ages } from '../../adapters/docker/ages.ts';
-import type { Inspection } from '../../adapters/docker/fate.ts';
+import { Ages } from '../../engine/docker/ages.ts';
+import type { Inspection } from '../../engine/docker/fate.ts';
 
 const container = (startedAt: number, restarts = 0): Inspection => ({
   id: 'id',

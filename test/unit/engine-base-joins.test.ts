@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { BaseJoins } from '../../adapters/docker/base-joins.ts';
-import type { CurrentContainer } from '../../adapters/docker/current.ts';
-import type { Inspection } from '../../adapters/docker/fate.ts';
+import { BaseJoins } from '../../engine/docker/base-joins.ts';
+import type { CurrentContainer } from '../../engine/docker/current.ts';
+import type { Inspection } from '../../engine/docker/fate.ts';
 
 const listed = (key: string, change: Partial<CurrentContainer> = {}): CurrentContainer => ({
   id: `id-${key}`,

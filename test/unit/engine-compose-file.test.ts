@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { composeFilePath, composeFileText, writeComposeFile } from '../../adapters/docker/compose-file.ts';
+import { composeFilePath, composeFileText, writeComposeFile } from '../../engine/compose-file.ts';
 import type { ComposeDocument } from '../../fleet/compose-types.ts';
 
 const SCOPE = { instance: 'i1', project: 'decnet' };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { composeConfigHash } from '../../adapters/docker/config-hash.ts';
+import { composeConfigHash } from '../../engine/docker/config-hash.ts';
 import type { ComposeService } from '../../fleet/compose-types.ts';
 
 interface Vector {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { toDeckhandError } from '../../adapters/docker/errors.ts';
-import { parseReference } from '../../adapters/docker/image-pull.ts';
+import { toDeckhandError } from '../../engine/docker/errors.ts';
+import { parseReference } from '../../engine/docker/image-pull.ts';
 import { DeckhandError, ERRORS, isErrorCode } from '../../fleet/errors.ts';
 
 interface Answer {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cleanLog, demultiplex, EVIDENCE_CHARACTERS } from '../../adapters/docker/logs.ts';
+import { cleanLog, demultiplex, EVIDENCE_CHARACTERS } from '../../engine/docker/logs.ts';
 
 function frame(stream: number, text: string): Buffer {
   const body = Buffer.from(text);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { composeConfigHash } from '../../adapters/docker/config-hash.ts';
-import type { CurrentContainer } from '../../adapters/docker/current.ts';
+import { composeConfigHash } from '../../engine/docker/config-hash.ts';
+import type { CurrentContainer } from '../../engine/docker/current.ts';
 import {
   describeDifferences,
   findDifferences,
@@ -8,7 +8,7 @@ import {
   planDecky,
   type Step,
   serviceOf,
-} from '../../adapters/docker/plan.ts';
+} from '../../engine/docker/plan.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
 
 const CONTEXT: PlanContext = { networkName: 'decnet_lan', networkId: 'net1', project: 'decnet' };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
-import { errorOfLog } from '../../adapters/logger.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { errorOfLog } from '../../lib/logger.ts';
 
 describe('an error in the log', () => {
   it('has its message beside its code, whoever logs it', () => {

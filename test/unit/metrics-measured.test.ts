@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { AgentClient } from '../../adapters/agent/client.ts';
 import { codeOfText } from '../../adapters/metrics/error-label.ts';
-import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../adapters/metrics/measured.ts';
 import { createWorkerMetrics, type WorkerMetrics } from '../../adapters/metrics/worker-metrics.ts';
-import type { PostgresOperationStore } from '../../adapters/postgres/operation-store.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import type { PostgresOperationStore } from '../../operations/operation-store.ts';
+import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../worker/measured.ts';
 import { sample } from '../support/metrics.ts';
 
 describe('what the worker measures', () => {

@@ -1,6 +1,6 @@
 /** What can be said of a process that ends while it is looked at. */
 import assert from 'node:assert/strict';
-import { commandLine, identify, leadsItsGroup } from '../../stack/process-table.ts';
+import { commandLine, identify, leadsItsGroup } from '../../lib/process-table.ts';
 
 describe('a process that has just ended', () => {
   // Above the highest that Linux gives, 4,194,304.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { ComposeEngine } from '../../adapters/docker/engine.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
+import type { ComposeEngine } from '../../engine/engine.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { housekeepingWorkflowId } from '../../fleet/housekeeping.ts';
 import { until } from '../support/until.ts';

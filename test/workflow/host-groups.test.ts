@@ -1,8 +1,8 @@
 /** Many hosts: groups of them keep every history short, within max_parallel, and whatever ends a group ends its rows. */
 import assert from 'node:assert/strict';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import type { HostsEnd } from '../../adapters/postgres/operation-parts.ts';
 import { groupWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import type { HostsEnd } from '../../operations/operation-parts.ts';
 import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
 import { until } from '../support/until.ts';
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { ensureHousekeeping, type HousekeepingOptions } from '../../adapters/temporal/housekeeping.ts';
@@ -11,6 +10,7 @@ import {
   runsPerDay,
   SWEEP_EVERY_MS,
 } from '../../fleet/housekeeping.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';

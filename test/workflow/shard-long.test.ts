@@ -1,8 +1,8 @@
 /** A shard that lives long goes on in a new run, with all that it knew. */
 import assert from 'node:assert/strict';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { statusesOf } from '../support/named-deckies.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
-import { acceptRequest } from '../../adapters/postgres/accept.ts';
 import { loadRequest, returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
+import { acceptRequest } from '../../operations/accept.ts';
 import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';

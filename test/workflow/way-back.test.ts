@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { ComposeEngine } from '../../adapters/docker/engine.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
+import type { ComposeEngine } from '../../engine/engine.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('the last good version of a decky', function () {

@@ -1,0 +1,43 @@
+/** Requests that begin the teardowns which a host owes, where no heartbeat did. */
+import { randomUUID } from 'node:crypto';
+import type { Sql } from '../adapters/postgres/connect.ts';
+import { reachable } from '../adapters/postgres/connect.ts';
+import { storeRequest } from '../adapters/postgres/deployments.ts';
+import { DUE } from '../adapters/postgres/owed-teardowns.ts';
+import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import { RETURN_USER } from '../fleet/teardown-request.ts';
+import { deployWorkflowId } from '../fleet/workflow-ids.ts';
+import type { UnfinishedOperation } from './operation-store.ts';
+
+export interface OwedTeardowns {
+  /** Hosts that owe teardowns and gave a sign of life within `withinMs`. */
+  hostsBack(withinMs: number): Promise<string[]>;
+  /** Stores the request of a host's new teardown, to be started; what is due is decided when it is accepted. */
+  request(hostUuid: string): Promise<UnfinishedOperation>;
+}
+
+export const createOwedTeardowns = (sql: Sql): OwedTeardowns => ({
+  hostsBack: (withinMs) =>
+    reachable(async () => {
+      const rows = await sql<{ uuid: string }[]>`
+        select distinct h.uuid from (${DUE(sql)}) d join swarm_hosts h on h.uuid = d.host_uuid
+        where h.status = 'active' and h.last_heartbeat > now() - ${withinMs} * interval '1 millisecond' order by h.uuid`;
+      return rows.map((row) => row.uuid);
+    }),
+  request: (hostUuid) =>
+    reachable(async () => {
+      const operationId = randomUUID();
+      const workflowId = deployWorkflowId(operationId);
+      await storeRequest(sql, {
+        id: operationId,
+        kind: 'teardown',
+        workflowId,
+        username: RETURN_USER,
+        request: { host_uuid: hostUuid, owed: true },
+        options: ROLLOUT_DEFAULTS,
+        network: null,
+        idempotency: null,
+      });
+      return { operationId, workflowId, kind: 'teardown', state: 'received' };
+    }),
+});
