@@ -2,7 +2,7 @@
 import { Context } from '@temporalio/activity';
 import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
-import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { compare, type EngineSight, mendPauseMs, type SeenDecky } from '../fleet/drift.ts';
 import { isDeckhandError } from '../fleet/errors.ts';

@@ -1,7 +1,7 @@
 /** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
-import { fitting } from '../fleet/batches.ts';
+import { fitting } from '../fleet/limits.ts';
 import type { UnfinishedOperation } from '../operations/operation-store.ts';
 import type { OwedTeardowns } from '../operations/owed-requests.ts';
 import type { SignalTurn } from './deployments.ts';
@@ -39,7 +39,7 @@ export interface SweepActivities {
 
 /** Rows that one sweep ends as lost, if so many fit into a payload of Temporal's. The next minute goes on. */
 const MOST_LOST = 1_000;
-/** Hosts that have those rows: each is asked by an activity, and the history of housekeeping has room for so many (fleet/history-bounds.ts). */
+/** Hosts that have those rows: each is asked by an activity, and the history of housekeeping has room for so many (fleet/limits.ts). */
 const MOST_LOST_HOSTS = 200;
 /** Questions to Temporal at the same time. */
 const AT_ONCE = 20;

@@ -1,6 +1,7 @@
 /** An attempt on a decky, with deadlines that count from what was written down, and not from the start of the agent. */
-import { bringUpBoundMs } from '../fleet/attempt-bound.ts';
+
 import { DECKY_STATE, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
+import { bringUpBoundMs } from '../fleet/limits.ts';
 import type { Memory } from './patience.ts';
 import { type DeckyWork, knownRecord, noteOutcome, sameAttempt, type Timing } from './state.ts';
 import { beginWork, hasSeen, noteStep, since } from './under-way.ts';

@@ -1,7 +1,7 @@
 /** What the master gives to a host that joins or renews, checked before anything is kept. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
-import { fingerprintOf } from '../adapters/pki/fingerprint.ts';
+import { fingerprintOf } from '../adapters/pki/certificates.ts';
 
 const certified = z.object({
   worker_cert_pem: z.string(),

@@ -1,5 +1,5 @@
 /** A deploy: the host's whole set. Every step may be repeated after a kill: what has ended in the order stays ended. */
-import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckySpec } from '../fleet/compose.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { hasEnded, OPERATION } from '../fleet/lifecycle.ts';

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { makeDirectory, readIfThere, replaceFile } from '../lib/atomic-files.ts';
+import { makeDirectory, readIfThere, replaceFile } from '../lib/files.ts';
 
 const facts = z.object({
   host_uuid: z.string().min(1),

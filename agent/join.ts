@@ -1,7 +1,6 @@
 /** Enrolment: this host makes its key, which never leaves it, and gets a certificate for a one-shot token (ours.md). */
 import { request } from 'node:https';
-import { fingerprintOf } from '../adapters/pki/fingerprint.ts';
-import { createSigningRequest } from '../adapters/pki/signing-request.ts';
+import { createSigningRequest, fingerprintOf } from '../adapters/pki/certificates.ts';
 import { checkCertified, detailOf, joined, readAnswer } from './certified.ts';
 import { type AgentFacts, replaceIdentity } from './identity.ts';
 import { createMasterClient, type MasterAnswer } from './master-client.ts';

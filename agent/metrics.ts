@@ -1,6 +1,7 @@
 /** What the agent counts, and where it is served when somebody asks for it. */
-import { type AgentMetrics, createAgentMetrics } from '../adapters/metrics/agent-metrics.ts';
+
 import { type MetricsAddress, serveMetricsIfAsked } from '../adapters/metrics/listener.ts';
+import { type AgentMetrics, createAgentMetrics } from '../adapters/metrics/metrics.ts';
 import type { MasterClient } from './master-client.ts';
 import type { Workbench } from './workbench.ts';
 

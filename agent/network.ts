@@ -3,8 +3,7 @@ import { networkNameOf } from '../engine/engine.ts';
 import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { hostAddresses } from '../fleet/host-networks.ts';
-import { type NetworkContext, resolveNetwork } from '../fleet/network.ts';
+import { hostAddresses, type NetworkContext, resolveNetwork } from '../fleet/network.ts';
 import type { AgentConfig } from './config.ts';
 
 /** Addresses of a bridge where DECKHAND_AGENT_NET names none. */

@@ -1,7 +1,7 @@
 /** Whose certificate is at the other end of a connection. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { fingerprintOf } from '../adapters/pki/fingerprint.ts';
+import { fingerprintOf } from '../adapters/pki/certificates.ts';
 
 export interface Peer {
   /** CN of the subject; null without a certificate. */

@@ -1,7 +1,7 @@
 /** A new key and certificate before the old one ends, or when the master asks for it. */
 import { X509Certificate } from 'node:crypto';
-import { isRenewalDue } from '../adapters/pki/renewal.ts';
-import { createSigningRequest } from '../adapters/pki/signing-request.ts';
+import { createSigningRequest } from '../adapters/pki/certificates.ts';
+import { isRenewalDue } from '../adapters/pki/own-identity.ts';
 import type { Logger } from '../lib/logger.ts';
 import { checkCertified, detailOf, readCertified } from './certified.ts';
 import { type AgentIdentity, replaceIdentity } from './identity.ts';

@@ -1,8 +1,9 @@
 /** What the agent says of itself: DECNET's status (wire.md 3), looked up on the engine, and our report beside it. */
+
 import { createHash } from 'node:crypto';
 import type { DeckyObservation } from '../engine/engine.ts';
 import type { AgentDecky, AgentReport, AgentStatus } from '../fleet/agent-wire.ts';
-import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckySpec } from '../fleet/compose.ts';
 import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, type Status } from '../fleet/lifecycle.ts';
 import { serviceKey } from '../fleet/names.ts';

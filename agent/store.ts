@@ -2,7 +2,7 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { makeDirectory, readIfThere, replaceFile } from '../lib/atomic-files.ts';
+import { makeDirectory, readIfThere, replaceFile } from '../lib/files.ts';
 import type { Logger } from '../lib/logger.ts';
 import { type AgentState, emptyState } from './state.ts';
 

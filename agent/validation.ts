@@ -1,6 +1,6 @@
 /** Bodies that are not right are answered as stock FastAPI does: 422 with a list (wire.md 3). */
 import type { z } from 'zod';
-import { jsonEncodingProblem } from '../fleet/json-encoding.ts';
+import { jsonEncodingProblem } from '../fleet/encoding.ts';
 
 /** One entry of the list. `loc` begins with `body`. */
 export interface ValidationDetail {

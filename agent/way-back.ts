@@ -1,7 +1,7 @@
 /** After a failure: the last good version comes back, or what never came up goes. What is said of it was looked at. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Health } from '../engine/engine.ts';
-import type { DeckySpec } from '../fleet/compose-types.ts';
+import type { DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState } from '../fleet/lifecycle.ts';

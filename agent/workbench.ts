@@ -1,12 +1,11 @@
 /** What the work on an order needs, and the notes that it leaves: steps in memory, outcomes on disk. */
 
 import type { LocalEngine } from '../engine/local-engine.ts';
-import type { DeckySpec } from '../fleet/compose-types.ts';
+import { assertImages, type DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, ERROR_TEXT_LIMIT, errorText, isDeckhandError } from '../fleet/errors.ts';
-import { assertImages } from '../fleet/resolve-images.ts';
+import type { Semaphore } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
-import type { Semaphore } from '../lib/semaphore.ts';
 import type { OwnNetwork } from './network.ts';
 import { type DeckyRecord, hasEndedIn, noteOutcome, type OrderRecord, type Outcome, recordOf } from './state.ts';
 import type { AgentStore } from './store.ts';

@@ -4,10 +4,9 @@
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { isJsonType, jsonEncodingProblem, unreadableBody } from '../fleet/encoding.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { jsonEncodingProblem } from '../fleet/json-encoding.ts';
 import { LIMITS } from '../fleet/limits.ts';
-import { isJsonType, unreadableBody } from '../fleet/media-type.ts';
 import type { AccessTokens } from './auth/access-tokens.ts';
 import { bearerOf } from './auth/guard.ts';
 import type { ApiEnv } from './environment.ts';

@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { SWARM_PORT } from '../fleet/agent-wire.ts';
 import { NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { durationVariable } from '../fleet/duration-variable.ts';
-import { HOST_ADDRESS_PATTERN } from '../fleet/host-names.ts';
-import { intervalProblem } from '../fleet/interval.ts';
+import { intervalProblem } from '../fleet/durations.ts';
+import { HOST_ADDRESS_PATTERN } from '../fleet/hosts.ts';
+import { DEFAULT_TASK_QUEUE } from '../fleet/housekeeping.ts';
 import { LIMITS, type RolloutOptions, unmeetable } from '../fleet/limits.ts';
-import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { booleanVariable, portVariable } from '../lib/environment.ts';
 import { MAX_CONNECTIONS } from './server.ts';
 

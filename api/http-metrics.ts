@@ -1,7 +1,7 @@
 /** Counts and times every request. The label is the pattern of the route, so that no path becomes a series of its own. */
 import type { MiddlewareHandler } from 'hono';
 import { routePath } from 'hono/route';
-import type { ApiMetrics, Listener } from '../adapters/metrics/api-metrics.ts';
+import type { ApiMetrics, Listener } from '../adapters/metrics/metrics.ts';
 import type { ApiEnv } from './environment.ts';
 
 /** What no route took: unknown paths, and known ones with another method. */

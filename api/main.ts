@@ -1,8 +1,8 @@
 /** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
 
-import { createApiMetrics } from '../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';
+import { createApiMetrics } from '../adapters/metrics/metrics.ts';
 import { createBus } from '../adapters/nats/bus.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
@@ -19,7 +19,7 @@ import { createSettings } from '../adapters/postgres/settings.ts';
 import { createTokens } from '../adapters/postgres/tokens.ts';
 import { createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
-import { createLook } from '../adapters/temporal/look.ts';
+import { createLook } from '../adapters/temporal/schedules.ts';
 import { tracedClient } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
 import { networkNameOf } from '../engine/engine.ts';

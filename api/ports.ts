@@ -1,6 +1,6 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
 
-import type { ApiMetrics } from '../adapters/metrics/api-metrics.ts';
+import type { ApiMetrics } from '../adapters/metrics/metrics.ts';
 import type { EventStream } from '../adapters/nats/event-stream.ts';
 import type { AuditStore } from '../adapters/postgres/audit.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';

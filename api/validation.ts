@@ -3,8 +3,8 @@
  * a check of our own has a sentence.
  */
 import type { z } from '@hono/zod-openapi';
+import { intervalProblem } from '../fleet/durations.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { intervalProblem } from '../fleet/interval.ts';
 import { TEXT, unprocessable } from './errors.ts';
 
 type Issue = z.core.$ZodIssue;

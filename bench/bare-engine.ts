@@ -5,7 +5,7 @@ import type Docker from 'dockerode';
 import { parse } from 'yaml';
 import { createOptions } from '../engine/docker/create-options.ts';
 import { networkOwner } from '../engine/docker/labels.ts';
-import type { ComposeDocument, ComposeService } from '../fleet/compose-types.ts';
+import type { ComposeDocument, ComposeService } from '../fleet/compose.ts';
 import { LIMITS } from '../fleet/limits.ts';
 
 /** Last byte of the address of what keeps the network. */

@@ -1,6 +1,7 @@
 /** `--add-missing`: what of an INI is not there yet. Pure. */
+
+import { type Expansion, expandSections } from '../fleet/deckies.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
-import { type Expansion, expandSections } from '../fleet/expand.ts';
 import { type IniConfig, parseIni } from '../fleet/ini.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import type { FleetDecky } from './api-types.ts';

@@ -1,5 +1,5 @@
 /** Writes chosen deckies of a parsed INI as an INI again, one section a decky. Pure; the inverse of fleet/ini.ts. */
-import type { ExpandedDecky } from '../fleet/expand.ts';
+import type { ExpandedDecky } from '../fleet/deckies.ts';
 import type { IniConfig } from '../fleet/ini.ts';
 
 type Value = string | number | null;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Document, Scalar, visit } from 'yaml';
-import type { ComposeDocument } from '../fleet/compose-types.ts';
+import type { ComposeDocument } from '../fleet/compose.ts';
 import { isDiskFull, toDeckhandError } from './docker/errors.ts';
 import { withOwnLabels } from './docker/labels.ts';
 import type { EngineScope } from './engine.ts';

@@ -2,7 +2,7 @@
  * The port of a compose engine: what Deckhand wants of the containers of one machine. Two engines implement it: the
  * Docker Engine by dockerode, and a simulated one for machines without Docker and for load, which says so.
  */
-import type { ComposeDocument, DeckySpec } from '../fleet/compose-types.ts';
+import type { ComposeDocument, DeckySpec } from '../fleet/compose.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import type { Difference } from '../fleet/drift.ts';
 

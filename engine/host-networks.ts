@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { endianness, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
-import type { HostAddress, HostRoute } from '../fleet/host-networks.ts';
+import type { HostAddress, HostRoute } from '../fleet/network.ts';
 
 const ROUTES = '/proc/net/route';
 /** RTF_UP and RTF_GATEWAY of linux/route.h. */

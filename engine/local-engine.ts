@@ -1,10 +1,8 @@
 /** The compose engine of this machine, and the pure way from desired deckies to what it is given: for the worker and for agents. */
 import { join } from 'node:path';
 import { loadBuiltinImages, loadOperatorContexts } from '../decoys/images.ts';
-import { composeDocument } from '../fleet/compose.ts';
-import type { ComposeDocument, DeckySpec } from '../fleet/compose-types.ts';
+import { type ComposeDocument, composeDocument, type DeckySpec, resolveImages } from '../fleet/compose.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
-import { resolveImages } from '../fleet/resolve-images.ts';
 import { cutSecrets, secretValues } from '../fleet/secrets.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createDockerEngine } from './docker/docker-engine.ts';

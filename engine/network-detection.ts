@@ -5,8 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
 import type { NetworkDriver } from '../fleet/config.ts';
-import type { HostNetworks } from '../fleet/host-networks.ts';
-import type { NetworkContext } from '../fleet/network.ts';
+import type { HostNetworks, NetworkContext } from '../fleet/network.ts';
 import { connectDocker, isLocalEngine } from './docker/connect.ts';
 import { engineNetworks, type NetworkOwner } from './docker/engine-networks.ts';
 import { isDefaultRoute, type KernelRoute, parseRoutes, readHostNetworks, readRoutes } from './host-networks.ts';

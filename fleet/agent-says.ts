@@ -10,8 +10,8 @@ import { DRIFT, type DriftReason } from './drift.ts';
 import { rowText } from './errors.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, STATUS, type Status } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
-import { boundedText, plainText } from './plain-text.ts';
 import { isStorable, StrictDeckyConfig } from './strict-decky.ts';
+import { boundedText, plainText } from './text.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -244,4 +244,29 @@ function deltaFence(value: Json): SaidDelta['fence'] | undefined {
   const fence = fenceOf(value);
   if (fence === null || !Number.isSafeInteger(sequence)) return;
   return { operationId: fence.operation_id, attempt: fence.attempt, sequence: Number(sequence) };
+}
+
+/** What an agent says, as the step of a decky, while it retries something that failed. */
+
+const RETRYING = 'retrying: ';
+
+/** `until`: the deadline of the retries. */
+export const retrying = (message: string, until: Date): string => `${RETRYING}${message}; until ${until.toISOString()}`;
+
+/** A repeated try that got no further is no progress, whatever it says. */
+export const isRetry = (step: string): boolean => step.startsWith(RETRYING);
+
+/** What is shown of work that is retried: the step, until when, and why. */
+
+const MOST_OF_STEP = 90;
+const AROUND = 50;
+const MOST_OF_ERROR = LONGEST_STEP - MOST_OF_STEP - AROUND;
+const shortened = (text: string, length: number): string =>
+  text.length > length ? `${text.slice(0, length - 1)}…` : text;
+
+/** `deadline`: epoch milliseconds; null where there is none. */
+export function retriedText(step: string, error: string, deadline: number | null): string {
+  const until = deadline === null ? 'retried' : `retried until ${new Date(deadline).toISOString().slice(11, 19)}Z`;
+  const [line = ''] = error.split('\n');
+  return `${shortened(step, MOST_OF_STEP)}; ${until}; last error: ${shortened(line, MOST_OF_ERROR)}`;
 }

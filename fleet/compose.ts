@@ -1,11 +1,11 @@
 /** The pure compose document of a fleet (compose.md 1): what DECNET would write, golden documents included. */
-import { contextFolder, fingerprint, serviceByName } from './catalog.ts';
-import type { ComposeDocument, ComposeService } from './compose-types.ts';
+import { contextFolder, fingerprint, isDistroImage, serviceByName } from './catalog.ts';
 import type { CustomService, DeckyConfig, DesiredDecky } from './config.ts';
 import { DeckhandError } from './errors.ts';
+import { parseImageReference } from './image-reference.ts';
 import { containerName, serviceContainerName, serviceKey } from './names.ts';
-import { quote } from './quote.ts';
 import { serviceSettings } from './service-config.ts';
+import { quote } from './text.ts';
 
 export interface ComposeOptions {
   /** The engine's name of the network, `<project>_lan`. */
@@ -123,4 +123,127 @@ export function composeDocument(deckies: readonly DesiredDecky[], options: Compo
     services: Object.fromEntries(deckies.flatMap((decky) => entriesOf(decky, options))),
     networks: { [NETWORK_KEY]: { external: true, ...named } },
   };
+}
+
+/** The part of the Compose file format that Deckhand writes (compose.md 1); keys in the order in which they are written. */
+export interface ComposeService {
+  image?: string;
+  build?: { context: string; args?: Record<string, string> };
+  container_name: string;
+  hostname?: string;
+  command?: string[];
+  restart?: string;
+  networks?: Record<string, { ipv4_address: string }>;
+  sysctls?: Record<string, string>;
+  cap_add?: string[];
+  environment?: Record<string, string>;
+  volumes?: string[];
+  network_mode?: string;
+  depends_on?: string[];
+  logging?: { driver: string; options: Record<string, string> };
+  labels?: Record<string, string>;
+}
+
+export interface ComposeDocument {
+  version?: string;
+  services: Record<string, ComposeService>;
+  networks: Record<string, { external: true; name?: string }>;
+}
+
+/** One decky's share of a resolved document: the base container first, then its services in order. */
+export interface DeckySpec {
+  readonly decky: string;
+  /** Service keys in start order; the first is the base, which owns the address. */
+  readonly keys: readonly [string, ...string[]];
+  readonly services: Readonly<Record<string, ComposeService>>;
+  /** An operator stopped it: what there is of its containers must not run. */
+  readonly stopped?: boolean;
+}
+
+/**
+ * From the pure compose document to the one that runs: which image each container really gets (design, section 9).
+ *
+ * `builtin`: base containers of a distro of the catalogue get the built-in base image, services of the catalogue the
+ * built-in decoy. `catalogue`: base containers keep their image, and services need a context of the operator; one without
+ * gets an image name under `.invalid`, which no registry can serve, so that this decky fails with a name that says why
+ * instead of the whole request, and no stranger's image is pulled in its place.
+ * In both modes an operator's own context wins, and the image of a custom service is never substituted.
+ */
+
+export interface ImageSources {
+  /** DECKHAND_IMAGES. */
+  readonly mode: 'builtin' | 'catalogue';
+  /** `deckhand/base:<hash>`. */
+  readonly baseImage: string;
+  /** `deckhand/<service>:<hash>`; undefined where there is no built-in decoy. */
+  readonly serviceImage: (service: string) => string | undefined;
+  /** The operator's own context folder for the service (DECKHAND_TEMPLATES), with the tag for its image. */
+  readonly operatorContext: (service: string) => { readonly context: string; readonly image: string } | undefined;
+}
+
+export interface ResolvedImages {
+  readonly document: ComposeDocument;
+  readonly deckies: readonly DeckySpec[];
+}
+
+/** The image of a service that nobody can build. */
+export const missingImage = (service: string): string => `deckhand.invalid/${service}:no-build-context`;
+
+function resolveBase(base: ComposeService, images: ImageSources): ComposeService {
+  const substitute = images.mode === 'builtin' && base.image !== undefined && isDistroImage(base.image);
+  return substitute ? { ...base, image: images.baseImage } : base;
+}
+
+function resolveService(definition: ComposeService, service: string, images: ImageSources): ComposeService {
+  const { build, volumes, ...rest } = definition;
+  // Without a build it is a custom service.
+  if (!build) return definition;
+  const own = images.operatorContext(service);
+  if (own)
+    return { image: own.image, build: { ...build, context: own.context }, ...rest, ...(volumes ? { volumes } : {}) };
+  const builtIn = images.mode === 'builtin' ? images.serviceImage(service) : undefined;
+  // Built-in decoys log to stdout and read no files, and Docker would make the missing directories of a mount on the
+  // host, as root: the mounts stay in the pure document only.
+  return { image: builtIn ?? missingImage(service), ...rest };
+}
+
+const ownerOf = (definition: ComposeService): string | undefined => definition.labels?.[SERVICE_LABELS.decky];
+const serviceOf = (definition: ComposeService): string => definition.labels?.[SERVICE_LABELS.service] ?? '';
+
+/** Resolves every image, and splits the document by decky: base first, then its services in order. */
+export function resolveImages(document: ComposeDocument, images: ImageSources): ResolvedImages {
+  const resolved = Object.entries(document.services).map(([key, definition]): [string, ComposeService] => [
+    key,
+    ownerOf(definition) === undefined
+      ? resolveBase(definition, images)
+      : resolveService(definition, serviceOf(definition), images),
+  ]);
+  const services = new Map<string, [string, ComposeService][]>();
+  for (const entry of resolved) {
+    const owner = ownerOf(entry[1]);
+    if (owner !== undefined) services.set(owner, [...(services.get(owner) ?? []), entry]);
+  }
+  const deckies = resolved
+    .filter(([, definition]) => ownerOf(definition) === undefined)
+    .map(([decky, base]): DeckySpec => {
+      const own = services.get(decky) ?? [];
+      return {
+        decky,
+        keys: [decky, ...own.map(([key]) => key)],
+        services: Object.fromEntries([[decky, base], ...own]),
+      };
+    });
+  return { document: { ...document, services: Object.fromEntries(resolved) }, deckies };
+}
+
+/**
+ * Throws InvalidImage for the first image of the decky that is no reference. Asked before anything of the decky is touched,
+ * and for one decky at a time: an order's other deckies have nothing to do with it.
+ */
+export function assertImages({ services }: DeckySpec): void {
+  for (const { container_name, image, build } of Object.values(services)) {
+    if (image !== undefined) parseImageReference(image, `image of container ${container_name}`);
+    const base = build?.args?.BASE_IMAGE;
+    if (base !== undefined) parseImageReference(base, `build_base of container ${container_name}`);
+  }
 }

@@ -1,6 +1,14 @@
 /** From an INI to the deckies that should be (config.md 3, with what ours.md mends). */
-import { formatAddress } from './addresses.ts';
-import { type AddressOptions, assignAddresses } from './assign-addresses.ts';
+import {
+  contains,
+  formatAddress,
+  formatSubnet,
+  freeHosts,
+  hostRange,
+  parseAddress,
+  parseSubnet,
+  type Subnet,
+} from './addresses.ts';
 import {
   ARCHETYPE_SLUGS,
   type Archetype,
@@ -13,15 +21,15 @@ import {
   SELECTABLE_SERVICES,
   serviceByName,
 } from './catalog.ts';
-import type { CustomService, DeckyConfig, DesiredDecky } from './config.ts';
-import { drawHostname, drawServices } from './draw.ts';
+import type { CustomService, DeckyConfig, DesiredDecky, ServiceConfig } from './config.ts';
+import { drawHostname, drawServices, type Random } from './draw.ts';
 import { DeckhandError } from './errors.ts';
-import { type ExpandedDecky, expandSections } from './expand.ts';
-import type { IniConfig } from './ini.ts';
-import { assertNamesApart } from './names.ts';
-import { quote, quoteList } from './quote.ts';
-import type { Random } from './random.ts';
+import type { DeckySection, IniConfig, ServiceSection } from './ini.ts';
+import { assertDeckyName, assertNamesApart } from './names.ts';
 import { serviceSettings } from './service-config.ts';
+import { quote, quoteList, shorten } from './text.ts';
+import { nearWord } from './typos.ts';
+import { Warnings } from './warnings.ts';
 
 export interface BuildOptions extends AddressOptions {
   readonly random: Random;
@@ -140,4 +148,190 @@ export function buildDeckies(ini: IniConfig, options: BuildOptions): DesiredDeck
   });
   assertNamesApart(desired.map(({ config }) => config));
   return desired;
+}
+
+/** From the sections of an INI to one entry a decky: amounts, names, and the service configuration that reaches each. */
+
+/** Among how many names one is looked for that was perhaps meant. */
+const MOST_OWNERS = 200;
+
+export interface ExpandedDecky {
+  readonly name: string;
+  readonly section: DeckySection;
+  readonly service_config: ServiceConfig;
+}
+
+export interface Expansion {
+  /** In INI order. */
+  readonly deckies: readonly ExpandedDecky[];
+  readonly warnings: Warnings;
+}
+
+/** How many deckies an INI asks for; known before any of them is made. */
+export const requestedCount = (ini: IniConfig): number =>
+  ini.deckies.reduce((total, section) => total + section.amount, 0);
+
+const namesOf = (section: DeckySection): readonly string[] =>
+  section.amount === 1
+    ? [section.name]
+    : Array.from({ length: section.amount }, (_, index) => `${section.name}-${String(index + 1).padStart(2, '0')}`);
+
+const describe = (section: DeckySection): string =>
+  section.amount === 1 ? `[${section.name}]` : `[${section.name}] amount=${section.amount}`;
+
+/** Throws InvalidDecky when two sections make one name (gap A11). */
+function nameDeckies(sections: readonly DeckySection[]): ReadonlyMap<string, DeckySection> {
+  const named = new Map<string, DeckySection>();
+  for (const section of sections) {
+    for (const name of namesOf(section)) {
+      assertDeckyName(name);
+      const first = named.get(name);
+      if (first)
+        throw new DeckhandError(
+          'InvalidDecky',
+          `The decky name '${name}' is made twice, by ${describe(first)} and by ${describe(section)}. Rename one of them.`,
+        );
+      named.set(name, section);
+    }
+  }
+  return named;
+}
+
+function merge(sections: readonly ServiceSection[]): Map<string, ServiceConfig> {
+  const byOwner = new Map<string, Record<string, Record<string, string>>>();
+  for (const { owner, service, values } of sections)
+    byOwner.set(owner, { ...byOwner.get(owner), [service]: { ...byOwner.get(owner)?.[service], ...values } });
+  return byOwner;
+}
+
+/** The decky's own sub-section wins over its group's, key by key. */
+function combine(group: ServiceConfig | undefined, own: ServiceConfig | undefined): ServiceConfig {
+  const combined: Record<string, Readonly<Record<string, unknown>>> = { ...group };
+  for (const [service, values] of Object.entries(own ?? {})) combined[service] = { ...combined[service], ...values };
+  return combined;
+}
+
+/** The services that a section's deckies will have; null where they are drawn, or kept from before. */
+const settledServices = ({ services, archetype }: DeckySection): readonly string[] | null =>
+  services ?? (archetype === null ? null : (archetypeBySlug(archetype)?.services ?? null));
+
+/**
+ * Names each decky once (`web` with amount 3 → `web-01` … `web-03`). A sub-section `[P.svc]` reaches the decky P, or the
+ * deckies of the group P and no others; one that reaches nobody is ignored with a warning.
+ */
+export function expandSections(ini: IniConfig): Expansion {
+  const named = nameDeckies(ini.deckies);
+  const configs = merge(ini.service_sections);
+  const groups = new Set(ini.deckies.filter((section) => section.amount > 1).map((section) => section.name));
+  const deckies = [...named].map(([name, section]) => ({
+    name,
+    section,
+    service_config: combine(section.amount > 1 ? configs.get(section.name) : undefined, configs.get(name)),
+  }));
+  const warnings = new Warnings();
+  const sections = new Map(ini.deckies.map((section) => [section.name, section]));
+  for (const { owner, service, line } of ini.service_sections) {
+    const section = named.get(owner) ?? sections.get(owner);
+    if (section === undefined)
+      warnings.add(null, () => {
+        const near = nearWord(owner, [...groups, ...named.keys()].slice(0, MOST_OWNERS));
+        const meant = near === null ? '' : ` Did you mean [${near}.${service}]?`;
+        return `[${shorten(owner)}.${service}] (line ${line}) configures no decky of this INI and was ignored.${meant}`;
+      });
+    else if (settledServices(section)?.includes(service) === false)
+      warnings.add(
+        section.name,
+        () =>
+          `[${shorten(owner)}.${service}] (line ${line}) configures a service that [${section.name}] does not have. It takes effect only if a mutation brings ${service}.`,
+      );
+  }
+  return { deckies, warnings };
+}
+
+/** Which address each decky of a request gets (config.md 3, step 4; ours.md for what is refused). */
+
+export interface AddressOptions {
+  /** CIDR. */
+  readonly subnet: string;
+  readonly gateway: string;
+  /** Every address of the engine's machine; those outside the subnet don't matter. */
+  readonly hostAddresses: readonly string[];
+  /** Addresses of deckies that stay beside these. */
+  readonly reserved: readonly string[];
+  /** Deckies that are replaced, by name: one that comes again keeps what the INI does not decide. */
+  readonly existing?: ReadonlyMap<string, DeckyConfig>;
+}
+
+/** The addresses that no decky can have, each with the reason that ends "is …". */
+function forbiddenAddresses(subnet: Subnet, options: AddressOptions): ReadonlyMap<number, string> {
+  const forbidden = new Map<number, string>();
+  const { first, last } = hostRange(subnet);
+  if (first > subnet.network) forbidden.set(subnet.network, 'the address of the network itself');
+  if (last < subnet.broadcast) forbidden.set(subnet.broadcast, 'the broadcast address');
+  for (const address of options.hostAddresses)
+    forbidden.set(parseAddress(address, 'A host address'), "this host's own");
+  forbidden.set(parseAddress(options.gateway, '[general] gw='), "the gateway's");
+  return forbidden;
+}
+
+/** The addresses that the INI names, checked (gap C20). */
+function explicitAddresses(
+  deckies: readonly ExpandedDecky[],
+  subnet: Subnet,
+  forbidden: ReadonlyMap<number, string>,
+  reserved: ReadonlySet<number>,
+): ReadonlyMap<string, number> {
+  const holders = new Map<number, string>();
+  const refuse = (what: string): DeckhandError => new DeckhandError('InvalidAddress', what);
+  const explicit = new Map<string, number>();
+  for (const { name, section } of deckies) {
+    if (section.ip === null) continue;
+    const where = `[${section.name}] ip=`;
+    const address = parseAddress(section.ip, where);
+    if (!contains(subnet, address))
+      throw refuse(`${where}${section.ip} lies outside the subnet ${formatSubnet(subnet)}. Choose one inside.`);
+    const reason = forbidden.get(address);
+    if (reason !== undefined) throw refuse(`${where}${section.ip} is ${reason}. Choose another.`);
+    const holder = holders.get(address);
+    if (holder !== undefined)
+      throw refuse(`${where}${section.ip} is wanted by [${holder}] too. Give each decky an address of its own.`);
+    if (reserved.has(address))
+      throw new DeckhandError('AddressInUse', `IP ${section.ip} is already in use by an existing decky`);
+    holders.set(address, section.name);
+    explicit.set(name, address);
+  }
+  return explicit;
+}
+
+/** Explicit as given, kept where still allowed, else the next free one. Throws InvalidAddress, AddressInUse, PoolExhausted. */
+export function assignAddresses(
+  deckies: readonly ExpandedDecky[],
+  options: AddressOptions,
+): ReadonlyMap<string, number> {
+  const subnet = parseSubnet(options.subnet, '[general] net=');
+  const forbidden = forbiddenAddresses(subnet, options);
+  const reserved = new Set(options.reserved.map((ip) => parseAddress(ip, 'A reserved address')));
+  const assigned = new Map(explicitAddresses(deckies, subnet, forbidden, reserved));
+  const taken = new Set([...forbidden.keys(), ...reserved, ...assigned.values()]);
+  for (const { name } of deckies) {
+    const before = options.existing?.get(name)?.ip;
+    if (assigned.has(name) || before === undefined) continue;
+    const address = parseAddress(before, `The address of ${quote(name)}`);
+    const { first, last } = hostRange(subnet);
+    if (address < first || address > last || taken.has(address)) continue;
+    taken.add(address);
+    assigned.set(name, address);
+  }
+  const free = freeHosts(subnet, taken);
+  for (const { name } of deckies) {
+    if (assigned.has(name)) continue;
+    const address = free.next().value;
+    if (address === undefined)
+      throw new DeckhandError(
+        'PoolExhausted',
+        `The subnet ${formatSubnet(subnet)} has no free address left for the decky ${quote(name)}. Use a larger net, or fewer deckies.`,
+      );
+    assigned.set(name, address);
+  }
+  return assigned;
 }

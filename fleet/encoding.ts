@@ -100,3 +100,118 @@ export function lineAt(bytes: Uint8Array, offset: number): number {
 
 /** `the byte 0xE9`. */
 export const byteName = (byte: number): string => `the byte 0x${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+
+/** A JSON body that is not UTF-8: the sentence names the encoding, and the line of the INI in which the byte stands. Pure. */
+
+/** The fields of a body that hold a whole text of lines. */
+const TEXTS: ReadonlySet<string> = new Set(['ini_content', 'services_ini']);
+
+export interface JsonEncodingProblem {
+  readonly sentence: string;
+  readonly offset: number;
+}
+
+/** Null for UTF-8. A byte order mark is allowed, as it is in Python. */
+export function jsonEncodingProblem(bytes: Uint8Array): JsonEncodingProblem | null {
+  const problem = encodingProblem(bytes);
+  if (problem === null) return null;
+  const { encoding, offset, byte } = problem;
+  if (byte === null) return { offset, sentence: `The body is ${encoding}. Send it as UTF-8.` };
+  const { key, line } = placeInJson(bytes, offset);
+  const where = key !== null && TEXTS.has(key) ? `line ${line} of ${key} holds` : `at position ${offset} stands`;
+  const what = `The body is not UTF-8: ${where} ${byteName(byte)}, as ${encoding} has it.`;
+  return { offset, sentence: `${what} Save the text as UTF-8 and send it again.` };
+}
+
+/** What a request says of its body before a byte of it is read: only JSON in UTF-8, uncompressed, is taken. Pure. */
+
+/** The media type without its parameters, in lower case; empty where none is given. */
+export const mediaTypeOf = (contentType: string | null | undefined): string =>
+  (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+
+export const isJsonType = (contentType: string | null | undefined): boolean =>
+  mediaTypeOf(contentType) === 'application/json';
+
+/** JSON is UTF-8, and ASCII is a part of that. */
+const READ_CHARSETS: ReadonlySet<string> = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii']);
+const LONGEST_SHOWN = 40;
+
+const shown = (text: string): string => JSON.stringify(text.slice(0, LONGEST_SHOWN));
+
+/** Of several, the first that is not read. */
+function otherCharset(contentType: string): string | null {
+  for (const parameter of contentType.split(';').slice(1)) {
+    const equals = parameter.indexOf('=');
+    if (equals < 0 || parameter.slice(0, equals).trim().toLowerCase() !== 'charset') continue;
+    const value = parameter
+      .slice(equals + 1)
+      .replaceAll('"', '')
+      .trim();
+    if (!READ_CHARSETS.has(value.toLowerCase())) return value;
+  }
+  return null;
+}
+
+export interface BodyHeaders {
+  readonly contentType: string | null | undefined;
+  readonly contentEncoding: string | null | undefined;
+}
+
+/** Why a body with these headers is not read, as a sentence; null where it is. */
+export function unreadableBody({ contentType, contentEncoding }: BodyHeaders): string | null {
+  const codings = (contentEncoding ?? '').split(',').map((coding) => coding.trim().toLowerCase());
+  const coding = codings.find((name) => name !== '' && name !== 'identity');
+  if (coding !== undefined)
+    return `The body is sent with Content-Encoding ${shown(coding)}. Send it uncompressed, without that header.`;
+  const charset = otherCharset(contentType ?? '');
+  return charset === null ? null : `The body is announced with the charset ${shown(charset)}. Send it as UTF-8.`;
+}
+
+/** Where in the strings of a JSON document an offset lies, read without parsing: the document may not be readable. Pure. */
+
+export interface JsonPlace {
+  /** The key whose string the offset lies in; null outside of a value's string. */
+  readonly key: string | null;
+  /** The line of that string's text, counted from 1: an escaped line break counts. */
+  readonly line: number;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const COMMA = 0x2c;
+const ESCAPED_LF = 0x6e;
+const ESCAPED_CR = 0x72;
+
+/** Keys are short; more of one is not kept. */
+const LONGEST_KEY = 64;
+
+const textOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes.subarray(0, LONGEST_KEY));
+
+/** Linear in `offset`. */
+export function placeInJson(bytes: Uint8Array, offset: number): JsonPlace {
+  let key: string | null = null;
+  let last: string | null = null;
+  let at = 0;
+  while (at < offset) {
+    const byte = bytes[at];
+    if (byte === COLON) key = last;
+    else if (byte === COMMA) key = null;
+    if (byte !== QUOTE) {
+      at += 1;
+      continue;
+    }
+    const begin = at + 1;
+    let line = 1;
+    for (at = begin; at < offset && bytes[at] !== QUOTE; at += 1) {
+      if (bytes[at] !== BACKSLASH) continue;
+      at += 1;
+      const isCrlf = bytes[at] === ESCAPED_CR && bytes[at + 1] === BACKSLASH && bytes[at + 2] === ESCAPED_LF;
+      if (bytes[at] === ESCAPED_LF || (bytes[at] === ESCAPED_CR && !isCrlf)) line += 1;
+    }
+    if (at >= offset) return { key, line };
+    last = textOf(bytes.subarray(begin, at));
+    at += 1;
+  }
+  return { key: null, line: 1 };
+}

@@ -4,7 +4,7 @@
  * not of this grammar goes any further: no scheme, no `..`, no white space, no empty component.
  */
 import { DeckhandError } from './errors.ts';
-import { quote } from './quote.ts';
+import { quote } from './text.ts';
 
 export interface ImageReference {
   /** Host of the registry, with its port; null where the reference names none, which means Docker Hub. */

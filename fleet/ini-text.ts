@@ -5,7 +5,7 @@
  */
 import { DeckhandError } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import { shorten } from './quote.ts';
+import { shorten } from './text.ts';
 
 export interface IniOption {
   readonly value: string;

@@ -1,13 +1,13 @@
 /** What the sections of a deploy INI mean (config.md 2.1 and 2.2); ini-text.ts reads the text itself. */
 import { serviceByName } from './catalog.ts';
 import type { CustomService } from './config.ts';
+import { LONGEST_INTERVAL_MINUTES } from './durations.ts';
 import { DeckhandError } from './errors.ts';
 import { parseImageReference } from './image-reference.ts';
 import { type IniSection, type IniText, readIniText, readValue } from './ini-text.ts';
-import { LONGEST_INTERVAL_MINUTES } from './interval.ts';
 import { LIMITS } from './limits.ts';
 import { assertDeckyName } from './names.ts';
-import { quote, shorten } from './quote.ts';
+import { quote, shorten } from './text.ts';
 import { CUSTOM_PREFIX, findTypos, type NamedSection, type SectionKind } from './typos.ts';
 import { Warnings } from './warnings.ts';
 

@@ -1,5 +1,5 @@
 /** Which deckies have to leave their address before others can have it (ours.md: a removal comes before the creation that needs it). */
-import type { DeckySpec } from './compose-types.ts';
+import type { DeckySpec } from './compose.ts';
 
 export interface AddressOf {
   readonly decky: string;

@@ -1,6 +1,6 @@
 /** Names of deckies, and the container names and compose keys that they make. */
 import { DeckhandError } from './errors.ts';
-import { quote } from './quote.ts';
+import { quote } from './text.ts';
 
 export const DECKY_NAME_PATTERN = '^[A-Za-z0-9\\-_.]+$';
 export const DECKY_NAME_LENGTH = 128;

@@ -7,10 +7,9 @@ import { mendable } from '../adapters/postgres/drift.ts';
 import { insertRows } from '../adapters/postgres/insert-rows.ts';
 import { RETURNED } from '../adapters/postgres/owed-reconciles.ts';
 import { owedStill } from '../adapters/postgres/owed-teardowns.ts';
-import type { PowerRequest, ReconcileRequest } from '../fleet/converge-request.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import type { Operation } from '../fleet/lifecycle.ts';
-import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
+import { LOCAL_HOST, OPERATION, type Operation } from '../fleet/lifecycle.ts';
+import type { PowerRequest, ReconcileRequest } from '../fleet/requests.ts';
 
 const hostOf = (key: string): string | null => (key === LOCAL_HOST ? null : key);
 

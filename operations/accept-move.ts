@@ -9,9 +9,8 @@ import { oweByPlacement } from '../adapters/postgres/owed-teardowns.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, OPERATION } from '../fleet/lifecycle.ts';
-import type { MoveRequest } from '../fleet/move-request.ts';
-import { placeDeckies } from '../fleet/placement.ts';
-import type { FleetMember } from '../fleet/plan-deploy.ts';
+import { type FleetMember, placeDeckies } from '../fleet/plan-deploy.ts';
+import type { MoveRequest } from '../fleet/requests.ts';
 
 /**
  * Runs in the transaction of acceptance, under the fleet's lock. The host takes them down first, since names and addresses may be

@@ -6,14 +6,12 @@ import type { StoredRequest } from '../adapters/postgres/deployments.ts';
 import { owedStill } from '../adapters/postgres/owed-teardowns.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import type { CustomService, DeckyConfig } from '../fleet/config.ts';
-import { drawMutation, namedMutation } from '../fleet/draw-mutation.ts';
+import { drawMutation, namedMutation, seededRandom } from '../fleet/draw.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import type { Operation } from '../fleet/lifecycle.ts';
-import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
-import type { MutateRequest } from '../fleet/mutate-request.ts';
+import { LOCAL_HOST, OPERATION, type Operation } from '../fleet/lifecycle.ts';
 import type { NamedDecky } from '../fleet/names.ts';
-import { portWarnings } from '../fleet/port-warnings.ts';
-import { seededRandom } from '../fleet/random.ts';
+import type { MutateRequest } from '../fleet/requests.ts';
+import { portWarnings } from '../fleet/warnings.ts';
 
 interface Member {
   readonly host_uuid: string;

@@ -7,9 +7,8 @@ import { insertRows } from '../adapters/postgres/insert-rows.ts';
 import { DUE, showGoing } from '../adapters/postgres/owed-teardowns.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import type { Operation } from '../fleet/lifecycle.ts';
-import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
-import type { SeveralTeardown } from '../fleet/teardown-request.ts';
+import { LOCAL_HOST, OPERATION, type Operation } from '../fleet/lifecycle.ts';
+import type { SeveralTeardown } from '../fleet/requests.ts';
 
 interface Member {
   readonly name: string;

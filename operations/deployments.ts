@@ -2,21 +2,21 @@
 import { randomUUID } from 'node:crypto';
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Sql } from '../adapters/postgres/connect.ts';
-import { reachable } from '../adapters/postgres/connect.ts';
-import type { NewRequest, StoredRequest } from '../adapters/postgres/deployments.ts';
-import { closeRequest, loadRequest, returnedIds, storeRequest } from '../adapters/postgres/deployments.ts';
-import type { TemporalClient } from '../adapters/temporal/connection.ts';
-import { hasSearchAttributes, ofKind } from '../adapters/temporal/connection.ts';
-import type { PowerRequest, ReconcileRequest } from '../fleet/converge-request.ts';
+import { reachable, type Sql } from '../adapters/postgres/connect.ts';
+import {
+  closeRequest,
+  loadRequest,
+  type NewRequest,
+  returnedIds,
+  type StoredRequest,
+  storeRequest,
+} from '../adapters/postgres/deployments.ts';
+import { hasSearchAttributes, ofKind, type TemporalClient } from '../adapters/temporal/connection.ts';
 import { DeckhandError, isErrorCode, WITHDRAWN } from '../fleet/errors.ts';
-import { WORKFLOW_KIND } from '../fleet/housekeeping.ts';
-import type { RolloutOptions } from '../fleet/limits.ts';
-import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
-import type { MoveRequest } from '../fleet/move-request.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId, WORKFLOW_KIND } from '../fleet/housekeeping.ts';
+import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../fleet/limits.ts';
 import type { DeployRequest, NetworkContext } from '../fleet/plan-deploy.ts';
-import type { SeveralTeardown } from '../fleet/teardown-request.ts';
-import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../fleet/workflow-ids.ts';
+import type { MoveRequest, PowerRequest, ReconcileRequest, SeveralTeardown } from '../fleet/requests.ts';
 import { currentRequestId } from '../lib/request-context.ts';
 import { cancelWorkflow, workflowTypeOf } from './operations.ts';
 

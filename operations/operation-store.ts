@@ -1,8 +1,7 @@
 /** What activities need of PostgreSQL, over one pool: operations, rows, lanes, and what the sweep looks for. */
 
 import { cleanedUp, oweCleanUp, owesCleanUp } from '../adapters/postgres/clean-ups.ts';
-import type { Sql } from '../adapters/postgres/connect.ts';
-import { reachable } from '../adapters/postgres/connect.ts';
+import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import {
   closeRequest,
   finishDeployment,
@@ -22,9 +21,8 @@ import {
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import type { ErrorCode } from '../fleet/errors.ts';
-import { HOSTS_PER_GROUP } from '../fleet/history-bounds.ts';
 import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
-import { boundedRollout, type RolloutOptions } from '../fleet/limits.ts';
+import { boundedRollout, HOSTS_PER_GROUP, type RolloutOptions } from '../fleet/limits.ts';
 import { acceptRequest } from './accept.ts';
 import { endHosts, type HostsEnd, type OperationPart, partsOf } from './operation-parts.ts';
 

@@ -1,12 +1,11 @@
 /** Requests that begin the teardowns which a host owes, where no heartbeat did. */
 import { randomUUID } from 'node:crypto';
-import type { Sql } from '../adapters/postgres/connect.ts';
-import { reachable } from '../adapters/postgres/connect.ts';
+import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { storeRequest } from '../adapters/postgres/deployments.ts';
 import { DUE } from '../adapters/postgres/owed-teardowns.ts';
+import { deployWorkflowId } from '../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
-import { RETURN_USER } from '../fleet/teardown-request.ts';
-import { deployWorkflowId } from '../fleet/workflow-ids.ts';
+import { RETURN_USER } from '../fleet/requests.ts';
 import type { UnfinishedOperation } from './operation-store.ts';
 
 export interface OwedTeardowns {

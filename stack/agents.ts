@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { writeJson } from '../lib/json-file.ts';
+import { writeJson } from '../lib/files.ts';
 import { enrollAgent, type HostEntry, type MasterAccess, type OpenMaster, openMaster } from './agent-enrollment.ts';
 import { agentNet } from './bridge-pool.ts';
 import type { ProcessSpec, StackContext } from './context.ts';

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { writeJson } from '../lib/json-file.ts';
+import { writeJson } from '../lib/files.ts';
 import { commandLine, identify, signalProcess, waitForExit } from '../lib/process-table.ts';
 import type { Provided, StackContext } from './context.ts';
 import { dockerAnswers } from './docker-ping.ts';

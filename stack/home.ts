@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeFileAtomically, writeJson } from '../lib/json-file.ts';
+import { readJson, writeFileAtomically, writeJson } from '../lib/files.ts';
 
 const stateSchema = z.object({
   /** Stands in the label `deckhand.instance` of all that we make on an engine. */

@@ -1,7 +1,7 @@
 /** The API and the worker as processes of the stack: configured by their environment alone. */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { DEFAULT_TASK_QUEUE } from '../fleet/housekeeping.ts';
 import { LIMITS } from '../fleet/limits.ts';
-import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
 import { bridgePool } from './bridge-pool.ts';
 import { NotReady, type ProcessSpec, type StackContext } from './context.ts';
 import { LOOPBACK } from './ports.ts';

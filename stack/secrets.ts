@@ -1,7 +1,7 @@
 /** The secrets of an instance: made at the first start, kept in `<home>/secrets.json` (0600). What the user set wins. */
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { readJson, writeJson } from '../lib/json-file.ts';
+import { readJson, writeJson } from '../lib/files.ts';
 import type { StackHome } from './home.ts';
 
 const schema = z.object({ admin_password: z.string().min(12), jwt_secret: z.string().min(32) });

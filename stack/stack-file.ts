@@ -1,7 +1,7 @@
 /** `<home>/stack.json`: where everything is, for the CLI and for scripts. Mode 0600: it holds the admin's password. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../lib/json-file.ts';
+import { readJson, writeJson } from '../lib/files.ts';
 
 export const stackFileSchema = z.object({
   api_url: z.string(),

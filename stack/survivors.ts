@@ -1,7 +1,7 @@
 /** What a supervisor that was killed left running: found by what it wrote down, or by the mark in their environment. */
 import { basename } from 'node:path';
 import { z } from 'zod';
-import { readJson, writeJson } from '../lib/json-file.ts';
+import { readJson, writeJson } from '../lib/files.ts';
 import {
   commandLine,
   findByEnvironment,

@@ -1,7 +1,7 @@
 /** Log lines of activities say which deployment, decky and host they are about; what an operator looks for has a line each. */
 import type { Context } from '@temporalio/activity';
 import type { ActivityInterceptors } from '@temporalio/worker';
-import { deploymentOf } from '../fleet/workflow-ids.ts';
+import { deploymentOf } from '../fleet/housekeeping.ts';
 
 /** The SDK tells of the others when they fail, and at the level `debug`. */
 const TOLD: ReadonlyMap<string, string> = new Map([

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { METRICS_VARIABLES, metricsAddress } from '../adapters/metrics/listener.ts';
 import { durationVariable } from '../fleet/duration-variable.ts';
 import { DURATIONS } from '../fleet/durations.ts';
-import { DEFAULT_TASK_QUEUE } from '../fleet/task-queues.ts';
+import { DEFAULT_TASK_QUEUE } from '../fleet/housekeeping.ts';
 import { booleanVariable, readEnvironment } from '../lib/environment.ts';
 
 const schema = z.object({

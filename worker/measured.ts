@@ -1,8 +1,7 @@
 /** Wraps what the worker works with, so that neither workflows nor activities know that they are measured. */
 
 import type { AgentClient } from '../adapters/agent/client.ts';
-import { codeOfError, codeOfText } from '../adapters/metrics/error-label.ts';
-import type { WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
+import { codeOfError, codeOfText, type WorkerMetrics } from '../adapters/metrics/metrics.ts';
 import type { OperationTimes } from '../adapters/postgres/operation-times.ts';
 import type { Prunable } from '../adapters/postgres/prune.ts';
 import type { PostgresOperationStore } from '../operations/operation-store.ts';

@@ -1,8 +1,7 @@
 /** The worker's own metrics and the Temporal SDK's, on one listener; nothing at all where none is asked for. */
 
-import { type MetricsAddress, serveMetricsIfAsked } from '../adapters/metrics/listener.ts';
-import { chooseSdkExporter } from '../adapters/metrics/sdk-exporter.ts';
-import { createWorkerMetrics, type WorkerMetrics } from '../adapters/metrics/worker-metrics.ts';
+import { chooseSdkExporter, type MetricsAddress, serveMetricsIfAsked } from '../adapters/metrics/listener.ts';
+import { createWorkerMetrics, type WorkerMetrics } from '../adapters/metrics/metrics.ts';
 import type { Logger } from '../lib/logger.ts';
 
 export interface OpenMetrics {

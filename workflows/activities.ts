@@ -1,7 +1,6 @@
 /** Activity stubs by profile; the types come from the factories, the code never does. */
 
-import type { ActivityOptions } from '@temporalio/workflow';
-import { proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
+import { type ActivityOptions, proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { AgentActivities } from '../activities/agents.ts';
 import type { ClockActivities } from '../activities/clock.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
@@ -11,7 +10,7 @@ import type { EventActivities } from '../activities/events.ts';
 import type { PruneActivities } from '../activities/prune.ts';
 import type { RotationActivities } from '../activities/rotation.ts';
 import type { SweepActivities } from '../activities/sweep.ts';
-import { agentTaskQueue, composeTaskQueue } from '../fleet/task-queues.ts';
+import { agentTaskQueue, composeTaskQueue } from '../fleet/housekeeping.ts';
 import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 
 export const { acceptDeployment } = proxyLocalActivities<DeploymentActivities>(ACCEPT);

@@ -3,9 +3,9 @@
  * activity here: each function is given the time.
  */
 import type { HostSight } from '../activities/agents.ts';
+import type { DeckyReport, HostReport } from '../fleet/agent-wire.ts';
 import { errorText } from '../fleet/errors.ts';
 import type { RowSight } from '../fleet/judge-host.ts';
-import type { DeckyReport, HostReport } from '../fleet/reports.ts';
 import type { DeployShardInput, Watch } from './shard-input.ts';
 import type { ShardLedger } from './shard-ledger.ts';
 

@@ -10,8 +10,8 @@ import {
   isCancellation,
 } from '@temporalio/workflow';
 import type { Dispatched, HostSight } from '../activities/agents.ts';
-import { attemptBoundMs } from '../fleet/attempt-bound.ts';
 import { errorText } from '../fleet/errors.ts';
+import { attemptBoundMs } from '../fleet/limits.ts';
 import { onAgent, openRows } from './activities.ts';
 import {
   askPauseMs,

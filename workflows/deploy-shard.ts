@@ -8,8 +8,8 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { HostReport } from '../fleet/agent-wire.ts';
 import { errorText } from '../fleet/errors.ts';
-import type { HostReport } from '../fleet/reports.ts';
 import { openRows } from './activities.ts';
 import { Board } from './board.ts';
 import { converge } from './converge.ts';

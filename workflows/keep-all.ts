@@ -1,8 +1,8 @@
 /** Keeps what runs of all local parts; where there are many, each has a child, so that no history becomes too long. */
 import { executeChild } from '@temporalio/workflow';
 import type { LocalPart } from '../activities/deployments.ts';
-import { KEPT_IN_PLACE } from '../fleet/history-bounds.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
+import { KEPT_IN_PLACE } from '../fleet/limits.ts';
 import { addCounts, type Counts } from './ended-rows.ts';
 import { keepWhatRuns } from './keep-what-runs.ts';
 import type { OperationInput } from './messages.ts';

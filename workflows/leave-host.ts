@@ -1,8 +1,8 @@
 /** Before deckies of a host come up on others it takes them down: on one network they have the same addresses. */
 import { CancellationScope, executeChild } from '@temporalio/workflow';
-import { LEAVING_IN_PLACE, LEAVING_PER_CHILD } from '../fleet/history-bounds.ts';
+import { leaveWorkflowId } from '../fleet/housekeeping.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
-import { leaveWorkflowId } from '../fleet/workflow-ids.ts';
+import { LEAVING_IN_PLACE, LEAVING_PER_CHILD } from '../fleet/limits.ts';
 import { onAgent } from './activities.ts';
 import type { Lane } from './lane.ts';
 import { REMOTE_TEARDOWN } from './profiles.ts';

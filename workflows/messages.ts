@@ -1,7 +1,7 @@
 /** Typed message definitions, shared by API, workflows and tests. Signals are facts, updates are requests, queries are nouns. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import { HEARTBEAT_SIGNAL, type HostReport } from '../fleet/agent-wire.ts';
 import type { Outcome } from '../fleet/lifecycle.ts';
-import { HEARTBEAT_SIGNAL, type HostReport } from '../fleet/reports.ts';
 
 /** Input of `deployFleet` and `teardownDecky`: the id alone; configuration stays in PostgreSQL. */
 export interface OperationInput {
@@ -11,7 +11,7 @@ export interface OperationInput {
   readonly searchAttributes: boolean;
   /** True when the sweep starts an accepted operation again whose workflow is unknown to Temporal: no `accept` will come. */
   readonly resume?: boolean;
-  /** Tests have groups of fewer hosts (fleet/history-bounds.ts). */
+  /** Tests have groups of fewer hosts (fleet/limits.ts). */
   readonly hostsPerGroup?: number;
 }
 

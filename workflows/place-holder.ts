@@ -3,7 +3,7 @@
  * for its turn or for a silent host gives its place back; that one has ended, the parent sees by itself. While all goes well no signal is needed: it starts with a place.
  */
 import { getExternalWorkflowHandle, setHandler } from '@temporalio/workflow';
-import { MOST_YIELDS } from '../fleet/history-bounds.ts';
+import { MOST_YIELDS } from '../fleet/limits.ts';
 import { placeGrantedSignal, placeSignal } from './messages.ts';
 
 export interface PlaceState {

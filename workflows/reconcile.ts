@@ -4,7 +4,7 @@
  */
 import { CancellationScope, executeChild, isCancellation, setCurrentDetails, uuid4 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';
-import { deployWorkflowId } from '../fleet/workflow-ids.ts';
+import { deployWorkflowId } from '../fleet/housekeeping.ts';
 import { look, storeReconcile } from './activities.ts';
 import type { deployFleet } from './deploy-fleet.ts';
 import { LOOK } from './profiles.ts';

@@ -10,7 +10,7 @@ import {
   setCurrentDetails,
   uuid4,
 } from '@temporalio/workflow';
-import { mutateWorkflowId } from '../fleet/workflow-ids.ts';
+import { mutateWorkflowId } from '../fleet/housekeeping.ts';
 import { dueRotations, noteSkip, storeRotation } from './activities.ts';
 import type { OperationSummary } from './messages.ts';
 import type { mutateDecky } from './mutate-decky.ts';

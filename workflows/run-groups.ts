@@ -1,10 +1,10 @@
 /** The hosts of a large deployment: a child for each group of them, each with its share of `max_parallel`. */
 import { CancellationScope, executeChild, isCancellation } from '@temporalio/workflow';
 import { errorText } from '../fleet/errors.ts';
-import { HOSTS_PER_GROUP } from '../fleet/history-bounds.ts';
-import { hostGroups, widthOf } from '../fleet/host-groups.ts';
+import { hostGroups, widthOf } from '../fleet/hosts.ts';
+import { groupWorkflowId } from '../fleet/housekeeping.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
-import { groupWorkflowId } from '../fleet/workflow-ids.ts';
+import { HOSTS_PER_GROUP } from '../fleet/limits.ts';
 import type { Rollout } from '../operations/operation-store.ts';
 import { endHosts } from './activities.ts';
 import type { deployShards } from './deploy-shards.ts';

@@ -1,9 +1,8 @@
 /** The part of a deployment that belongs to other hosts: a child workflow each, at most `max_parallel` at work at once. */
-import type { ChildWorkflowHandle } from '@temporalio/workflow';
-import { CancellationScope, isCancellation, startChild } from '@temporalio/workflow';
+import { CancellationScope, type ChildWorkflowHandle, isCancellation, startChild } from '@temporalio/workflow';
 import { errorText } from '../fleet/errors.ts';
-import { grantsForGoodFrom } from '../fleet/history-bounds.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
+import { grantsForGoodFrom } from '../fleet/limits.ts';
 import type { Rollout } from '../operations/operation-store.ts';
 import { openRows, settleShard } from './activities.ts';
 import type { deployShard } from './deploy-shard.ts';

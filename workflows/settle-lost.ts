@@ -1,10 +1,9 @@
 /** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
 import { ActivityFailure } from '@temporalio/workflow';
 import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
-import { inBatches } from '../fleet/batches.ts';
 import { errorText } from '../fleet/errors.ts';
-import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
-import { STATUS } from '../fleet/lifecycle.ts';
+import { type DeckyState, STATUS, type Transition } from '../fleet/lifecycle.ts';
+import { inBatches } from '../fleet/limits.ts';
 import { onAgent, onEngine, recordTransitions } from './activities.ts';
 import { LOOK, LOOK_THERE } from './profiles.ts';
 import { Window } from './window.ts';

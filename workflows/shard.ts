@@ -1,7 +1,7 @@
 /** What the parts of a shard share, and how its input is made. */
 
 import type { LocalPart } from '../activities/deployments.ts';
-import type { HostReport } from '../fleet/reports.ts';
+import type { HostReport } from '../fleet/agent-wire.ts';
 import type { Rollout } from '../operations/operation-store.ts';
 import type { Board } from './board.ts';
 import type { PlaceHolder } from './place-holder.ts';

@@ -1,7 +1,7 @@
 /** Writes transitions in batches: whatever came up while a batch was being written goes into the next one. */
 import { CancellationScope, condition } from '@temporalio/workflow';
-import { fitting } from '../fleet/batches.ts';
 import type { Transition } from '../fleet/lifecycle.ts';
+import { fitting } from '../fleet/limits.ts';
 import { recordTransitions } from './activities.ts';
 
 const BATCH = 200;

@@ -6,17 +6,16 @@
  * HostRefused (4xx), HostFailed (a 5xx: it tried and says that it failed), HostSilent (sent, and no answer, half of one, "later", or
  * nonsense: what was done is unknown).
  */
-import type { z } from 'zod';
-import type { Json } from '../../fleet/agent-says.ts';
-import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody } from '../../fleet/agent-wire.ts';
+import { z } from 'zod';
+import { type Json, readStatus } from '../../fleet/agent-says.ts';
+import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody, OrderFence } from '../../fleet/agent-wire.ts';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import type { Identity } from '../pki/own-identity.ts';
 import { asking } from '../tracing/spans.ts';
-import type { AgentAddress } from './address.ts';
-import { acceptedAnswer, healthAnswer, mutateAnswer, readAnswer, statusAnswer, teardownAnswer } from './answers.ts';
-import { exchange, type Order } from './exchange.ts';
-import { createPools } from './pools.ts';
+import { type AgentAddress, createPools, placeOf } from './connect.ts';
+import { exchange, type Order, type RawAnswer, silent } from './exchange.ts';
 
-export type { AgentAddress } from './address.ts';
+export type { AgentAddress } from './connect.ts';
 
 export interface AgentAnswer<T> {
   readonly body: T;
@@ -101,4 +100,129 @@ function kept<T>(make: () => Promise<T>, ageMs: number): () => Promise<T> {
     });
     return made.value;
   };
+}
+
+/** Orders that carry their operation's number in the lane of the host, so that the agent refuses one that comes late. */
+
+export interface TicketBook {
+  /** Null where the operation has no ticket of that host: its order is sent without one. */
+  readonly of: (hostUuid: string, operationId: string) => Promise<number | null>;
+  /** A number beyond `seen` for an operation whose turn it is; null where it was overtaken. */
+  readonly redraw: (given: { hostUuid: string; operationId: string; seen: number }) => Promise<number | null>;
+  /** For the log. */
+  readonly warn: (sentence: string, facts: Readonly<Record<string, unknown>>) => void;
+}
+
+/**
+ * An agent that has accepted a later ticket refuses the order. Where this master did not send that one (its database was restored
+ * from a backup, or the host had another master), the operation gets a number beyond it and the order is sent once more.
+ */
+export function ticketedClient(client: AgentClient, book: TicketBook): AgentClient {
+  async function withTicket<B extends { readonly deckhand?: OrderFence }, T>(
+    host: AgentAddress,
+    body: B,
+    send: (body: B) => Promise<T>,
+  ): Promise<T> {
+    const { deckhand } = body;
+    if (!deckhand) return send(body);
+    const { operation_id: operationId } = deckhand;
+    const ticket = await book.of(host.hostUuid, operationId);
+    if (ticket === null) return send(body);
+    try {
+      return await send({ ...body, deckhand: { ...deckhand, ticket } });
+    } catch (error) {
+      if (!isDeckhandError(error) || error.code !== 'HostRefused') throw error;
+      const drawn = await beyond(host, operationId, ticket);
+      if (drawn === null) throw error;
+      return send({ ...body, deckhand: { ...deckhand, ticket: drawn } });
+    }
+  }
+
+  /** Null where the refusal has another reason, or is right. */
+  async function beyond(host: AgentAddress, operationId: string, ticket: number): Promise<number | null> {
+    const seen = readStatus((await client.status(host)).body).report?.ticket ?? null;
+    if (seen === null || seen <= ticket) return null;
+    const drawn = await book.redraw({ hostUuid: host.hostUuid, operationId, seen });
+    if (drawn !== null)
+      book.warn(
+        `Host ${host.name} has accepted ticket ${seen}, which this database did not give out. The database was restored from a backup, or the host had another master. The host's open operations get tickets beyond it.`,
+        { host: host.name, deployment_id: operationId, ticket, seen, drawn },
+      );
+    return drawn;
+  }
+
+  return {
+    ...client,
+    deploy: (host, body, signal) => withTicket(host, body, (one) => client.deploy(host, one, signal)),
+    mutate: (host, body, signal) => withTicket(host, body, (one) => client.mutate(host, one, signal)),
+    teardown: (host, body, signal) => withTicket(host, body, (one) => client.teardown(host, one, signal)),
+  };
+}
+
+/** What agents answer, ours and DECNET's: read loosely, so that fields of later versions are kept and not minded. */
+
+export const healthAnswer = z.looseObject({ status: z.string() });
+export const acceptedAnswer = z.looseObject({ status: z.string(), deckies: z.array(z.string()) });
+export const mutateAnswer = z.looseObject({ status: z.string(), decky_id: z.string(), services: z.array(z.string()) });
+export const teardownAnswer = z.looseObject({ status: z.string(), decky_id: z.string().nullish() });
+/** The rest is judged part by part by those who use it: an agent of another version must not become silent for one field. */
+export const statusAnswer = z.looseObject({ deployed: z.boolean(), deckies: z.array(z.unknown()) });
+
+const detailAnswer = z.object({
+  detail: z.union([z.string(), z.array(z.looseObject({ loc: z.array(z.unknown()).optional(), msg: z.string() }))]),
+});
+
+/** Statuses that say "later", not "no". */
+const LATER = new Set([408, 425, 429, 503]);
+const WORDS_LIMIT = 1_000;
+
+/** The body of a 2xx. Throws HostRefused where the agent says no, HostFailed where it says that it failed, HostSilent where it makes no sense. */
+export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: AgentAddress, order: Order): T {
+  const json = parseJson(answer.text);
+  if (answer.status < 200 || answer.status > 299) throw refusal(answer, json, host, order);
+  if (json === undefined) {
+    const what = answer.text === '' ? 'is empty' : 'is no JSON; does something else answer in its place?';
+    throw silent(host, order, `its ${answer.status} ${what}`);
+  }
+  const result = schema.safeParse(json);
+  if (result.success) return result.data;
+  const where = result.error.issues.slice(0, 3).map((issue) => `${issue.path.join('.') || 'body'}: ${issue.message}`);
+  throw silent(host, order, `its ${answer.status} is not what an agent answers (${where.join('; ')})`);
+}
+
+function refusal(answer: RawAnswer, json: unknown, host: AgentAddress, order: Order): DeckhandError {
+  const words = wordsOf(json) ?? answer.text.trim();
+  const said = `${answer.status}${words ? `, ${words.slice(0, WORDS_LIMIT)}` : ''}`;
+  // Our certificate was renewed and the agent pins the old one until its next heartbeat: nothing was done, and it passes.
+  if (answer.status === 403)
+    return new DeckhandError(
+      'HostUnreachable',
+      `The agent of ${placeOf(host)} does not take this master's certificate: ${said}. It learns of a renewed one with its next heartbeat; else enrol the host again.`,
+    );
+  if (LATER.has(answer.status)) return silent(host, order, `it answered ${said}`);
+  if (answer.status >= 500)
+    return new DeckhandError(
+      'HostFailed',
+      `The agent of ${placeOf(host)} failed at ${order.method} ${order.path}: ${said}.`,
+    );
+  return new DeckhandError(
+    'HostRefused',
+    `The agent of ${placeOf(host)} refuses ${order.method} ${order.path}: ${said}.`,
+  );
+}
+
+function wordsOf(json: unknown): string | null {
+  const parsed = detailAnswer.safeParse(json);
+  if (!parsed.success) return null;
+  const { detail } = parsed.data;
+  if (typeof detail === 'string') return detail;
+  return detail.map(({ loc = [], msg }) => `${loc.join('.') || 'body'}: ${msg}`).join('; ');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Agent } from 'node:https';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
-import { type AgentAddress, placeOf } from './address.ts';
+import { type AgentAddress, placeOf } from './connect.ts';
 
 /** The whole order must be off our hands within this time. */
 export const WRITE_LIMIT_MS = 5_000;

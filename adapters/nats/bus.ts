@@ -1,7 +1,7 @@
 /** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { headers, type JetStreamClient, type MsgHdrs, type NatsConnection, type NatsError, StringCodec } from 'nats';
-import { EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/lifecycle.ts';
 import type { Publish } from '../postgres/outbox.ts';
 import { connectNats } from './connect.ts';
 import { busUnavailable } from './refusals.ts';

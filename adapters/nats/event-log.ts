@@ -8,7 +8,13 @@ import {
   type StreamInfo,
 } from 'nats';
 import type { DeckhandError } from '../../fleet/errors.ts';
-import { type Envelope, EVENT_STREAM, EVENT_SUBJECTS, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/subjects.ts';
+import {
+  type Envelope,
+  EVENT_STREAM,
+  EVENT_SUBJECTS,
+  type EventOrigin,
+  ORIGIN_HEADERS,
+} from '../../fleet/lifecycle.ts';
 import { atMost } from './bus.ts';
 import { connectNats } from './connect.ts';
 import { busUnavailable } from './refusals.ts';

@@ -1,6 +1,6 @@
 /** The stream of events on NATS: found or made, as large as there is room, and never one of somebody else. */
 import { type JetStreamManager, type NatsConnection, type NatsError, nanos, type StreamConfig } from 'nats';
-import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/lifecycle.ts';
 
 const HOUR_MS = 3_600_000;
 /** Kept: 7 days or 1 GiB; repeats of a message id are dropped for 24 h. */

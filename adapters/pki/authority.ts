@@ -1,21 +1,26 @@
 /** The certificate authority of an installation: hosts, and the master's own two identities (wire.md 4.2 and 4.3). */
-import { createPublicKey, type webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { isReservedName } from '../../fleet/host-names.ts';
-import { type AuthorityFiles, openAuthorityFiles } from './authority-files.ts';
-import { leafCertificate } from './certificates.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { generateKeys, importSigningKey, privateKeyPem } from './keys.ts';
+import { isReservedName } from '../../fleet/hosts.ts';
+import { makeDirectory, readIfThere, writeOnce } from '../../lib/files.ts';
+import {
+  authorityCertificate,
+  fingerprintOf,
+  generateKeys,
+  importKeyPair,
+  importSigningKey,
+  leafCertificate,
+  privateKeyPem,
+  readSigningRequest,
+} from './certificates.ts';
 import { type Identity, keepIdentity } from './own-identity.ts';
-import { readSigningRequest } from './signing-request.ts';
 import * as x509 from './x509.ts';
 
-export { describeCertificate, fingerprintOf } from './fingerprint.ts';
+export { createSigningRequest, describeCertificate, fingerprintOf } from './certificates.ts';
 export type { Identity } from './own-identity.ts';
-export { isRenewalDue } from './renewal.ts';
-export { createSigningRequest } from './signing-request.ts';
+export { isRenewalDue } from './own-identity.ts';
 
 export interface Names {
   readonly name: string;
@@ -118,3 +123,65 @@ function refuseOwnNames(who: Names, mayBe: (name: string) => boolean = () => fal
     `No certificate is issued for '${reserved}': it is the master’s own name.`,
   );
 }
+
+/** The CA's own two files. Of programs that make a CA at the same moment, the first key wins, then the first certificate of it. */
+
+export interface AuthorityFiles {
+  readonly keyPem: string;
+  readonly certPem: string;
+}
+
+/** `ca.key` and `ca.crt` of the directory; made where there are none. Throws AuthorityUnusable. */
+export async function openAuthorityFiles(directory: string): Promise<AuthorityFiles> {
+  await makeDirectory(directory);
+  const keyPem = await openKey(directory);
+  const path = join(directory, 'ca.crt');
+  const certPem = (await readIfThere(path)) ?? (await writeOnce(path, await makeCertificate(keyPem)));
+  check(directory, { keyPem, certPem });
+  return { keyPem, certPem };
+}
+
+async function openKey(directory: string): Promise<string> {
+  const path = join(directory, 'ca.key');
+  const key = await readIfThere(path);
+  if (key !== null) return key;
+  // A certificate always comes after its key: one without means that the key was lost, and a new one would not fit.
+  if ((await readIfThere(join(directory, 'ca.crt'))) !== null) {
+    const meanwhile = await readIfThere(path);
+    if (meanwhile !== null) return meanwhile;
+    throw unusable(
+      directory,
+      'has ca.crt but no ca.key. Put the key back from a backup, or start with an empty directory',
+    );
+  }
+  return writeOnce(path, await privateKeyPem((await generateKeys()).privateKey));
+}
+
+async function makeCertificate(keyPem: string): Promise<string> {
+  const certificate = await authorityCertificate(await importKeyPair(keyPem));
+  return `${certificate.toString('pem')}\n`;
+}
+
+function check(directory: string, files: AuthorityFiles): void {
+  const certificate = attempt(directory, () => new X509Certificate(files.certPem));
+  const key = attempt(directory, () => createPrivateKey(files.keyPem));
+  if (!certificate.ca) throw unusable(directory, 'has a ca.crt that is no certificate of an authority');
+  if (!certificate.checkPrivateKey(key)) throw unusable(directory, 'has a ca.key that is not the key of its ca.crt');
+  if (new Date(certificate.validTo).getTime() < Date.now()) {
+    throw unusable(
+      directory,
+      `has a ca.crt that ended on ${certificate.validTo}. Start with an empty directory and enrol the hosts again`,
+    );
+  }
+}
+
+function attempt<T>(directory: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw unusable(directory, 'has a ca.key or ca.crt that can’t be read as PEM', error);
+  }
+}
+
+const unusable = (directory: string, what: string, cause?: unknown): DeckhandError =>
+  new DeckhandError('AuthorityUnusable', `The certificate authority ${directory} ${what}.`, { cause });

@@ -6,10 +6,8 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { makeDirectory, readIfThere, replaceFile, replaceOnce, writeOnce } from '../../lib/atomic-files.ts';
-import { fingerprintOf } from './fingerprint.ts';
-import { generateKeys, privateKeyPem } from './keys.ts';
-import { isRenewalDue } from './renewal.ts';
+import { makeDirectory, readIfThere, replaceFile, replaceOnce, writeOnce } from '../../lib/files.ts';
+import { fingerprintOf, generateKeys, privateKeyPem } from './certificates.ts';
 
 export interface Identity {
   readonly certPem: string;
@@ -86,4 +84,15 @@ function isGood(certPem: string, keyPem: string, caPem: string, sans: readonly s
   } catch {
     return false;
   }
+}
+
+/** When a certificate has to be made anew. */
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** A certificate with less than this left is renewed. */
+export const RENEWAL_WINDOW_MS = 30 * DAY_MS;
+
+/** True once less than 30 days are left, or less than a third of the whole validity where that is shorter. */
+export function isRenewalDue(validity: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): boolean {
+  const whole = validity.notAfter.getTime() - validity.notBefore.getTime();
+  return validity.notAfter.getTime() - now.getTime() < Math.min(RENEWAL_WINDOW_MS, whole / 3);
 }

@@ -2,17 +2,19 @@
  * Requests: stored before anything starts, and the judge of what became of them. `received → accepted | refused |
  * withdrawn`, by conditional updates only (docs/states/request.md).
  */
-import type { PowerRequest, ReconcileRequest } from '../../fleet/converge-request.ts';
-import type { ErrorCode } from '../../fleet/errors.ts';
-import { DeckhandError } from '../../fleet/errors.ts';
+
+import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
 import type { Operation, Outcome, Status } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
-import type { MoveRequest } from '../../fleet/move-request.ts';
-import type { MutateRequest } from '../../fleet/mutate-request.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
-import type { SeveralTeardown } from '../../fleet/teardown-request.ts';
-import type { Queryable, Sql } from './connect.ts';
-import { isUniqueViolation, reachable } from './connect.ts';
+import type {
+  MoveRequest,
+  MutateRequest,
+  PowerRequest,
+  ReconcileRequest,
+  SeveralTeardown,
+} from '../../fleet/requests.ts';
+import { isUniqueViolation, type Queryable, reachable, type Sql } from './connect.ts';
 
 export const REQUEST_STATE = Object.freeze({
   received: 'received',

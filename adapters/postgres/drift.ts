@@ -1,6 +1,5 @@
 /** Drift as it was last seen, engines that gave no answer, and what can be mended (docs/convergence.md). */
 import type { DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
-import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/converge-request.ts';
 import {
   type Comparison,
   DRIFT,
@@ -11,9 +10,9 @@ import {
   type WantedDecky,
 } from '../../fleet/drift.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/requests.ts';
 import { owedCleanUps } from './clean-ups.ts';
-import type { Queryable, Sql } from './connect.ts';
-import { reachable } from './connect.ts';
+import { type Queryable, reachable, type Sql } from './connect.ts';
 
 export interface DriftView {
   readonly decky_name: string;

@@ -1,13 +1,10 @@
 /** The fleet: every decky that should exist, and what was last seen of it. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import type { DriftReason } from '../../fleet/drift.ts';
-import type { DeckyState, Operation, Status } from '../../fleet/lifecycle.ts';
-import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
+import { type DeckyState, LOCAL_HOST, type Operation, type Status } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
-import type { PlacementHost } from '../../fleet/placement.ts';
-import type { FleetMember, FleetSnapshot } from '../../fleet/plan-deploy.ts';
-import type { Queryable, Sql } from './connect.ts';
-import { reachable } from './connect.ts';
+import type { FleetMember, FleetSnapshot, PlacementHost } from '../../fleet/plan-deploy.ts';
+import { type Queryable, reachable, type Sql } from './connect.ts';
 import { DRIFTERS, SILENT, STRANDED } from './drift.ts';
 
 /** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */

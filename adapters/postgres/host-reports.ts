@@ -1,9 +1,8 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
-import { type Comparison, compare, type EngineSight } from '../../fleet/drift.ts';
+import { type Comparison, compare, type EngineSight, type ReturnedDecky } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
-import type { ReturnedDecky } from '../../fleet/returned.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
 import { openRowOf } from './lifecycle.ts';

@@ -1,6 +1,6 @@
 /** What a shard works on: its open rows, and the members of its host's fleet with what is open for them. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
-import type { HostSetMember } from '../../fleet/host-set.ts';
+import type { HostSetMember } from '../../fleet/hosts.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
 import type { Queryable } from './connect.ts';

@@ -1,9 +1,8 @@
 /** The lifecycle rows of an accepted request, each with the workflow that owns it, a ticket for each host, and what is shown of deckies that go. */
 import { randomUUID } from 'node:crypto';
-import type { Operation } from '../../fleet/lifecycle.ts';
-import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
+import { localWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
+import { LOCAL_HOST, OPERATION, type Operation } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
-import { localWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
 import type { Queryable } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { showGoing } from './owed-teardowns.ts';

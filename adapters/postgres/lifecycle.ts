@@ -3,11 +3,17 @@
 import { LONGEST_STEP } from '../../fleet/agent-says.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
 import { errorText, rowText } from '../../fleet/errors.ts';
-import type { DeckyState, LifecycleRow, Operation, Status, Transition } from '../../fleet/lifecycle.ts';
-import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
-import { boundedText } from '../../fleet/plain-text.ts';
-import type { Queryable, Sql, TransactionSql } from './connect.ts';
-import { isDataError, reachable } from './connect.ts';
+import {
+  DECKY_STATE,
+  type DeckyState,
+  type LifecycleRow,
+  type Operation,
+  STATUS,
+  type Status,
+  type Transition,
+} from '../../fleet/lifecycle.ts';
+import { boundedText } from '../../fleet/text.ts';
+import { isDataError, type Queryable, reachable, type Sql, type TransactionSql } from './connect.ts';
 import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { isoOfText } from './iso-text.ts';
 import { announceMutations } from './mutation-events.ts';

@@ -1,6 +1,12 @@
 /** The outbox: events written by the trigger in the transaction of their row, sent to the bus in order, by one at a time. */
-import type { Envelope, EventOrigin } from '../../fleet/subjects.ts';
-import { driftSubject, lifecycleSubject, mutationSubject, warningSubject } from '../../fleet/subjects.ts';
+import {
+  driftSubject,
+  type Envelope,
+  type EventOrigin,
+  lifecycleSubject,
+  mutationSubject,
+  warningSubject,
+} from '../../fleet/lifecycle.ts';
 import type { Sql } from './connect.ts';
 import { OutboxLease } from './outbox-lease.ts';
 

@@ -1,10 +1,10 @@
 /** Requests that the clock makes to mend what drifts, and how often. */
-import { RECONCILE_USER } from '../../fleet/converge-request.ts';
-import { intervalMs } from '../../fleet/interval.ts';
+
+import { intervalMs } from '../../fleet/durations.ts';
+import { deployWorkflowId } from '../../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
-import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
-import type { Sql } from './connect.ts';
-import { reachable } from './connect.ts';
+import { RECONCILE_USER } from '../../fleet/requests.ts';
+import { reachable, type Sql } from './connect.ts';
 import { storeClockRequest } from './deployments.ts';
 import { createConvergenceStore } from './drift.ts';
 import { createSettings } from './settings.ts';

@@ -1,10 +1,10 @@
 /** What rotates, how often, and which rotations made no row (docs/rotation.md). An interval is inherit, off, or minutes. */
+
+import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
+import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
 import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
-import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
-import type { Queryable, Sql } from './connect.ts';
-import { reachable } from './connect.ts';
+import { type Queryable, reachable, type Sql } from './connect.ts';
 import { storeClockRequest } from './deployments.ts';
 import { createSettings } from './settings.ts';
 

@@ -1,7 +1,7 @@
 /** Hands what hosts report to the workflows that own the rows. */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/reports.ts';
 
 /** Agents wait 10 s for the answer to a heartbeat. */
 const SIGNAL_LIMIT_MS = 8_000;

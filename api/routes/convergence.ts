@@ -1,11 +1,11 @@
 /** How what runs differs from what should, mending it, and deckies that an operator stops (docs/convergence.md). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Mendable } from '../../adapters/postgres/drift.ts';
-import type { ReconcileRequest } from '../../fleet/converge-request.ts';
+import { INTERVAL_PATTERN } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { INTERVAL_PATTERN } from '../../fleet/interval.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
+import type { ReconcileRequest } from '../../fleet/requests.ts';
 import { EXAMPLES, ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName, DriftView, MendableView, UnknownView } from '../schemas.ts';

@@ -1,8 +1,8 @@
 /** Giving a decky other services, and how often that happens by itself (wire.md 1.4 and 1.5). */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
+import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
 import { TEXT } from '../errors.ts';
 import { ROW_ID } from '../examples.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';

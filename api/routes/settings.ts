@@ -1,6 +1,6 @@
 /** What an admin sets at run time (DECNET: /config). */
 import { createRoute, z } from '@hono/zod-openapi';
-import { INTERVAL_PATTERN } from '../../fleet/interval.ts';
+import { INTERVAL_PATTERN } from '../../fleet/durations.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { UserRole, UserView } from '../schemas.ts';

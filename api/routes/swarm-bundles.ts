@@ -2,7 +2,7 @@
 import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { BUNDLE_NAME_PATTERN, HOST_ADDRESS_PATTERN } from '../../fleet/host-names.ts';
+import { BUNDLE_NAME_PATTERN, HOST_ADDRESS_PATTERN } from '../../fleet/hosts.ts';
 import { FailureLimit } from '../auth/failure-limit.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TooManyAttempts } from '../errors.ts';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { HOST_ADDRESS_PATTERN, HOST_NAME_PATTERN, refuseReservedNames } from '../../fleet/host-names.ts';
+import { HOST_ADDRESS_PATTERN, HOST_NAME_PATTERN, refuseReservedNames } from '../../fleet/hosts.ts';
 import { json, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
 import { isoTime } from '../swarm/views.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';

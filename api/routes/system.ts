@@ -1,6 +1,6 @@
 /** What kind of master this is (wire.md 1.9). */
 import { createRoute, z } from '@hono/zod-openapi';
-import { candidateHosts } from '../../fleet/placement.ts';
+import { candidateHosts } from '../../fleet/plan-deploy.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 

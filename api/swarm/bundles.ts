@@ -9,7 +9,7 @@ import type { Sql } from '../../adapters/postgres/connect.ts';
 import { createHostStore, type HostStore } from '../../adapters/postgres/hosts.ts';
 import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { refuseReservedNames } from '../../fleet/host-names.ts';
+import { refuseReservedNames } from '../../fleet/hosts.ts';
 import { type BundleFacts, packBundle } from './bundle-files.ts';
 
 export interface Bundles {

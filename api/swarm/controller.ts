@@ -1,7 +1,7 @@
 /** Puts the swarm controller together: adapters, listener, and what it sees to by time. */
 import { join } from 'node:path';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
-import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
+import type { ApiMetrics } from '../../adapters/metrics/metrics.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
 import { createAudit } from '../../adapters/postgres/audit.ts';
 import type { Sql } from '../../adapters/postgres/connect.ts';

@@ -1,7 +1,7 @@
 /** Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the row. */
 import type { ReportableRow } from '../../adapters/postgres/host-reports.ts';
 import { type SaidDelta, saidError } from '../../fleet/agent-says.ts';
-import type { DeckyReport, HostReport } from '../../fleet/reports.ts';
+import type { DeckyReport, HostReport } from '../../fleet/agent-wire.ts';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
 
 /** How much earlier than its dispatch a report without a fence may claim to have ended: clocks are compared by whole seconds. */

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Identity } from '../../adapters/pki/authority.ts';
 import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { refuseReservedNames } from '../../fleet/host-names.ts';
+import { refuseReservedNames } from '../../fleet/hosts.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TEXT } from './heartbeat.ts';
 import { peerOf } from './peer.ts';

@@ -1,6 +1,6 @@
 /** What the swarm controller wants of the rest of the house. */
 import type { AgentClient } from '../../adapters/agent/client.ts';
-import type { ApiMetrics } from '../../adapters/metrics/api-metrics.ts';
+import type { ApiMetrics } from '../../adapters/metrics/metrics.ts';
 import type { Authority } from '../../adapters/pki/authority.ts';
 import type { AuditStore } from '../../adapters/postgres/audit.ts';
 import type { EnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';

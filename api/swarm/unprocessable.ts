@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import { isObject } from '../../fleet/agent-says.ts';
-import { jsonEncodingProblem } from '../../fleet/json-encoding.ts';
+import { jsonEncodingProblem } from '../../fleet/encoding.ts';
 import type { ApiEnv } from '../environment.ts';
 
 export interface Problem {

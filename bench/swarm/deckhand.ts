@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { openDatabase, type Sql } from '../../adapters/postgres/connect.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
-import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { programArguments } from '../../stack/root.ts';
 import { enrollHosts, type SimulatedAgents } from '../../test/support/simulated-agents/launch.ts';
 import type { Mode } from '../../test/support/simulated-agents/protocol.ts';

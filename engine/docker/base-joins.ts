@@ -4,7 +4,7 @@
  * it since stays joined for as long as that endpoint is there: a look at a fleet that stands still inspects nothing.
  */
 
-import { Semaphore } from '../../lib/semaphore.ts';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { allSettled } from './call.ts';
 import type { CurrentContainer } from './current.ts';
 import { type Inspection, isCutOff } from './fate.ts';

@@ -1,8 +1,7 @@
 /** One call of the Docker Engine: bounded in number and time, cancellable, its errors translated. */
 import { DeckhandError } from '../../fleet/errors.ts';
-import { onAbort, raceAbort } from '../../lib/abort.ts';
+import { onAbort, raceAbort, type Semaphore } from '../../lib/concurrency.ts';
 import { opaque } from '../../lib/opaque.ts';
-import type { Semaphore } from '../../lib/semaphore.ts';
 import { toDeckhandError } from './errors.ts';
 
 /** Reading takes milliseconds; a hung engine is found out after this long. */

@@ -1,11 +1,11 @@
 /**
  * The config hash of Compose v2 (docker/compose v2.40.3, pkg/compose/hash.go): the SHA-256 of a service as Go's
  * encoding/json writes it. Equal hashes are what makes `docker compose up` leave our containers alone. Covered are the
- * keys of fleet/compose-types.ts, volumes as binds only (`/host:/container[:ro|rw]`), which is all that Deckhand writes.
+ * keys of fleet/compose.ts, volumes as binds only (`/host:/container[:ro|rw]`), which is all that Deckhand writes.
  */
 import { createHash } from 'node:crypto';
 import { posix } from 'node:path';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 import { networkOwner } from './labels.ts';
 
 /** Go's structs keep their order and its maps are sorted; a JavaScript object would put keys that look like integers first. */

@@ -1,8 +1,7 @@
 /** Creating, starting and removing single containers. */
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { pauseFor } from '../../lib/abort.ts';
-import type { Semaphore } from '../../lib/semaphore.ts';
+import { pauseFor, type Semaphore } from '../../lib/concurrency.ts';
 import { type EngineScope, networkNameOf } from '../engine.ts';
 import { type CallOptions, CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { CurrentContainer } from './current.ts';

@@ -1,6 +1,6 @@
 /** A service of the compose document → what the engine is asked to create, as Compose would ask. */
 import type Docker from 'dockerode';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 import { networkOwner } from './labels.ts';
 
 export interface CreateFacts {

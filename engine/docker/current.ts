@@ -1,6 +1,6 @@
 /** What runs: containers of this instance and project as one listing of the engine shows them. */
 import type Docker from 'dockerode';
-import { raceAbort } from '../../lib/abort.ts';
+import { raceAbort } from '../../lib/concurrency.ts';
 import type { EngineScope } from '../engine.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { LABEL } from './labels.ts';

@@ -1,12 +1,11 @@
 /** The compose engine on the Docker Engine, by dockerode. */
 import type Docker from 'dockerode';
-import type { ComposeDocument, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeDocument, DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DRIFT } from '../../fleet/drift.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { raceAbort } from '../../lib/abort.ts';
+import { raceAbort, Semaphore } from '../../lib/concurrency.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { Semaphore } from '../../lib/semaphore.ts';
 import { composeFilePath, composeFileText, writeComposeFile } from '../compose-file.ts';
 import {
   type ComposeEngine,

@@ -1,7 +1,7 @@
 /** The networks that an engine has, as facts for planning. */
 import type Docker from 'dockerode';
 import { addressProblem } from '../../fleet/addresses.ts';
-import type { EngineNetwork } from '../../fleet/host-networks.ts';
+import type { EngineNetwork } from '../../fleet/network.ts';
 import { callEngine } from './call.ts';
 import { LABEL } from './labels.ts';
 

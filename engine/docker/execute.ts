@@ -1,6 +1,6 @@
 /** Runs a plan: an executor for each kind of step, in the order that their dependencies demand. */
 import type Docker from 'dockerode';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
 import type { EngineScope, OperationOptions } from '../engine.ts';

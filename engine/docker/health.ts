@@ -1,5 +1,5 @@
 /** Whether a decky's containers run and stayed up. The judgement is pure; what it judges are inspections of the engine. */
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import type { Health } from '../engine.ts';
 import { describeContainer, fateOf, type Inspection } from './fate.ts';
 import { serviceOf } from './plan.ts';

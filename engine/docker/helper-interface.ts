@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { promisify } from 'node:util';
 import type Docker from 'dockerode';
-import { raceAbort } from '../../lib/abort.ts';
+import { raceAbort } from '../../lib/concurrency.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { engineStatus } from './errors.ts';

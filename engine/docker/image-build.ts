@@ -1,9 +1,9 @@
 /** Builds an image by the engine's classic builder, which every engine has (buildx may be missing). */
 import { readdir } from 'node:fs/promises';
 import type Docker from 'dockerode';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { raceAbort } from '../../lib/abort.ts';
+import { raceAbort } from '../../lib/concurrency.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { engineMessage, engineStatus, isDiskFull, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';

@@ -3,7 +3,7 @@
 import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { parseImageReference, repositoryOf } from '../../fleet/image-reference.ts';
-import { onAbort, pauseFor } from '../../lib/abort.ts';
+import { onAbort, pauseFor } from '../../lib/concurrency.ts';
 import { opaque } from '../../lib/opaque.ts';
 import { engineMessage, engineStatus, isDiskFull, toDeckhandError } from './errors.ts';
 import { lineError, progressLines } from './json-lines.ts';

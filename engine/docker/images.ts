@@ -1,10 +1,9 @@
 /** Sees to it that an image is on the engine: looked up, built or pulled once for all who need it. */
 import type Docker from 'dockerode';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { parseImageReference } from '../../fleet/image-reference.ts';
-import { raceAbort } from '../../lib/abort.ts';
-import { SingleFlight } from '../../lib/single-flight.ts';
+import { raceAbort, SingleFlight } from '../../lib/concurrency.ts';
 import type { OperationOptions } from '../engine.ts';
 import { callEngine, READ_TIMEOUT_MS } from './call.ts';
 import { engineStatus } from './errors.ts';

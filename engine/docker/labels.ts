@@ -1,6 +1,6 @@
 /** Labels on what the engine makes: Compose's own, so that `docker compose` can take over, and ours, which say whose it is. */
 import { dirname } from 'node:path';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 import type { EngineScope } from '../engine.ts';
 
 export const LABEL = Object.freeze({

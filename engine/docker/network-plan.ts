@@ -2,7 +2,7 @@
 import { parseSubnet, type Subnet } from '../../fleet/addresses.ts';
 import { type FleetNetwork, NETWORK_DRIVER } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { overlap } from '../../fleet/host-networks.ts';
+import { overlap } from '../../fleet/network.ts';
 import type { EngineScope } from '../engine.ts';
 import { LABEL, ownerInWords } from './labels.ts';
 

@@ -2,9 +2,8 @@
 import type Docker from 'dockerode';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { assertNothingInTheWay } from '../../fleet/host-networks.ts';
-import { raceAbort } from '../../lib/abort.ts';
-import { SingleFlight } from '../../lib/single-flight.ts';
+import { assertNothingInTheWay } from '../../fleet/network.ts';
+import { raceAbort, SingleFlight } from '../../lib/concurrency.ts';
 import type { EngineScope, OperationOptions } from '../engine.ts';
 import { readHostNetworks } from '../host-networks.ts';
 import { CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';

@@ -2,7 +2,7 @@
  * Current and desired state of one decky → a list of typed steps, each with its reason. Pure: the model is
  * balena-supervisor's composition steps. execute.ts runs them; nothing here knows Docker's client.
  */
-import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { composeConfigHash } from './config-hash.ts';

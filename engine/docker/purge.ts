@@ -1,7 +1,7 @@
 /** Removes all that carries an instance's label, of any project. */
 import type Docker from 'dockerode';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { pauseFor } from '../../lib/abort.ts';
+import { pauseFor } from '../../lib/concurrency.ts';
 import type { OperationOptions, Purged } from '../engine.ts';
 import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
 import type { Tools } from './execute.ts';

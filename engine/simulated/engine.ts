@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import type { ComposeDocument, ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeDocument, ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';

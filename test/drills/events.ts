@@ -1,6 +1,6 @@
 /** Two subscribers of `decky.*.lifecycle`: one that was there all the time (core NATS), and one that comes later (JetStream). */
 import { connect, type JsMsg, type Msg, type NatsConnection } from 'nats';
-import { EVENT_STREAM } from '../../fleet/subjects.ts';
+import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
 import type { SeenEvent } from './judge.ts';
 
 const FETCH_MS = 1_000;

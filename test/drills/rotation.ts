@@ -4,8 +4,8 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Connection, type ScheduleHandle } from '@temporalio/client';
-import { rotationScheduleId } from '../../adapters/temporal/rotation-schedules.ts';
-import { seededRandom } from '../../fleet/random.ts';
+import { rotationScheduleId } from '../../adapters/temporal/schedules.ts';
+import { seededRandom } from '../../fleet/draw.ts';
 import { type DrillFleet, deploy, fleetOf, takeDown, untilEnded } from './deploy.ts';
 import type { DrillStack } from './drill-stack.ts';
 import { judgeRotation, type SeenRotation } from './judge.ts';

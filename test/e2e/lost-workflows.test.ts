@@ -4,7 +4,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { deployWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId } from '../../fleet/housekeeping.ts';
 import { deploy, deployRows, fleetOf, takeDown, untilEnded } from '../drills/deploy.ts';
 import { DrillStack } from '../drills/drill-stack.ts';
 import { judgeContainers, judgeRows, judgeStored } from '../drills/judge.ts';

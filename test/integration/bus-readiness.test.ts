@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'nats';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { probeBus } from '../../adapters/nats/probe.ts';
-import { EVENT_STREAM } from '../../fleet/subjects.ts';
+import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
 import { diagnoseNats } from '../../stack/doctor-servers.ts';
 import { busNote } from '../../stack/nats.ts';
 import { createApiHarness } from '../support/api-harness.ts';

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Containers } from '../../engine/docker/containers.ts';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { Semaphore } from '../../lib/semaphore.ts';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 
 /** Rejects with this code and a sentence that has all these words; returns the sentence. */

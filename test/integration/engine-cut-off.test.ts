@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { loadBuiltinImages } from '../../decoys/images.ts';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import { dockerScene } from '../support/docker-scene.ts';
 import { until } from '../support/until.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Health } from '../../engine/engine.ts';
-import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { dockerScene } from '../support/docker-scene.ts';
 

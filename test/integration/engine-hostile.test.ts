@@ -8,11 +8,11 @@ import { ImageStore } from '../../engine/docker/images.ts';
 import { inspectContainer, lastLogLines } from '../../engine/docker/inspect.ts';
 import { NetworkKeeper } from '../../engine/docker/network.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
+import { Semaphore } from '../../lib/concurrency.ts';
 import { createLogger } from '../../lib/logger.ts';
-import { Semaphore } from '../../lib/semaphore.ts';
 import { type Answer, type HostileEngine, hostileEngine } from '../support/hostile-engine.ts';
 
 const SCOPE = { instance: 'i1', project: 'p1' };

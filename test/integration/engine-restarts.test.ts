@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Health } from '../../engine/engine.ts';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { findDockerd } from '../../stack/docker.ts';
 import { type Scene, scene } from '../support/docker.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import type { ComposeDocument } from '../../fleet/compose-types.ts';
+import type { ComposeDocument } from '../../fleet/compose.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 
 /** Where a Compose plugin is present; elsewhere test/unit/engine-config-hash holds the recorded hashes. */

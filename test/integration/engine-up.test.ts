@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DeckySpec } from '../../fleet/compose-types.ts';
+import type { DeckySpec } from '../../fleet/compose.ts';
 import { dockerScene } from '../support/docker-scene.ts';
 
 describe('bringing a decky up', () => {

@@ -6,7 +6,7 @@ import { connect } from 'nats';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream } from '../../adapters/nats/event-stream.ts';
-import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/lifecycle.ts';
 import { locateNats } from '../../stack/nats.ts';
 import { layCable } from '../support/cable.ts';
 import { freePort } from '../support/free-port.ts';

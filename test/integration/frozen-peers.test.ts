@@ -7,7 +7,7 @@ import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { BOUNDS, type Bounds, openDatabase, reachable, type Sql } from '../../adapters/postgres/connect.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
-import { EVENT_STREAM, lifecycleSubject } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, lifecycleSubject } from '../../fleet/lifecycle.ts';
 import { type Cable, layCable } from '../support/cable.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testServers } from '../support/stack.ts';

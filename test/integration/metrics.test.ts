@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import { createApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
 import { serveMetrics, serveMetricsIfAsked } from '../../adapters/metrics/listener.ts';
-import { createRegistry } from '../../adapters/metrics/registry.ts';
+import { createApiMetrics, createRegistry } from '../../adapters/metrics/metrics.ts';
 import { readFigures } from '../../adapters/postgres/figures.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';

@@ -1,7 +1,7 @@
 /** The OpenAPI document is whole, and true: the harnesses hold every answer that any integration test sees against it. */
 import assert from 'node:assert/strict';
 import { describe as describeApi } from '../../api/routes/docs.ts';
-import { LONGEST_INTERVAL_MINUTES } from '../../fleet/interval.ts';
+import { LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
 import { ADMIN_PASSWORD, createApiHarness } from '../support/api-harness.ts';
 import { type Checker, createChecker, type Description, descriptionOf, type Operation } from '../support/document.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';

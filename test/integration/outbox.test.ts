@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { AckPolicy, connect, type NatsConnection, StringCodec } from 'nats';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
-import { EVENT_STREAM, lifecycleSubject } from '../../fleet/subjects.ts';
+import { EVENT_STREAM, lifecycleSubject } from '../../fleet/lifecycle.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testServers } from '../support/stack.ts';
 

@@ -6,8 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Authority, createSigningRequest, fingerprintOf, openAuthority } from '../../adapters/pki/authority.ts';
-import { authorityCertificate, leafCertificate } from '../../adapters/pki/certificates.ts';
-import { importKeyPair, privateKeyPem } from '../../adapters/pki/keys.ts';
+import {
+  authorityCertificate,
+  importKeyPair,
+  leafCertificate,
+  privateKeyPem,
+} from '../../adapters/pki/certificates.ts';
 import * as x509 from '../../adapters/pki/x509.ts';
 
 const run = promisify(execFile);

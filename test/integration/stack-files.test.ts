@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { lockHolder, tryLock } from '../../lib/file-lock.ts';
-import { readJson, writeJson } from '../../lib/json-file.ts';
+import { readJson, writeJson } from '../../lib/files.ts';
 import { identify } from '../../lib/process-table.ts';
 import { StackHome } from '../../stack/home.ts';
 import { FREE_PORTS, LOOPBACK, PortBook } from '../../stack/ports.ts';

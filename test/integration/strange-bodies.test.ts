@@ -4,7 +4,7 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { pino } from 'pino';
-import { fingerprintOf } from '../../adapters/pki/fingerprint.ts';
+import { fingerprintOf } from '../../adapters/pki/certificates.ts';
 import { createApp as createAgentApp } from '../../agent/app.ts';
 import { createAccessTokens } from '../../api/auth/access-tokens.ts';
 import { describe as describeApi } from '../../api/routes/docs.ts';

@@ -4,9 +4,14 @@
  */
 import Docker from 'dockerode';
 import { createSettings } from '../../adapters/postgres/settings.ts';
-import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
-import { housekeepingWorkflowId, reconcileWorkflowId } from '../../fleet/housekeeping.ts';
-import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { ensureHousekeeping } from '../../adapters/temporal/schedules.ts';
+import {
+  deployWorkflowId,
+  housekeepingWorkflowId,
+  mutateWorkflowId,
+  reconcileWorkflowId,
+  teardownWorkflowId,
+} from '../../fleet/housekeeping.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { testServers } from '../support/stack.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 /** Records histories over hosts, as engine.test.ts does of the master's own engine. */
 
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/accept.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { storeDeploy } from '../support/requests.ts';

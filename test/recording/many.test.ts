@@ -1,6 +1,6 @@
 /** Records histories of what is done by more children where a request names very much, with less of it. */
 
-import { deployWorkflowId, groupWorkflowId, leaveWorkflowId, localWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, groupWorkflowId, leaveWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/accept.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { storeDeploy } from '../support/requests.ts';

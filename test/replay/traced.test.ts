@@ -9,7 +9,7 @@ import { quietRuntime } from '../support/quiet-runtime.ts';
 
 /**
  * Interceptors take turns of the event loop, and branches that wake together may then give their commands in another order:
- * housekeeping's do. A worker's start begins it anew (adapters/temporal/housekeeping.ts), so that a run of before ends soon.
+ * housekeeping's do. A worker's start begins it anew (adapters/temporal/schedules.ts), so that a run of before ends soon.
  */
 const BEGUN_ANEW = 'housekeeping';
 

@@ -12,7 +12,7 @@ import Docker from 'dockerode';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import { createDockerEngine } from '../../engine/docker/docker-engine.ts';
 import type { ComposeEngine, EngineScope } from '../../engine/engine.ts';
-import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { createLogger } from '../../lib/logger.ts';
 import { unmountBelow } from '../../stack/dockerd.ts';

@@ -1,9 +1,10 @@
 /** What recording histories needs: a world for each test, and a folder of the release that is recorded. */
+
 import { hostname, tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { deployWorkflowId, localWorkflowId, mutateWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, localWorkflowId, mutateWorkflowId } from '../../fleet/housekeeping.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { writeHistory } from './histories.ts';
 import { type Machine, withoutMachine } from './nameless-history.ts';

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Sql } from '../../adapters/postgres/connect.ts';
 import { storeRequest } from '../../adapters/postgres/deployments.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
-import type { MutationTrigger } from '../../fleet/mutate-request.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
-import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import type { MutationTrigger } from '../../fleet/requests.ts';
 
 export const TEST_NETWORK: NetworkContext = {
   driver: 'bridge',

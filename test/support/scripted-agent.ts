@@ -8,16 +8,17 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import type {
-  AgentDecky,
-  AgentDeployBody,
-  AgentMutateBody,
-  AgentStatus,
-  AgentTeardownBody,
-  Fence,
+import {
+  type AgentDecky,
+  type AgentDeployBody,
+  type AgentMutateBody,
+  type AgentStatus,
+  type AgentTeardownBody,
+  type DeckyReport,
+  type Fence,
+  HEARTBEAT_SIGNAL,
 } from '../../fleet/agent-wire.ts';
 import type { DeckyState } from '../../fleet/lifecycle.ts';
-import { type DeckyReport, HEARTBEAT_SIGNAL } from '../../fleet/reports.ts';
 import type { World } from './world.ts';
 
 export interface ScriptedAgent {

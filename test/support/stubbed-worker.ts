@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
-import { agentTaskQueue, composeTaskQueue } from '../../fleet/task-queues.ts';
+import { agentTaskQueue, composeTaskQueue } from '../../fleet/housekeeping.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { readWorkerConfig } from '../../worker/config.ts';
 import { quietRuntime } from './quiet-runtime.ts';

@@ -9,8 +9,8 @@ import { DRIFT } from '../../fleet/drift.ts';
 import { errorText } from '../../fleet/errors.ts';
 import { judgeStatus } from '../../fleet/judge-host.ts';
 import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
-import { boundedText } from '../../fleet/plain-text.ts';
 import { isStorable } from '../../fleet/strict-decky.ts';
+import { boundedText } from '../../fleet/text.ts';
 
 const FENCE = { operation_id: 'op', attempt: 1 };
 const NAMES = ['a', 'b', 'web-01'];

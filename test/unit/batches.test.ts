@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { createSweepActivities, type SweepDependencies } from '../../activities/sweep.ts';
-import { BATCH_BYTES, fitting, inBatches, weightOf } from '../../fleet/batches.ts';
+import { BATCH_BYTES, fitting, inBatches, weightOf } from '../../fleet/limits.ts';
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 /** Texts as an engine or an agent may write them: control characters and far scripts weigh most. */

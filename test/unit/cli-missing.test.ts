@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { selectMissing } from '../../cli/missing.ts';
 import { writeIni } from '../../cli/write-ini.ts';
+import { expandSections } from '../../fleet/deckies.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { expandSections } from '../../fleet/expand.ts';
 import { type IniConfig, parseIni } from '../../fleet/ini.ts';
 import { decky } from '../support/cli-rows.ts';
 

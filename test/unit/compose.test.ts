@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { composeDocument } from '../../fleet/compose.ts';
+import { composeDocument, type ImageSources, missingImage, resolveImages } from '../../fleet/compose.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
-import { type ImageSources, missingImage, resolveImages } from '../../fleet/resolve-images.ts';
 import { assertRefused, GENERAL, plan } from '../support/planning.ts';
 
 const OPTIONS = { networkName: 'decnet_lan', templatesRoot: '/templates', artifactsRoot: '/artifacts' };

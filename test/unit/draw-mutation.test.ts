@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { archetypeBySlug, SELECTABLE_SERVICES, serviceByName } from '../../fleet/catalog.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
-import { drawMutation, namedMutation } from '../../fleet/draw-mutation.ts';
-import { INTERVAL_PATTERN, intervalMinutes, intervalProblem } from '../../fleet/interval.ts';
-import { seededRandom } from '../../fleet/random.ts';
+import { drawMutation, namedMutation, seededRandom } from '../../fleet/draw.ts';
+import { INTERVAL_PATTERN, intervalMinutes, intervalProblem } from '../../fleet/durations.ts';
 import { GENERAL, plan } from '../support/planning.ts';
 
 const decky = (section: string): DesiredDecky => {

@@ -15,12 +15,12 @@ import {
   DURATIONS,
   type DurationName,
   durationText,
+  intervalMs,
   parseDuration,
   rangeOf,
   variableOf,
 } from '../../fleet/durations.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { intervalMs } from '../../fleet/interval.ts';
 import { boundedRollout, ROLLOUT_DURATIONS, type RolloutOptions, rolloutWith } from '../../fleet/limits.ts';
 import { EnvironmentError, readEnvironment } from '../../lib/environment.ts';
 import { readWorkerConfig } from '../../worker/config.ts';

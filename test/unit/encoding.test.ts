@@ -1,8 +1,7 @@
 /** Bytes that are no UTF-8 are called by name and place, in a file and inside of a JSON body. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { encodingProblem, invalidUtf8At, lineAt } from '../../fleet/encoding.ts';
-import { jsonEncodingProblem } from '../../fleet/json-encoding.ts';
+import { encodingProblem, invalidUtf8At, jsonEncodingProblem, lineAt } from '../../fleet/encoding.ts';
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 const nameOf = (bytes: Uint8Array): string | undefined => encodingProblem(bytes)?.encoding;

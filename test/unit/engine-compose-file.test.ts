@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { composeFilePath, composeFileText, writeComposeFile } from '../../engine/compose-file.ts';
-import type { ComposeDocument } from '../../fleet/compose-types.ts';
+import type { ComposeDocument } from '../../fleet/compose.ts';
 
 const SCOPE = { instance: 'i1', project: 'decnet' };
 const documentWith = (environment: Record<string, string>): ComposeDocument => ({

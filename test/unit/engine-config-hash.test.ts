@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { composeConfigHash } from '../../engine/docker/config-hash.ts';
-import type { ComposeService } from '../../fleet/compose-types.ts';
+import type { ComposeService } from '../../fleet/compose.ts';
 
 interface Vector {
   readonly key: string;

@@ -9,7 +9,7 @@ import {
   type Step,
   serviceOf,
 } from '../../engine/docker/plan.ts';
-import type { ComposeService, DeckySpec } from '../../fleet/compose-types.ts';
+import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 
 const CONTEXT: PlanContext = { networkName: 'decnet_lan', networkId: 'net1', project: 'decnet' };
 const BASE_ID = 'id-web1';

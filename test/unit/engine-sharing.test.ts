@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Semaphore } from '../../lib/semaphore.ts';
-import { SingleFlight } from '../../lib/single-flight.ts';
+import { Semaphore, SingleFlight } from '../../lib/concurrency.ts';
 
 describe('work that many ask for', () => {
   it('is done once, and progress reaches all', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { ERRORS } from '../../fleet/errors.ts';
-import { renderErrorsPage } from '../../fleet/errors-page.ts';
+import { ERRORS, renderErrorsPage } from '../../fleet/errors.ts';
 
 describe('docs/errors.md', () => {
   it('is what the table makes it; `npm run docs:errors` writes it', () => {

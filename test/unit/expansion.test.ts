@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { expandSections, requestedCount } from '../../fleet/expand.ts';
+import { expandSections, requestedCount } from '../../fleet/deckies.ts';
 import { parseIni } from '../../fleet/ini.ts';
 import { assertRefused } from '../support/planning.ts';
 

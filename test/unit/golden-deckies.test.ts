@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { buildDeckies } from '../../fleet/deckies.ts';
+import { seededRandom } from '../../fleet/draw.ts';
 import { type ErrorCode, isDeckhandError } from '../../fleet/errors.ts';
 import { parseIni } from '../../fleet/ini.ts';
-import { seededRandom } from '../../fleet/random.ts';
 
 const FOLDER = new URL('../fixtures/golden/', import.meta.url);
 const read = (file: string): string => readFileSync(new URL(file, FOLDER), 'utf8');

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ofFewHosts } from '../../activities/sweep.ts';
 import type { OpenRow } from '../../adapters/postgres/lifecycle.ts';
+import { hostGroups, widthOf } from '../../fleet/hosts.ts';
+import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
 import {
   grantsForGoodFrom,
   HOSTS_PER_GROUP,
+  LIMITS,
   MOST_EVENTS,
   mostEvents,
   mostLeavingEvents,
-} from '../../fleet/history-bounds.ts';
-import { hostGroups, widthOf } from '../../fleet/host-groups.ts';
-import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
-import { LIMITS } from '../../fleet/limits.ts';
+} from '../../fleet/limits.ts';
 
 const MOST = LIMITS.deploymentLimitMax;
 

@@ -5,7 +5,7 @@ import {
   HOST_NAME_PATTERN,
   isReservedName,
   refuseReservedNames,
-} from '../../fleet/host-names.ts';
+} from '../../fleet/hosts.ts';
 
 describe('names of hosts', () => {
   it('have the patterns of the contract', () => {

@@ -11,7 +11,7 @@ import {
 } from '../../fleet/addresses.ts';
 import type { FleetNetwork, NetworkDriver } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import type { EngineNetwork, HostNetworks } from '../../fleet/host-networks.ts';
+import type { EngineNetwork, HostNetworks } from '../../fleet/network.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
 import { assertRefused, carriedOut, EMPTY, plan } from '../support/planning.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { SELECTABLE_SERVICES, SERVICES } from '../../fleet/catalog.ts';
 import { parseIni } from '../../fleet/ini.ts';
-import { nearWord } from '../../fleet/near-word.ts';
+import { nearWord } from '../../fleet/typos.ts';
 import { GENERAL, plan } from '../support/planning.ts';
 
 const warningsOf = (text: string): readonly string[] => parseIni(text).warnings.texts;

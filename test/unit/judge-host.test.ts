@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readStatus } from '../../fleet/agent-says.ts';
 import type { AgentDecky, AgentStatus } from '../../fleet/agent-wire.ts';
-import { deployBody, hostSet } from '../../fleet/host-set.ts';
+import { deployBody, hostSet } from '../../fleet/hosts.ts';
 import { type AskedRow, judgeStatus } from '../../fleet/judge-host.ts';
 import { GENERAL, NETWORK, plan } from '../support/planning.ts';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AgentClient } from '../../adapters/agent/client.ts';
-import { codeOfText } from '../../adapters/metrics/error-label.ts';
-import { createWorkerMetrics, type WorkerMetrics } from '../../adapters/metrics/worker-metrics.ts';
+import { codeOfText, createWorkerMetrics, type WorkerMetrics } from '../../adapters/metrics/metrics.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { PostgresOperationStore } from '../../operations/operation-store.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../worker/measured.ts';

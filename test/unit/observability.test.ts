@@ -3,11 +3,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Registry } from 'prom-client';
 import { parse } from 'yaml';
-import { createAgentMetrics } from '../../adapters/metrics/agent-metrics.ts';
-import { createApiMetrics } from '../../adapters/metrics/api-metrics.ts';
 import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
-import { createWorkerMetrics } from '../../adapters/metrics/worker-metrics.ts';
+import { createAgentMetrics, createApiMetrics, createWorkerMetrics } from '../../adapters/metrics/metrics.ts';
 import { readQuery } from '../support/promql.ts';
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');

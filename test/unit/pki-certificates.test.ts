@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type webcrypto, X509Certificate } from 'node:crypto';
-import { authorityCertificate, leafCertificate } from '../../adapters/pki/certificates.ts';
-import { generateKeys } from '../../adapters/pki/keys.ts';
+import { authorityCertificate, generateKeys, leafCertificate } from '../../adapters/pki/certificates.ts';
 import * as x509 from '../../adapters/pki/x509.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;

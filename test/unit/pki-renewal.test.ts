@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isRenewalDue } from '../../adapters/pki/renewal.ts';
+import { isRenewalDue } from '../../adapters/pki/own-identity.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const NOW = new Date('2030-06-01T00:00:00Z');

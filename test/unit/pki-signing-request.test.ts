@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, type webcrypto } from 'node:crypto';
-import { createSigningRequest, readSigningRequest } from '../../adapters/pki/signing-request.ts';
+import { createSigningRequest, readSigningRequest } from '../../adapters/pki/certificates.ts';
 import * as x509 from '../../adapters/pki/x509.ts';
 
 const refused = { code: 'EnrollmentRefused' };

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
-import { candidateHosts, type Placed, type PlacementHost, placeDeckies } from '../../fleet/placement.ts';
-import type { FleetSnapshot } from '../../fleet/plan-deploy.ts';
+import {
+  candidateHosts,
+  type FleetSnapshot,
+  type Placed,
+  type PlacementHost,
+  placeDeckies,
+} from '../../fleet/plan-deploy.ts';
 import { carriedOut, EMPTY, GENERAL, member, plan } from '../support/planning.ts';
 
 const host = (name: string, more: Partial<PlacementHost> = {}): PlacementHost => ({

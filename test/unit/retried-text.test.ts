@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LONGEST_STEP } from '../../fleet/agent-says.ts';
-import { retriedText } from '../../fleet/retried-text.ts';
+import { LONGEST_STEP, retriedText } from '../../fleet/agent-says.ts';
 
 const DEADLINE = Date.parse('2026-11-24T12:34:56Z');
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import type { HostSight } from '../../activities/agents.ts';
 import { bounded } from '../../activities/host-sights.ts';
-import { attemptBoundMs } from '../../fleet/attempt-bound.ts';
-import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
-import type { HostReport } from '../../fleet/reports.ts';
+import type { HostReport } from '../../fleet/agent-wire.ts';
+import { attemptBoundMs, ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import { endByDeadline, newWatch, takeIn, takeSight } from '../../workflows/beliefs.ts';
 import type { DeployShardInput, Watch } from '../../workflows/shard-input.ts';
 import type { ShardLedger } from '../../workflows/shard-ledger.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import type { DeckyReport } from '../../fleet/reports.ts';
+import type { DeckyReport } from '../../fleet/agent-wire.ts';
 import { askPauseMs, endByDeadline, failedPauseMs, newWatch, nextWake, takeIn } from '../../workflows/beliefs.ts';
 
 const TERMS = { hostName: 'h1', minHealthyTimeMs: 0, progressDeadlineMs: 20_000, hostLostAfterMs: 90_000 };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { lifecycleMessageId, lifecycleSubject, mutationSubject, subjectToken } from '../../fleet/subjects.ts';
+import { lifecycleMessageId, lifecycleSubject, mutationSubject, subjectToken } from '../../fleet/lifecycle.ts';
 import { GENERAL, plan } from '../support/planning.ts';
 
 describe('subjects', () => {

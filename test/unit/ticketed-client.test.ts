@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import type { AgentAddress, AgentClient } from '../../adapters/agent/client.ts';
-import { type TicketBook, ticketedClient } from '../../adapters/agent/ticketed-client.ts';
+import { type AgentAddress, type AgentClient, type TicketBook, ticketedClient } from '../../adapters/agent/client.ts';
 import type { OrderFence } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 

@@ -1,7 +1,7 @@
 /** A cancelled operation says so with one word everywhere: Temporal, search attribute, database, API. */
 import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
-import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
 import { iniOf } from '../support/named-deckies.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';
 import { until } from '../support/until.ts';

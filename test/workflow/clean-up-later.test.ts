@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { ensureHousekeeping } from '../../adapters/temporal/housekeeping.ts';
+import { ensureHousekeeping } from '../../adapters/temporal/schedules.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { housekeepingWorkflowId } from '../../fleet/housekeeping.ts';

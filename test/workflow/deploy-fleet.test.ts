@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { deployWorkflowId, localWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { deployWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import { doneStatus } from '../support/scripted-agent.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';

@@ -1,7 +1,7 @@
 /** Many hosts: groups of them keep every history short, within max_parallel, and whatever ends a group ends its rows. */
 import assert from 'node:assert/strict';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
-import { groupWorkflowId, shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { groupWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import type { HostsEnd } from '../../operations/operation-parts.ts';
 import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
 import { until } from '../support/until.ts';

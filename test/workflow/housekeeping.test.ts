@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
-import { ensureHousekeeping, type HousekeepingOptions } from '../../adapters/temporal/housekeeping.ts';
+import { ensureHousekeeping, type HousekeepingOptions } from '../../adapters/temporal/schedules.ts';
 import {
   CLOCK_EVERY_MS,
   housekeepingWorkflowId,

@@ -1,7 +1,7 @@
 /** What a workflow begins at once stays far below what Temporal lets it (2,000 activities, 2,000 children). */
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
-import { leaveWorkflowId } from '../../fleet/workflow-ids.ts';
+import { leaveWorkflowId } from '../../fleet/housekeeping.ts';
 import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
 
 describe('a host with many deckies that leaves', function () {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import Docker from 'dockerode';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
-import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
+import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
 import { testServers } from '../support/stack.ts';
 import { createWorld, type World } from '../support/world.ts';
 

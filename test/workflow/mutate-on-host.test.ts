@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { mutateWorkflowId } from '../../fleet/workflow-ids.ts';
+import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
 import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';

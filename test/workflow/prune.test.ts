@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
-import { ensurePrune, PRUNE_SCHEDULE_ID } from '../../adapters/temporal/prune-schedule.ts';
+import { ensurePrune, PRUNE_SCHEDULE_ID } from '../../adapters/temporal/schedules.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('the daily prune', () => {

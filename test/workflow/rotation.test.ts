@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createRotationStore, createRotations } from '../../adapters/postgres/rotation.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
-import { ensureRotations, rotationScheduleId } from '../../adapters/temporal/rotation-schedules.ts';
+import { ensureRotations, rotationScheduleId } from '../../adapters/temporal/schedules.ts';
 import { rotateWorkflowId } from '../../fleet/housekeeping.ts';
 import { createWorld, type World } from '../support/world.ts';
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import type { AgentStatus } from '../../fleet/agent-wire.ts';
-import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { iniOf, statusesOf } from '../support/named-deckies.ts';
 import { doneStatus } from '../support/scripted-agent.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';

@@ -1,7 +1,7 @@
 /** A shard that lives long goes on in a new run, with all that it knew. */
 import assert from 'node:assert/strict';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
-import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/accept.ts';
 import { statusesOf } from '../support/named-deckies.ts';
 import { storeDeploy } from '../support/requests.ts';

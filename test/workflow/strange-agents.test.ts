@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { shardWorkflowId } from '../../fleet/workflow-ids.ts';
+import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { iniOf } from '../support/named-deckies.ts';
 import type { ScriptedAgent } from '../support/scripted-agent.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';

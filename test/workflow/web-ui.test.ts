@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { deployWorkflowId, localWorkflowId } from '../../fleet/workflow-ids.ts';
+import { deployWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 describe('what the Web UI shows of a deploy', () => {

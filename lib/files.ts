@@ -1,7 +1,9 @@
 /** Keys and certificates on disk: files 0600 in directories 0700, never half-written, several programs at once. */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { z } from 'zod';
 
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
@@ -79,4 +81,62 @@ export async function replaceOnce(path: string, before: string, text: string): P
   if (winner !== null && (await readIfThere(path)) === before) await replaceFile(path, winner);
   await rm(successor, { force: true });
   return readFile(path, 'utf8');
+}
+
+/** Files that a killed program left half-written beside the ones that it was about to replace. */
+
+/** As pki/files.ts names them (`.<12 hex>.new`), and the writers of compose file and simulation (`.<UUID>`). */
+const ASIDE = /\.(?:[0-9a-f]{12}\.new|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** Removes them from directories that belong to the caller alone. Says what it removed; a directory that is missing has none. */
+export async function removeLeftovers(directories: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    directories.map(async (directory) => {
+      const names = await readdir(directory).catch(() => []);
+      return names.filter((name) => ASIDE.test(name)).map((name) => join(directory, name));
+    }),
+  );
+  await Promise.all(found.flat().map((path) => rm(path, { force: true })));
+  return found.flat();
+}
+
+/** Small state files: written atomically, read by a schema; one that can't be read is set aside, never an obstacle. */
+
+/** Replaces `path` in one step: a reader, or a start after a crash, sees the old content or the new, never a part. */
+export function writeFileAtomically(path: string, text: string, mode = 0o600): void {
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const file = openSync(temporary, 'wx', mode);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function writeJson(path: string, value: unknown, mode = 0o600): void {
+  writeFileAtomically(path, `${JSON.stringify(value, null, 2)}\n`, mode);
+}
+
+/** Null when the file is absent or not what the schema says; a broken one is renamed to `<path>.broken` so that it can be looked at. */
+export function readJson<T extends z.ZodType>(path: string, schema: T): z.infer<T> | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    renameSync(path, `${path}.broken`);
+    return null;
+  }
 }

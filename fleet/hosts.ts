@@ -1,10 +1,16 @@
 /** The whole desired set of a host at one operation's turn (design, 4.4), and the order that carries it to the agent. */
 import { parseAddress } from './addresses.ts';
-import type { AgentDeployBody, AgentMutateBody, DecnetConfig, Fence } from './agent-wire.ts';
-import type { DesiredDecky, FleetNetwork } from './config.ts';
-import { NETWORK_DRIVER } from './config.ts';
-import type { Operation } from './lifecycle.ts';
-import { OPERATION } from './lifecycle.ts';
+import {
+  type AgentDeployBody,
+  type AgentMutateBody,
+  type DecnetConfig,
+  type Fence,
+  MASTER_NAME,
+  SWARMCTL_NAME,
+} from './agent-wire.ts';
+import { type DesiredDecky, type FleetNetwork, NETWORK_DRIVER } from './config.ts';
+import { DeckhandError } from './errors.ts';
+import { OPERATION, type Operation } from './lifecycle.ts';
 import type { RolloutOptions } from './limits.ts';
 
 /** A member of a host's fleet, with the version that came up last and the row that is open for it. */
@@ -113,4 +119,56 @@ export function deployBody(set: readonly DesiredDecky[], facts: OrderFacts): Age
       ...timing(options),
     },
   };
+}
+
+/** Hosts of a large deployment, in groups of about the same size, and the part of `max_parallel` that each group has. */
+
+export interface HostGroups<T> {
+  readonly groups: readonly (readonly T[])[];
+  /** A width for each group that may be at work at the same time; together they are no more than the deployment's. */
+  readonly widths: readonly number[];
+}
+
+/** How many hosts may be at work at the same time: `max_parallel`, or 25 % of them and at least 8. */
+export const widthOf = (maxParallel: number | null, hosts: number): number =>
+  maxParallel ?? Math.max(8, Math.ceil(hosts / 4));
+
+export function hostGroups<T>(hosts: readonly T[], width: number, most: number): HostGroups<T> {
+  const rest = [...hosts];
+  const groups = dealt(hosts.length, Math.ceil(hosts.length / most)).map((size) => rest.splice(0, size));
+  return { groups, widths: dealt(width, Math.min(width, groups.length)) };
+}
+
+/** `count` as so many whole numbers that differ by one at most, the larger ones first. */
+const dealt = (count: number, into: number): number[] =>
+  Array.from({ length: into }, (_, at) => Math.floor(count / into) + (at < count % into ? 1 : 0));
+
+/** Names and addresses that a host may have (wire.md 4.1), and those that belong to the master itself (ours.md). */
+
+/** A host's name: 1 to 64 characters. */
+export const HOST_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** A host's address, and each of its further names: an IP or a DNS name, 1 to 253 characters. */
+export const HOST_ADDRESS_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/;
+/** `agent_name` of DECNET's bundle flow (wire.md 4.4). */
+export const BUNDLE_NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** DECNET's updater is a client of its own on each host: `updater@<host>`. */
+const UPDATER_PREFIX = 'updater';
+
+/** True for names of the master's own, in any case, and with the dot that may end a DNS name. */
+export function isReservedName(name: string): boolean {
+  const plain = name.toLowerCase().replace(/\.+$/, '');
+  return plain === MASTER_NAME || plain === SWARMCTL_NAME || plain.startsWith(UPDATER_PREFIX);
+}
+
+/** Throws HostNameReserved when one of the names that a host's certificate would carry is the master's own. */
+export function refuseReservedNames(host: {
+  readonly name: string;
+  readonly address?: string;
+  readonly sans?: readonly string[];
+}): void {
+  const names = [host.name, ...(host.address === undefined ? [] : [host.address]), ...(host.sans ?? [])];
+  const reserved = names.find(isReservedName);
+  if (reserved === undefined) return;
+  throw new DeckhandError('HostNameReserved', `The name '${reserved}' belongs to the master itself. Choose another.`);
 }
