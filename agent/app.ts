@@ -1,4 +1,4 @@
-/** The agent's endpoints (wire.md 3) as one Hono app, built from injected parts. Only the master is obeyed (ours.md). */
+/** The agent's endpoints (docs/wire.md#the-agent) as one Hono app, built from injected parts. Only the master is obeyed. */
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';

@@ -1,4 +1,4 @@
-/** The bodies that the agent takes: DECNET's models (config.md 1: root lax, deckies strict) and what ours adds. */
+/** The bodies that the agent takes: DECNET's models (docs/configuration.md#models: root lax, deckies strict) and what ours adds. */
 import { z } from 'zod';
 import { DURATIONS, type DurationName } from '../fleet/durations.ts';
 import { assertDeckyName } from '../fleet/names.ts';

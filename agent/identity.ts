@@ -1,4 +1,4 @@
-/** Who this agent is, and whom it trusts: DECNET's three files (wire.md 4.3) and our `agent.json` beside them. */
+/** Who this agent is, and whom it trusts: DECNET's three files (docs/wire.md#certificate-files) and our `agent.json` beside them. */
 import { X509Certificate } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Enrolment: this host makes its key, which never leaves it, and gets a certificate for a one-shot token (ours.md). */
+/** Enrolment: this host makes its key, which never leaves it, and gets a certificate for a one-shot token (docs/agent.md#joining). */
 import { request } from 'node:https';
 import { createSigningRequest, fingerprintOf } from '../adapters/pki/certificates.ts';
 import { checkCertified, detailOf, joined, readAnswer } from './certified.ts';

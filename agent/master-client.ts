@@ -1,4 +1,4 @@
-/** HTTP to the master and to nobody else: a server of our CA whose certificate has the CN `swarmctl` (ours.md). */
+/** HTTP to the master and to nobody else: a server of our CA whose certificate has the CN `swarmctl`. */
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent } from 'node:https';
 import { isIP } from 'node:net';

@@ -1,4 +1,4 @@
-/** The network of this host's deckies: interface, subnet and gateway are always its own, whatever the order says (wire.md 3). */
+/** The network of this host's deckies: interface, subnet and gateway are always its own, whatever the order says (docs/wire.md#the-agent). */
 import { networkNameOf } from '../engine/engine.ts';
 import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';

@@ -1,4 +1,4 @@
-/** What the agent says of itself: DECNET's status (wire.md 3), looked up on the engine, and our report beside it. */
+/** What the agent says of itself: DECNET's status (docs/wire.md#status), looked up on the engine, and our report beside it. */
 
 import { createHash } from 'node:crypto';
 import type { DeckyObservation } from '../engine/engine.ts';

@@ -1,4 +1,4 @@
-/** Bodies that are not right are answered as stock FastAPI does: 422 with a list (wire.md 3). */
+/** Bodies that are not right are answered as stock FastAPI does: 422 with a list (docs/wire.md#the-agent). */
 import type { z } from 'zod';
 import { jsonEncodingProblem } from '../fleet/encoding.ts';
 

@@ -42,7 +42,7 @@ import { addUserRoutes } from './routes/users.ts';
 import { secureHeaders } from './secure-headers.ts';
 import { refusal } from './validation.ts';
 
-/** wire.md 1.2: 10 wrong logins in 5 minutes, 5 wrong old passwords in one. */
+/** 10 wrong logins in 5 minutes, 5 wrong old passwords in one (docs/wire.md#login-and-tokens). */
 const LOGIN_LIMIT = { failures: 10, windowMs: 300_000 };
 const PASSWORD_LIMIT = { failures: 5, windowMs: 60_000 };
 

@@ -1,6 +1,6 @@
 /**
  * Reads the body before anything else, never more of it than the limit: media type (415), size and JSON syntax (422) are
- * judged before authentication, as DECNET does (wire.md 1.1). The handlers read it again from Hono's cache.
+ * judged before authentication, as DECNET does (docs/wire.md#errors). The handlers read it again from Hono's cache.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';

@@ -1,4 +1,4 @@
-/** From an error to an answer: `{"detail": sentence}`, and the code of the one table in a header (wire.md 1.1). */
+/** From an error to an answer: `{"detail": sentence}`, and the code of the one table in a header (docs/wire.md#errors). */
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';

@@ -1,12 +1,12 @@
 /**
- * What master and agents say to each other: DECNET's shapes (wire.md 2.1 and 3), and what ours adds. Additions stand beside
+ * What master and agents say to each other: DECNET's shapes (docs/wire.md#heartbeat), and what ours adds. Additions stand beside
  * DECNET's fields under `deckhand`, never inside them: its models ignore extras at the root and refuse them in a decky.
  */
 import type { CustomService, DeckyConfig, FleetNetwork } from './config.ts';
 import type { DriftReason } from './drift.ts';
 import type { DeckyState, Operation, Status } from './lifecycle.ts';
 
-/** DECNET's root document (config.md 1). */
+/** DECNET's root document (docs/configuration.md#models). */
 export interface DecnetConfig {
   readonly mode: 'unihost' | 'swarm';
   readonly interface: string;
@@ -19,7 +19,7 @@ export interface DecnetConfig {
   readonly mutate_interval: number | null;
 }
 
-/** Which attempt of which operation an order or a report belongs to (design, 4.6). */
+/** Which attempt of which operation an order or a report belongs to (docs/design.md#the-fence). */
 export interface Fence {
   /** The deployment's id; for a mutation or a teardown of one decky its lifecycle id. */
   readonly operation_id: string;
@@ -145,12 +145,12 @@ export interface HeartbeatBody {
   readonly lifecycle?: readonly Delta[] | null;
 }
 
-/** Seconds between two heartbeats of an agent (wire.md 3). */
+/** Seconds between two heartbeats of an agent (docs/wire.md#heartbeat). */
 export const HEARTBEAT_INTERVAL_S = 30;
 export const AGENT_PORT = 8765;
 export const SWARM_PORT = 8770;
 
-/** Identities of the master's own, which no host may have (ours.md). */
+/** Identities of the master's own, which no host may have (docs/wire.md#enrolment). */
 export const MASTER_NAME = 'decnet-master';
 export const SWARMCTL_NAME = 'swarmctl';
 

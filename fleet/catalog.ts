@@ -87,7 +87,7 @@ export const distroBySlug = (slug: string): Distro | undefined => DISTRO_BY_SLUG
 /** True for the base image of a distro of the catalogue, which built-in images may stand in for. */
 export const isDistroImage = (image: string): boolean => DISTRO_IMAGES.has(image);
 
-/** The sysctls of an OS family; an unknown family gets those of linux (compose.md 1.1). */
+/** The sysctls of an OS family; an unknown family gets those of linux (docs/configuration.md#the-compose-document). */
 export function fingerprint(nmapOs: string): Readonly<Record<string, string>> {
   return FINGERPRINTS.get(nmapOs) ?? FINGERPRINTS.get(DEFAULT_NMAP_OS) ?? {};
 }

@@ -1,4 +1,4 @@
-/** The pure compose document of a fleet (compose.md 1): what DECNET would write, golden documents included. */
+/** The pure compose document of a fleet (docs/configuration.md#the-compose-document): what DECNET would write, golden documents included. */
 import { contextFolder, fingerprint, isDistroImage, serviceByName } from './catalog.ts';
 import type { CustomService, DeckyConfig, DesiredDecky } from './config.ts';
 import { DeckhandError } from './errors.ts';
@@ -125,7 +125,7 @@ export function composeDocument(deckies: readonly DesiredDecky[], options: Compo
   };
 }
 
-/** The part of the Compose file format that Deckhand writes (compose.md 1); keys in the order in which they are written. */
+/** The part of the Compose file format that Deckhand writes (docs/configuration.md#the-compose-document); keys in the order in which they are written. */
 export interface ComposeService {
   image?: string;
   build?: { context: string; args?: Record<string, string> };
@@ -161,7 +161,7 @@ export interface DeckySpec {
 }
 
 /**
- * From the pure compose document to the one that runs: which image each container really gets (design, section 9).
+ * From the pure compose document to the one that runs: which image each container really gets (docs/engine.md#images).
  *
  * `builtin`: base containers of a distro of the catalogue get the built-in base image, services of the catalogue the
  * built-in decoy. `catalogue`: base containers keep their image, and services need a context of the operator; one without

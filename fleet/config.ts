@@ -1,4 +1,4 @@
-/** DECNET's runtime models (config.md 1), field for field as they go over the wire. */
+/** DECNET's runtime models (docs/configuration.md#models), field for field as they go over the wire. */
 export type ServiceConfig = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export interface DeckyConfig {

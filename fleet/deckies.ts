@@ -1,4 +1,4 @@
-/** From an INI to the deckies that should be (config.md 3, with what ours.md mends). */
+/** From an INI to the deckies that should be (docs/configuration.md#from-sections-to-deckies). */
 import {
   contains,
   formatAddress,
@@ -248,7 +248,7 @@ export function expandSections(ini: IniConfig): Expansion {
   return { deckies, warnings };
 }
 
-/** Which address each decky of a request gets (config.md 3, step 4; ours.md for what is refused). */
+/** Which address each decky of a request gets (docs/configuration.md#from-sections-to-deckies). */
 
 export interface AddressOptions {
   /** CIDR. */

@@ -12,7 +12,7 @@ import { DeckhandError, isDeckhandError } from './errors.ts';
 import { assertNamesApart, type NamedDecky } from './names.ts';
 import { quoteList } from './text.ts';
 
-/** A hostname in the style of the distro (config.md 3, step 3). */
+/** A hostname in the style of the distro (docs/configuration.md#from-sections-to-deckies). */
 export function drawHostname(distro: Distro, random: Random): string {
   const word = pick(HOSTNAME_WORDS, random);
   const number = integerBetween(10, 99, random);
@@ -76,7 +76,7 @@ export const integerBetween = (low: number, high: number, random: Random): numbe
 
 /** What a mutation gives a decky: services drawn as the original draws them, or those that the caller names. */
 
-/** How often a draw is repeated in the hope of another set (wire.md 1.4). */
+/** How often a draw is repeated in the hope of another set (docs/wire.md#mutate). */
 const TRIES = 20;
 
 const poolOf = (slug: string | null): readonly string[] =>

@@ -247,7 +247,7 @@ export type ErrorCode = keyof typeof ERRORS;
 export const WITHDRAWN =
   'No worker accepted the request in time (is one running, and does Temporal answer?). It was withdrawn: nothing was done, and nothing will be. Send it again.';
 
-/** Longest `error` of a row, in characters (wire.md 5.1: callers cut to 2000). */
+/** Longest `error` of a row, in characters, as DECNET cuts it (docs/wire.md#deckies-and-rows). */
 export const ERROR_TEXT_LIMIT = 2000;
 
 /** The one error class of the house: a code of the table, and a sentence that says what was wrong, where, and what to do. */

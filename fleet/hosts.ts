@@ -1,4 +1,4 @@
-/** The whole desired set of a host at one operation's turn (design, 4.4), and the order that carries it to the agent. */
+/** The whole desired set of a host at one operation's turn (docs/design.md#what-is-sent), and the order that carries it to the agent. */
 import { parseAddress } from './addresses.ts';
 import {
   type AgentDeployBody,
@@ -89,7 +89,7 @@ export interface OrderFacts {
   readonly remove: readonly string[];
 }
 
-/** DECNET's default (config.md 1), in minutes. */
+/** DECNET's default, in minutes (docs/configuration.md#models). */
 const MUTATE_INTERVAL = 30;
 
 export function deployBody(set: readonly DesiredDecky[], facts: OrderFacts): AgentDeployBody {
@@ -143,13 +143,13 @@ export function hostGroups<T>(hosts: readonly T[], width: number, most: number):
 const dealt = (count: number, into: number): number[] =>
   Array.from({ length: into }, (_, at) => Math.floor(count / into) + (at < count % into ? 1 : 0));
 
-/** Names and addresses that a host may have (wire.md 4.1), and those that belong to the master itself (ours.md). */
+/** Names and addresses that a host may have, and those that belong to the master itself (docs/wire.md#enrolment). */
 
 /** A host's name: 1 to 64 characters. */
 export const HOST_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** A host's address, and each of its further names: an IP or a DNS name, 1 to 253 characters. */
 export const HOST_ADDRESS_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,252}$/;
-/** `agent_name` of DECNET's bundle flow (wire.md 4.4). */
+/** `agent_name` of DECNET's bundle flow (docs/wire.md#bundles). */
 export const BUNDLE_NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** DECNET's updater is a client of its own on each host: `updater@<host>`. */

@@ -86,7 +86,7 @@ export const housekeepingWorkflowId = (taskQueue: string): string => `housekeepi
 export const rotateWorkflowId = (taskQueue: string): string => `rotate/global/${taskQueue}`;
 export const reconcileWorkflowId = (taskQueue: string): string => `reconcile/${taskQueue}`;
 
-/** Workflow ids (style.md 2). A row carries the id of the workflow that owns it. */
+/** Workflow ids. A row carries the id of the workflow that owns it. */
 export const deployWorkflowId = (deploymentId: string): string => `deploy/${deploymentId}`;
 /** Local deckies are done by children of at most LIMITS.localChunk each; the first has no number. */
 export const localWorkflowId = (deploymentId: string, part: number): string =>

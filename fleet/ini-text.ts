@@ -1,5 +1,5 @@
 /**
- * The text level of the INI: Python's ConfigParser dialect (config.md 2). Own code, since no library reads it: colons and
+ * The text level of the INI: Python's ConfigParser dialect (docs/configuration.md#the-text). Own code, since no library reads it: colons and
  * equals signs, keys in lower case, continuation by indentation, merged sections, [DEFAULT], and %-interpolation, all of
  * which decide what a deployed decky is.
  */

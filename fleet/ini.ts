@@ -1,4 +1,4 @@
-/** What the sections of a deploy INI mean (config.md 2.1 and 2.2); ini-text.ts reads the text itself. */
+/** What the sections of a deploy INI mean (docs/configuration.md#sections); ini-text.ts reads the text itself. */
 import { serviceByName } from './catalog.ts';
 import type { CustomService } from './config.ts';
 import { LONGEST_INTERVAL_MINUTES } from './durations.ts';
@@ -181,14 +181,14 @@ function readCustomService(keys: Keys, { name: section, line }: IniSection, warn
   return { name, image, exec_cmd: keys.get('exec') ?? '', ports: readPorts(keys, section, warnings) };
 }
 
-/** In this order (config.md 2.1): `[General]` is a decky, `[x.ssh]` never one, `[decky.webmail]` is. */
+/** In this order (docs/configuration.md#sections): `[General]` is a decky, `[x.ssh]` never one, `[decky.webmail]` is. */
 function kindOf(name: string): SectionKind {
   if (name === 'general') return 'general';
   if (name.includes('.') && serviceByName(name.slice(name.lastIndexOf('.') + 1))) return 'service';
   return name.startsWith(CUSTOM_PREFIX) ? 'custom' : 'decky';
 }
 
-/** Sub-section values are the section's own: [DEFAULT] does not leak into a service's configuration (ours.md). */
+/** Sub-section values are the section's own: [DEFAULT] does not leak into a service's configuration. */
 function readServiceSection(ini: IniText, section: IniSection): ServiceSection {
   const dot = section.name.lastIndexOf('.');
   if (section.options.size > MOST_SETTINGS)

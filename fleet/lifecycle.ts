@@ -60,7 +60,7 @@ export interface Transition {
   readonly unsure?: boolean;
 }
 
-/** A row as it goes over the wire (wire.md 1.8); times are ISO-8601 UTC with microseconds. */
+/** A row as it goes over the wire (docs/wire.md#deckies-and-rows); times are ISO-8601 UTC with microseconds. */
 export interface LifecycleRow {
   readonly id: string;
   readonly decky_name: string;
@@ -76,7 +76,7 @@ export interface LifecycleRow {
 /** The host key of the master's own engine in lanes and fleet rows (DECNET: fleet_deckies.host_uuid default "local"). */
 export const LOCAL_HOST = 'local';
 
-/** Bus subjects (wire.md 6; ours.md: a character that NATS forbids in a token becomes `_`). */
+/** Bus subjects (docs/wire.md#events). A character that NATS forbids in a token becomes `_`. */
 export const EVENT_STREAM = 'DECKHAND_EVENTS';
 export const EVENT_SUBJECTS = 'decky.>';
 
@@ -91,7 +91,7 @@ export const warningSubject = (deckyName: string): string => `decky.${subjectTok
 /** JetStream drops a repeat of the same id within its window (24 h). */
 export const lifecycleMessageId = (lifecycleId: string, status: string): string => `${lifecycleId}:${status}`;
 
-/** DECNET's envelope (wire.md 6); `topic` is the NATS subject, `id` 32 hex digits, `ts` epoch seconds. */
+/** DECNET's envelope (docs/wire.md#events); `topic` is the NATS subject, `id` 32 hex digits, `ts` epoch seconds. */
 export interface Envelope {
   readonly v: 1;
   readonly id: string;

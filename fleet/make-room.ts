@@ -1,4 +1,4 @@
-/** Which deckies have to leave their address before others can have it (ours.md: a removal comes before the creation that needs it). */
+/** Which deckies have to leave their address before others can have it: a removal comes before the creation that needs it. */
 import type { DeckySpec } from './compose.ts';
 
 export interface AddressOf {

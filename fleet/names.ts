@@ -27,7 +27,7 @@ export function assertDeckyName(name: string): void {
 
 const dockerName = (name: string): string => (DOCKER_NAME.test(name) ? name : `decky-${name}`);
 
-/** The base container of a decky: its name, or `decky-<name>` where Docker refuses that (ours.md). */
+/** The base container of a decky: its name, or `decky-<name>` where Docker refuses that. */
 export const containerName = (decky: string): string => dockerName(decky);
 
 /** The container of a service: underscores become dashes, as the status probe expects it (gap C17). */

@@ -182,7 +182,7 @@ function place(
   }));
 }
 
-/** Which host each decky of a request goes to (wire.md 1.3 step 6; ours.md: deckies stay where they run). */
+/** Which host each decky of a request goes to (docs/swarm.md#placement): deckies stay where they run. */
 
 export interface PlacementHost {
   readonly uuid: string;

@@ -23,7 +23,7 @@ export interface MoveRequest {
 }
 
 /** A stored request of kind `mutate`. */
-/** Who wants a mutation: an operator, or the clock (wire.md 6). */
+/** Who wants a mutation: an operator, or the clock (docs/wire.md#events). */
 export type MutationTrigger = 'operator' | 'scheduled';
 
 export interface MutateRequest {

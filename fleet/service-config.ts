@@ -11,7 +11,7 @@ export interface ServiceSettings {
   readonly volumes: readonly string[];
 }
 
-/** Keys whose value is a path of the host: mounted read-only at the target, which the variable names (compose.md 1.3). */
+/** Keys whose value is a path of the host: mounted read-only at the target, which the variable names. */
 const MOUNT_TARGETS: Readonly<Record<string, string>> = {
   files: '/opt/html_files',
   email_seed: '/var/spool/decnet-emails/seed',

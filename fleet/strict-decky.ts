@@ -1,4 +1,4 @@
-/** DeckyConfig as it comes from others: strict, unknown keys refused, defaults filled in (config.md 1). */
+/** DeckyConfig as it comes from others: strict, unknown keys refused, defaults filled in (docs/configuration.md#models). */
 import { z } from 'zod';
 import catalog from './catalog.json' with { type: 'json' };
 import type { DeckyConfig } from './config.ts';

@@ -10,7 +10,7 @@ import type { StackHome } from './home.ts';
 
 export const LOOPBACK = '127.0.0.1';
 
-/** Design, section 8; PostgreSQL's own default for the embedded one. */
+/** The ports of docs/operations.md#ports; PostgreSQL's own default for the embedded one. */
 export const DEFAULT_PORTS = Object.freeze({
   api: 8000,
   temporal: 7233,

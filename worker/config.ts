@@ -57,7 +57,7 @@ export function readWorkerConfig(environment: NodeJS.ProcessEnv = process.env) {
     cache: env.DECKHAND_CACHE,
     caDir: resolve(env.DECKHAND_CA_DIR ?? join(home, 'ca')),
     verifyHostname: env.DECKHAND_VERIFY_HOSTNAME,
-    /** How long after a dispatch a report of an agent without fences may still be under way (ours.md: 120 s). */
+    /** How long after a dispatch a report of an agent without fences may still be under way (docs/differences.md#agents). */
     reportGraceMs: env.DECKHAND_REPORT_GRACE,
     /** How often the master's own engine is compared with what should run. */
     lookMs: env.DECKHAND_LOOK_INTERVAL,

@@ -1,4 +1,4 @@
-/** One accepted deploy request, from acceptance to the end of its last row (design, section 4). */
+/** One accepted deploy request, from acceptance to the end of its last row (docs/design.md#a-deploy-from-end-to-end). */
 import {
   ActivityFailure,
   ApplicationFailure,

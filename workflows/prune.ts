@@ -1,4 +1,4 @@
-/** The prune, a Schedule each day: what is older than what is kept goes, never what is open (design, section 7). */
+/** The prune, a Schedule each day: what is older than what is kept goes, never what is open (docs/observability.md#what-is-kept-and-how-long). */
 import { setCurrentDetails } from '@temporalio/workflow';
 import { pruneRecords } from './activities.ts';
 

@@ -19,7 +19,7 @@ export const housekeepingAttributes = (): TypedSearchAttributes =>
 /** A search attribute holds 2,048 bytes at most (Temporal's default); some are kept for the encoding's quotes and commas. */
 const VALUE_BYTES = 2_048;
 
-/** As many of the names as fit, in order. Names are ASCII (config.md 2.2), so characters are bytes. */
+/** As many of the names as fit, in order. Names are ASCII (docs/configuration.md#keys), so characters are bytes. */
 export function cutNames(names: readonly string[]): string[] {
   const kept: string[] = [];
   let bytes = 2;

@@ -11,7 +11,7 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import { fingerprintOf } from '../pki/certificates.ts';
 import type { Identity } from '../pki/own-identity.ts';
 
-/** From the look-up of the name to the end of the handshake (wire.md 3). */
+/** From the look-up of the name to the end of the handshake (docs/wire.md#the-agent). */
 export const CONNECT_LIMIT_MS = 5_000;
 
 export interface ConnectOptions {

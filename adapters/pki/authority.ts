@@ -1,4 +1,4 @@
-/** The certificate authority of an installation: hosts, and the master's own two identities (wire.md 4.2 and 4.3). */
+/** The certificate authority of an installation: hosts, and the master's own two identities (docs/wire.md#certificates). */
 import { createPrivateKey, createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';

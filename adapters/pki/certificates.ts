@@ -1,4 +1,4 @@
-/** The certificates of an installation, in DECNET's field layout (wire.md 4.2) with ECDSA P-256 keys. */
+/** The certificates of an installation, in DECNET's field layout (docs/wire.md#certificates) with ECDSA P-256 keys. */
 import {
   createHash,
   createPrivateKey,

@@ -1,7 +1,7 @@
 /** What a mutation tells the bus beyond its row's transitions. */
 import type { Queryable } from './connect.ts';
 
-/** The event of a mutation that succeeded (wire.md 6, gap C12); before what was established is written over. */
+/** The event of a mutation that succeeded (docs/wire.md#events, gap C12); before what was established is written over. */
 export async function announceMutations(tx: Queryable, lifecycleIds: readonly string[]): Promise<void> {
   await tx`insert into outbox (message_id, decky_name, type, payload)
     select l.id || ':mutation', l.decky_name, 'mutation',

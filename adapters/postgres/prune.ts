@@ -1,4 +1,4 @@
-/** What PostgreSQL keeps, and how long (design, section 7). What is open, and the fleet, stays for ever. */
+/** What PostgreSQL keeps, and how long. What is open, and the fleet, stays for ever. */
 import type { Sql } from './connect.ts';
 
 /** Requests, their rows and the lanes' tickets. Changing it changes docs/observability.md too. */

@@ -1,4 +1,4 @@
-/** What is kept of tokens: the ids of those that were logged out, and tickets for event streams (wire.md 1.2). */
+/** What is kept of tokens: the ids of those that were logged out, and tickets for event streams (docs/wire.md#login-and-tokens). */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Sql } from './connect.ts';
 

@@ -1,4 +1,4 @@
-/** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role (wire.md 1.2). */
+/** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role (docs/wire.md#login-and-tokens). */
 import { randomUUID } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import type { TokenClaims } from '../../adapters/postgres/tokens.ts';

@@ -1,4 +1,4 @@
-/** Counts failures per key within a sliding window; in memory, so a restart forgets them (wire.md 1.2). */
+/** Counts failures per key within a sliding window; in memory, so a restart forgets them (docs/wire.md#login-and-tokens). */
 
 export interface FailureLimitOptions {
   readonly failures: number;

@@ -1,4 +1,4 @@
-/** Login, change of password, logout, tickets for event streams (wire.md 1.2). */
+/** Login, change of password, logout, tickets for event streams (docs/wire.md#login-and-tokens). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { isLoginKey, LOGIN_KEY_HEADER } from '../../adapters/login-key.ts';

@@ -1,4 +1,4 @@
-/** Deploying, looking at and taking down deckies (wire.md 1.3, 1.6 to 1.8). */
+/** Deploying, looking at and taking down deckies (docs/wire.md#deploy, docs/wire.md#deckies-and-rows). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';

@@ -1,4 +1,4 @@
-/** The body of a deploy: closed, as DECNET's, with rollout options of our own (ours.md). */
+/** The body of a deploy: closed, as DECNET's, with rollout options of our own (docs/wire.md#deploy). */
 import { createHash } from 'node:crypto';
 import { z } from '@hono/zod-openapi';
 import { DURATION_PATTERN, DURATIONS, type DurationName, durationText, rangeOf } from '../../fleet/durations.ts';

@@ -1,4 +1,4 @@
-/** Giving a decky other services, and how often that happens by itself (wire.md 1.4 and 1.5). */
+/** Giving a decky other services, and how often that happens by itself (docs/wire.md#mutate). */
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';

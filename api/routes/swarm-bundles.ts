@@ -1,4 +1,4 @@
-/** DECNET's enrolment by bundle (wire.md 4.4). A bundle carries a private key: over plain HTTP it stays on this machine. */
+/** DECNET's enrolment by bundle (docs/wire.md#bundles). A bundle carries a private key: over plain HTTP it stays on this machine. */
 import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { DeckhandError } from '../../fleet/errors.ts';

@@ -1,4 +1,4 @@
-/** Hosts with agents, for administrators and the wizard (wire.md 1.9), with what ours has besides. */
+/** Hosts with agents, for administrators and the wizard (docs/wire.md#hosts-for-administrators), with what ours has besides. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';

@@ -1,4 +1,4 @@
-/** What kind of master this is (wire.md 1.9). */
+/** What kind of master this is (docs/wire.md#the-mode-and-settings). */
 import { createRoute, z } from '@hono/zod-openapi';
 import { candidateHosts } from '../../fleet/plan-deploy.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';

@@ -1,4 +1,4 @@
-/** Taking the whole fleet down: ours, since the original has only deckies and hosts (wire.md 1.7 and 1.9). */
+/** Taking the whole fleet down: ours, since DECNET has only deckies and hosts (docs/wire.md#teardown). */
 import { createRoute, z } from '@hono/zod-openapi';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { rolloutWith } from '../../fleet/limits.ts';

@@ -1,4 +1,4 @@
-/** The swarm controller as a Hono app: what agents and operators find on 8770 (wire.md 2). */
+/** The swarm controller as a Hono app: what agents and operators find on 8770 (docs/wire.md#the-swarm-controller). */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
@@ -28,7 +28,7 @@ export const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 export const STRANGER_BODY_LIMIT_BYTES = 64 * 1024;
 /** Agents wait 10 s for an answer: they are told in time to come again. */
 const AGENT_ANSWER_MS = 9_500;
-/** wire.md 2.2. */
+/** By a user (docs/wire.md#the-swarm-controller). */
 const REMOVALS = { failures: 20, windowMs: 60_000 };
 /** Of one address: who has no token or certificate that counts. Each is an entry in the audit. */
 const REFUSALS = { failures: 30, windowMs: 60_000 };

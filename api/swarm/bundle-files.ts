@@ -16,7 +16,7 @@ export interface BundleFacts {
   readonly updater: Identity | null;
 }
 
-/** wire.md 0: where DECNET's own log listener is. */
+/** Where DECNET's own log listener is (docs/wire.md#listeners). */
 const SYSLOG_PORT = 6514;
 const AGENT_DIR = '/etc/decnet/agent';
 const UPDATER_DIR = '/etc/decnet/updater';
@@ -39,7 +39,7 @@ updater-dir = ${UPDATER_DIR}
 host-uuid = ${hostUuid}
 `;
 
-/** The directory is named to the command and to the heartbeats: they look for it by different rules (wire.md 4.5). */
+/** The directory is named to the command and to the heartbeats: they look for it by different rules (docs/wire.md#decnets-agent). */
 const unit = ({ hostUuid, masterHost, swarmPort }: BundleFacts): string => `[Unit]
 Description=DECNET agent
 After=network-online.target docker.service

@@ -12,7 +12,7 @@ import { peerOf } from './peer.ts';
 import type { ControllerDependencies } from './ports.ts';
 import { parseBody } from './unprocessable.ts';
 
-/** The patterns to the letter, since answers name them (exchanges); the bounds of length are their own (wire.md 4.1). */
+/** The patterns to the letter, since answers name them; the bounds of length are their own (docs/wire.md#enrolment). */
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._\\-]*$';
 const ADDRESS = '^[A-Za-z0-9][A-Za-z0-9._:\\-]*$';
 const name = z.string().min(1).max(64).regex(new RegExp(NAME));

@@ -1,4 +1,4 @@
-/** Who may use the operator routes of the swarm controller (wire.md 2): the master itself, or this machine without a certificate. */
+/** Who may use the operator routes of the swarm controller (docs/wire.md#the-swarm-controller): the master itself, or this machine without a certificate. */
 import type { MiddlewareHandler } from 'hono';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';

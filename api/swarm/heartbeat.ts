@@ -1,4 +1,4 @@
-/** `POST /swarm/heartbeat` (wire.md 2.1): 204 only when PostgreSQL has the report and Temporal every delta. */
+/** `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and Temporal every delta. */
 import type { Context } from 'hono';
 import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';

@@ -1,4 +1,4 @@
-/** Looking at hosts and letting them go (wire.md 2.2). */
+/** Looking at hosts and letting them go (docs/wire.md#the-swarm-controller). */
 import type { Context } from 'hono';
 import { HOST_STATUS, type HostStatus } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';

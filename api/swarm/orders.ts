@@ -1,4 +1,4 @@
-/** Orders to hosts that are no operations of ours: the contract's `/swarm/deploy`, `/teardown` and `/check` (wire.md 2.2). */
+/** Orders to hosts that are no operations of ours: DECNET's `/swarm/deploy`, `/teardown` and `/check` (docs/wire.md#the-swarm-controller). */
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { Host } from '../../adapters/postgres/hosts.ts';

@@ -1,4 +1,4 @@
-/** Hosts as clients see them (wire.md 2.2), and as the agent client wants them. */
+/** Hosts as clients see them (docs/wire.md#hosts-for-administrators), and as the agent client wants them. */
 import type { AgentAddress } from '../../adapters/agent/client.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
 

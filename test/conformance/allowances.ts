@@ -3,7 +3,7 @@
  * printed at the end of `npm run test:conformance`.
  */
 
-/** Differences on purpose (ours.md), by the step's name: what ours must answer instead. */
+/** Differences on purpose (docs/differences.md), by the step's name: what ours must answer instead. */
 export interface OurAnswer {
   readonly status: number;
   readonly detail: RegExp;
@@ -17,13 +17,13 @@ export const OUR_ANSWERS: Readonly<Record<string, OurAnswer>> = {
   'deploy: bad name': { status: 409, detail: /we b!/ },
 };
 
-/** Keys that an answer of ours may have beside the recorded ones (ours.md, additions). */
+/** Keys that an answer of ours may have beside the recorded ones (docs/differences.md#requests-and-answers). */
 export const ADDED_KEYS: ReadonlySet<string> = new Set(['removed_lifecycle_ids', 'warnings']);
 
 export const ALLOWANCES = {
   'ours differs on purpose':
-    'The original breaks (500, 422) or answers in its validation library’s words; ours.md says 409 and a sentence.',
-  'key of ours': 'ours.md adds keys to an answer; clients of the original ignore them.',
+    'The original breaks (500, 422) or answers in its validation library’s words; docs/differences.md says 409 and a sentence.',
+  'key of ours': 'docs/differences.md adds keys to an answer; clients of the original ignore them.',
   'running for pending': 'The recordings were made with the work left out: there, no row ever began.',
   'read again': 'The work is real and takes time: a read is repeated for up to 10 s before it counts.',
   'waited for rows':

@@ -8,7 +8,7 @@ export interface AgentIdentity {
   readonly key: string;
 }
 
-/** What it answers to each order of the agent's wire (wire.md 3). */
+/** What it answers to each order of the agent's wire (docs/wire.md#the-agent). */
 function answerTo(route: string, body: { config?: { deckies: { name: string }[] }; decky_id?: string | null }): object {
   if (route === 'POST /deploy') return { status: 'accepted', deckies: body.config?.deckies.map(({ name }) => name) };
   if (route === 'POST /teardown') return { status: 'torn_down', decky_id: body.decky_id ?? null };

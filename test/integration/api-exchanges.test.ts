@@ -25,7 +25,7 @@ const PLACEHOLDERS: Readonly<Record<string, RegExp>> = {
   '<ticket>': /^[\w-]{20,}$/,
   '*': /./,
 };
-/** Keys that our answers have beside the recorded ones (ours.md). */
+/** Keys that our answers have beside the recorded ones (docs/differences.md#requests-and-answers). */
 const ADDITIONS = new Set(['removed_lifecycle_ids', 'warnings']);
 
 describe('API: the recorded exchanges of the master', () => {

@@ -36,7 +36,7 @@ const PEOPLE: Record<string, string> = {
   'secret that signs tokens': mark('jwt'),
 };
 
-/** Columns that must hold the fleet's configuration: it is deployed from there, and again after a loss (design, section 4). */
+/** Columns that must hold the fleet's configuration: it is deployed from there, and again after a loss (docs/design.md#lost-workflows). */
 const CONFIGURATION = new Set([
   'deployments.request',
   'fleet_deckies.decky_config',
@@ -45,7 +45,7 @@ const CONFIGURATION = new Set([
   'decky_shards.decky_config',
 ]);
 
-/** Answers that show configuration because the contract says so: whole DeckyConfigs (wire.md 1.7), and ShardViews (5.2). */
+/** Answers that show configuration because the contract says so: whole DeckyConfigs and ShardViews (docs/wire.md#shards). */
 const CONTRACT = ['GET /api/v1/deckies', 'GET /api/v1/swarm/deckies', 'swarm GET /swarm/deckies'];
 
 describe('secrets', function () {

@@ -56,7 +56,7 @@ function assertRefused(name: string, code: ErrorCode, sentence: string | RegExp)
   );
 }
 
-/** Where exchanges/master-api.json or the brief of ours.md has another text than the recording, it is given here. */
+/** Where test/fixtures/exchanges/master-api.json or docs/differences.md has another text than the recording, it is given here. */
 const REFUSED: Readonly<Record<string, readonly [ErrorCode, (string | RegExp)?]>> = {
   '19-service-spaces': ['InvalidDecky'],
   '30-empty': ['InvalidIni', 'Configuration conflict: INI content is empty.'],

@@ -1,4 +1,4 @@
-/** The INI dialect (config.md 2), checked once against Python's own ConfigParser by 24,000 random texts. */
+/** The INI dialect (docs/configuration.md#the-text), checked once against Python's own ConfigParser by 24,000 random texts. */
 import assert from 'node:assert/strict';
 import { parseIni } from '../../fleet/ini.ts';
 import { assertRefused } from '../support/planning.ts';
@@ -48,7 +48,7 @@ describe('INI text', () => {
     );
   });
 
-  it('inherits [DEFAULT] in deckies, but never in a service (ours.md)', () => {
+  it('inherits [DEFAULT] in deckies, but never in a service', () => {
     const ini = parseIni('[DEFAULT]\nservices=ssh\nx=1\n[a]\n[b]\nservices=ftp\n[a.ssh]\nuser=u');
     assert.deepEqual(
       ini.deckies.map(({ services }) => services),

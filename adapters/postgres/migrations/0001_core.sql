@@ -1,4 +1,4 @@
--- Requests, fleet, lifecycle rows, lanes and the outbox (design, section 4). Who may write what: docs/states/.
+-- Requests, fleet, lifecycle rows, lanes and the outbox (docs/design.md). Who may write what: docs/states/.
 
 create function iso(moment timestamptz) returns text language sql immutable as
   $$ select to_char(moment at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;

@@ -1,4 +1,4 @@
--- Who may use the operators' API, and which of their tokens no longer count (wire.md 1.2).
+-- Who may use the operators' API, and which of their tokens no longer count (docs/wire.md#login-and-tokens).
 
 create table users (
   uuid text primary key,

@@ -1,4 +1,4 @@
--- Hosts with an agent, what they report, and how they are enrolled (wire.md 5.2 and 5.3; docs/states/host.md).
+-- Hosts with an agent, what they report, and how they are enrolled (docs/wire.md#shards; docs/states/host.md).
 
 create table swarm_hosts (
   uuid text primary key,
@@ -68,7 +68,7 @@ create table decky_shards (
   primary key (host_uuid, decky_name)
 );
 
--- What an agent without fences may report on: the row was sent to it, and when (ours.md). Local rows have it too; it does no harm.
+-- What an agent without fences may report on: the row was sent to it, and when (docs/differences.md#agents). Local rows have it too; it does no harm.
 create function stamp_dispatch() returns trigger language plpgsql as $$
 begin
   if new.status = 'running' and new.dispatched_at is null then

@@ -1,4 +1,4 @@
--- Mutations and their rotation by the clock (design, section 4; docs/rotation.md).
+-- Mutations and their rotation by the clock (docs/rotation.md).
 alter table deployments drop constraint deployments_kind_check;
 alter table deployments add constraint deployments_kind_check check (kind in ('deploy', 'teardown', 'mutate'));
 

@@ -1,4 +1,4 @@
-/** One simulated agent: a TLS server that speaks the agent's wire (wire.md 3) with fences, and its reports. No containers. */
+/** One simulated agent: a TLS server that speaks the agent's wire (docs/wire.md#the-agent) with fences, and its reports. No containers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';

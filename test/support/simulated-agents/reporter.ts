@@ -9,7 +9,7 @@ export interface Credentials {
   readonly key: string;
 }
 
-/** What an agent grants its master (wire.md 3). */
+/** What an agent grants its master (docs/wire.md#the-agent). */
 export const AGENT_LIMITS: Limits = { connectMs: 5_000, answerMs: 10_000 };
 
 /** The status code, or what went wrong: the connection took too long, the answer did, or an error came. */
