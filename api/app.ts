@@ -5,42 +5,32 @@ import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
 import { traceRequests } from '../adapters/tracing/middleware.ts';
 import { DeckhandError } from '../fleet/errors.ts';
-import { accessLog } from './access-log.ts';
-import { audit } from './audit/middleware.ts';
-import { type AccessTokens, createAccessTokens } from './auth/access-tokens.ts';
-import { FailureLimit } from './auth/failure-limit.ts';
-import { createGuard } from './auth/guard.ts';
-import { createPasswords } from './auth/passwords.ts';
-import { OpenStreams } from './auth/streams.ts';
-import { hasBody, readBody } from './body.ts';
-import { answerInTime } from './deadline.ts';
+import { audit } from './audit.ts';
+import {
+  type AccessTokens,
+  createAccessTokens,
+  createGuard,
+  createPasswords,
+  FailureLimit,
+  OpenStreams,
+} from './auth.ts';
+import type { AddRoutes, ApiDependencies, RouteDependencies } from './dependencies.ts';
 import type { ApiEnv } from './environment.ts';
-import { answerError, ERROR_CODE_HEADER, TEXT } from './errors.ts';
-import { countRequests } from './http-metrics.ts';
-import type { ApiDependencies } from './ports.ts';
+import { answerError, ERROR_CODE_HEADER, refusal, TEXT } from './errors.ts';
+import { accessLog, answerInTime, countRequests, hasBody, readBody, secureHeaders } from './middleware.ts';
 import { addAuditRoutes } from './routes/audit.ts';
 import { addAuthRoutes } from './routes/auth.ts';
 import { addCatalogueRoutes } from './routes/catalogue.ts';
 import { addConvergenceRoutes } from './routes/convergence.ts';
-import { addDashboardRoutes } from './routes/dashboard.ts';
-import { addDeckyRoutes } from './routes/deckies.ts';
-import type { AddRoutes, RouteDependencies } from './routes/dependencies.ts';
+import { addDeckyRoutes, addTeardownRoutes } from './routes/deckies.ts';
 import { addDeploymentRoutes } from './routes/deployments.ts';
 import { addDocsRoutes } from './routes/docs.ts';
+import { addSwarmBundleRoutes, addSwarmEnrollmentRoutes } from './routes/enrollments.ts';
 import { addEventRoutes } from './routes/events.ts';
-import { addHealthRoutes } from './routes/health.ts';
-import { addMetricsRoute } from './routes/metrics.ts';
 import { addMutationRoutes } from './routes/mutations.ts';
-import { addSettingsRoutes } from './routes/settings.ts';
-import { addSwarmRoutes } from './routes/swarm.ts';
-import { addSwarmBundleRoutes } from './routes/swarm-bundles.ts';
-import { addSwarmEnrollmentRoutes } from './routes/swarm-enrollments.ts';
-import { addSwarmMoveRoutes } from './routes/swarm-move.ts';
-import { addSystemRoutes } from './routes/system.ts';
-import { addTeardownRoutes } from './routes/teardown.ts';
-import { addUserRoutes } from './routes/users.ts';
-import { secureHeaders } from './secure-headers.ts';
-import { refusal } from './validation.ts';
+import { addSettingsRoutes, addUserRoutes } from './routes/settings.ts';
+import { addDashboardRoutes, addHealthRoutes, addMetricsRoute, addSystemRoutes } from './routes/status.ts';
+import { addSwarmMoveRoutes, addSwarmRoutes } from './routes/swarm.ts';
 
 /** 10 wrong logins in 5 minutes, 5 wrong old passwords in one (docs/wire.md#login-and-tokens). */
 const LOGIN_LIMIT = { failures: 10, windowMs: 300_000 };

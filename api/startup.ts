@@ -1,12 +1,17 @@
 /** What has to be done in PostgreSQL before the API may answer, tried until it succeeds: the API starts before its database. */
+
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { hash } from '@node-rs/argon2';
+import { z } from 'zod';
 import { databaseUnavailable, type Sql } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
 import { createSettings } from '../adapters/postgres/settings.ts';
-import { createUsers } from '../adapters/postgres/users.ts';
+import { createUsers, type Users } from '../adapters/postgres/users.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { ApiConfig } from './config.ts';
-import { ensureFirstAdmin } from './first-admin.ts';
 
 const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5_000;
@@ -57,4 +62,63 @@ export function startUp(
     }
   };
   return { missing: () => missing, done: run() };
+}
+
+/** The first admin of an installation, from the environment, or with a password that is printed once. */
+
+type AdminConfig = Pick<
+  ApiConfig,
+  'DECKHAND_ADMIN_USER' | 'DECKHAND_ADMIN_PASSWORD' | 'DECKHAND_ADMIN_MUST_CHANGE_PASSWORD'
+>;
+
+/** Does nothing when there are users. `print` gets the one line that shows a made-up password. */
+export async function ensureFirstAdmin(
+  users: Users,
+  config: AdminConfig,
+  print: (line: string) => void,
+): Promise<void> {
+  if ((await users.list()).length > 0) return;
+  const username = config.DECKHAND_ADMIN_USER;
+  const password = config.DECKHAND_ADMIN_PASSWORD ?? randomBytes(18).toString('base64url');
+  const created = await users.createFirst({
+    username,
+    password_hash: await hash(password),
+    role: 'admin',
+    must_change_password: config.DECKHAND_ADMIN_MUST_CHANGE_PASSWORD,
+  });
+  if (created && config.DECKHAND_ADMIN_PASSWORD === undefined)
+    print(`First admin: user ${username}, password ${password} (shown this once)`);
+}
+
+/** The secret that signs access tokens: given, or made up at the first start and kept, so that tokens outlive a restart. */
+
+const Secrets = z.object({ jwt_secret: z.string().min(32) });
+
+async function readSecret(file: string): Promise<string | null> {
+  try {
+    return Secrets.parse(JSON.parse(await readFile(file, 'utf8'))).jwt_secret;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new Error(
+      `${file} can’t be read as {"jwt_secret": 32 or more characters}. Mend it, or remove it for a new secret.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** From `<home>/api-secrets.json` (mode 0600). Of two programs that start at once, one makes it and both use it. */
+export async function keptSecret(home: string): Promise<string> {
+  const file = join(home, 'api-secrets.json');
+  const kept = await readSecret(file);
+  if (kept !== null) return kept;
+  await mkdir(home, { recursive: true });
+  const draft = `${file}.${process.pid}`;
+  const secret = randomBytes(48).toString('base64url');
+  await writeFile(draft, `${JSON.stringify({ jwt_secret: secret })}\n`, { mode: 0o600 });
+  // A link appears whole or not at all, and fails where another program was faster.
+  await link(draft, file).catch(() => undefined);
+  await rm(draft, { force: true });
+  return (await readSecret(file)) ?? secret;
 }

@@ -1,8 +1,7 @@
 /** The audit, for admins. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
-import type { AddRoutes, RouteDependencies } from './dependencies.ts';
-import { guarded } from './dependencies.ts';
 
 const LIMIT_DEFAULT = 50;
 const LIMIT_MAX = 200;

@@ -4,13 +4,12 @@ import type { Context } from 'hono';
 import { isLoginKey, LOGIN_KEY_HEADER } from '../../adapters/login-key.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import type { FailureLimit } from '../auth/failure-limit.ts';
+import type { FailureLimit } from '../auth.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TooManyAttempts } from '../errors.ts';
-import { EXAMPLES } from '../examples.ts';
-import { json, Message, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
+import { EXAMPLES, json, Message, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
 import { NewPassword, Password } from '../schemas.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 const login = createRoute({
   method: 'post',

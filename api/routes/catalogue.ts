@@ -9,8 +9,8 @@ import {
   serviceByName,
 } from '../../fleet/catalog.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 /** DECNET serves its catalogue below its topologies, which this master does not have. */
 const PATH = `${PREFIX}/topologies`;

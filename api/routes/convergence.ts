@@ -6,11 +6,10 @@ import { DeckhandError } from '../../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import type { ReconcileRequest } from '../../fleet/requests.ts';
-import { EXAMPLES, ROW_ID } from '../examples.ts';
-import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
+import { checkInterval } from '../errors.ts';
+import { EXAMPLES, json, Message, PREFIX, ROW_ID, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName, DriftView, MendableView, UnknownView } from '../schemas.ts';
-import { checkInterval } from '../validation.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 const HostFilter = z
   .string()

@@ -3,10 +3,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { DeploymentDetail } from '../../adapters/postgres/deployments.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { hasEnded } from '../../fleet/lifecycle.ts';
-import { EXAMPLES } from '../examples.ts';
-import { json, PREFIX, refusals } from '../openapi.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
+import { EXAMPLES, json, PREFIX, refusals } from '../openapi.ts';
 import { Deployment, DeploymentDetailView, Fleet } from '../schemas.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
 
 const LIST_DEFAULT = 20;
 const LIST_MAX = 200;

@@ -3,13 +3,11 @@ import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';
 import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { TEXT } from '../errors.ts';
-import { ROW_ID } from '../examples.ts';
-import { json, Message, PREFIX, refusals, unsupportedMediaType } from '../openapi.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
+import { checkInterval, TEXT } from '../errors.ts';
+import { json, Message, PREFIX, ROW_ID, refusals, unsupportedMediaType } from '../openapi.ts';
 import { DeckyName } from '../schemas.ts';
-import { checkInterval } from '../validation.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
-import { assertIdempotencyKey, IdempotencyKey } from './deploy-request.ts';
+import { assertIdempotencyKey, IdempotencyKey } from './deckies.ts';
 
 const MutateBody = z
   .object({

@@ -4,22 +4,19 @@ import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
 import { traceRequests } from '../../adapters/tracing/middleware.ts';
+import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { unreadableBody } from '../../fleet/encoding.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { accessLog } from '../access-log.ts';
-import { audit } from '../audit/middleware.ts';
-import { FailureLimit, type FailureLimitOptions } from '../auth/failure-limit.ts';
-import { answerInTime } from '../deadline.ts';
+import { audit } from '../audit.ts';
+import { FailureLimit, type FailureLimitOptions } from '../auth.ts';
+import type { ControllerDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
 import { answerError, ERROR_CODE_HEADER, TEXT, TooManyAttempts } from '../errors.ts';
-import { countRequests } from '../http-metrics.ts';
+import { accessLog, answerInTime, countRequests } from '../middleware.ts';
+import { addressOf, isLoopback, peerOf } from '../peer.ts';
 import { enroll, join, renew } from './enrollment.ts';
-import { operatorGate } from './gate.ts';
 import { heartbeat } from './heartbeat.ts';
-import { listHosts, listShards, removeHost, showHost } from './hosts.ts';
-import { check, deploy, teardown } from './orders.ts';
-import { addressOf, isLoopback, peerOf } from './peer.ts';
-import type { ControllerDependencies } from './ports.ts';
+import { check, deploy, listHosts, listShards, removeHost, showHost, teardown } from './orders.ts';
 import { Unprocessable } from './unprocessable.ts';
 
 /** A status of some thousand deckies, or the errors of 500. */
@@ -134,3 +131,19 @@ function atMost(bounds: FailureLimitOptions): MiddlewareHandler<ApiEnv> {
     await next();
   };
 }
+
+/** Who may use the operator routes of the swarm controller (docs/wire.md#the-swarm-controller): the master itself, or this machine without a certificate. */
+
+export const OPERATOR_TEXT = 'operator certificate required';
+
+/** An administrator's token is needed besides. */
+export const operatorGate = (ownFingerprints: () => Promise<ReadonlySet<string>>): MiddlewareHandler<ApiEnv> =>
+  async function operatorGate(c, next) {
+    const peer = peerOf(c);
+    const isOurs =
+      peer === null
+        ? isLoopback(addressOf(c))
+        : [MASTER_NAME, SWARMCTL_NAME].includes(peer.commonName) && (await ownFingerprints()).has(peer.fingerprint);
+    if (!isOurs) throw new DeckhandError('Forbidden', OPERATOR_TEXT);
+    await next();
+  };

@@ -1,5 +1,13 @@
 /** Puts the swarm controller together: adapters, listener, and what it sees to by time. */
+
+import { constants } from 'node:crypto';
+import { createServer, type Server } from 'node:https';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { TLSSocket } from 'node:tls';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Hono } from 'hono';
 import { type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import type { ApiMetrics } from '../../adapters/metrics/metrics.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
@@ -10,19 +18,20 @@ import { createEnrollments } from '../../adapters/postgres/enrollments.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
+import { rememberMaster } from '../../adapters/postgres/master-pin.ts';
 import type { TemporalClient } from '../../adapters/temporal/connection.ts';
 import { createReportSignals } from '../../adapters/temporal/reports.ts';
+import { HEARTBEAT_INTERVAL_S } from '../../fleet/agent-wire.ts';
+import { listen, stopServer } from '../../lib/http-listening.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { createDeployments } from '../../operations/deployments.ts';
-import type { Guard } from '../auth/guard.ts';
+import type { Guard } from '../auth.ts';
 import { type ApiConfig, rolloutDefaults } from '../config.ts';
-import type { RunningServer } from '../server.ts';
+import type { SwarmApiPorts } from '../dependencies.ts';
+import type { ApiEnv } from '../environment.ts';
+import { DRAIN_MS, MAX_CONNECTIONS, type RunningServer, SERVER_LIMITS } from '../server.ts';
 import { createSwarmApp } from './app.ts';
 import { createBundles } from './bundles.ts';
-import { startListener } from './listener.ts';
-import { controllerNames } from './names.ts';
-import type { SwarmApiPorts } from './ports.ts';
-import { watchHosts } from './watch.ts';
 
 const OWN_IDENTITIES_FOR_MS = 10_000;
 
@@ -113,4 +122,134 @@ function ownFingerprints(authority: Authority, names: readonly string[]): () => 
     };
     return known.set;
   };
+}
+
+/** The TLS listener of the swarm controller: asks for a certificate, and lets none in that is not of our CA. */
+
+/** Agents report every 30 s, on the connection that they have. */
+const KEEP_ALIVE_MS = 90_000;
+const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Names and addresses under which hosts reach this master; the certificate carries them. */
+  readonly names: readonly string[];
+  readonly authority: Authority;
+  readonly logger: Logger;
+  readonly maxConnections?: number;
+  /** Of time, as the operators' listener has them; how long a connection may be idle is the agents'. */
+  readonly limits?: Partial<Record<'headersMs' | 'requestMs' | 'handshakeMs' | 'checkMs', number>>;
+  /** How often the certificate is looked at; default daily. */
+  readonly renewalCheckMs?: number;
+}
+
+async function secureContext({ authority, names }: ListenerOptions) {
+  const { keyPem, certPem, caPem } = await authority.server(names);
+  return {
+    key: keyPem,
+    cert: certPem,
+    ca: caPem,
+    minVersion: 'TLSv1.2' as const,
+    // No resumption: every connection shows its certificate, and it is judged anew.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+/** In TLS 1.3 a client may send before its certificate was judged: nothing of that is read. */
+function refuseStrangers(socket: TLSSocket): void {
+  if (socket.getPeerX509Certificate() !== undefined && !socket.authorized) socket.destroy();
+}
+
+/** Resolves once it listens; rejects when the address is taken or not ours. */
+export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions): Promise<RunningServer> {
+  const limits = { ...SERVER_LIMITS, ...options.limits };
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    createServer,
+    serverOptions: {
+      ...(await secureContext(options)),
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: limits.handshakeMs,
+      headersTimeout: limits.headersMs,
+      requestTimeout: limits.requestMs,
+      connectionsCheckingInterval: limits.checkMs,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+  }) as Server;
+  server.maxConnections = options.maxConnections ?? MAX_CONNECTIONS;
+  server.prependListener('secureConnection', refuseStrangers);
+  server.on('tlsClientError', (_, socket) => socket.destroy());
+  const port = await listen(server, options);
+  const stopping = new AbortController();
+  void keepCertificate(server, options, stopping.signal);
+  return {
+    port,
+    stop: () => {
+      stopping.abort();
+      return stopServer(server, DRAIN_MS);
+    },
+  };
+}
+
+/** Looks daily whether the certificate is due; connections that are open keep the old one. */
+async function keepCertificate(server: Server, options: ListenerOptions, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    await pause(options.renewalCheckMs ?? RENEWAL_CHECK_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    if (signal.aborted) return;
+    await secureContext(options).then(
+      (context) => server.setSecureContext(context),
+      (error: unknown) =>
+        options.logger.error({ err: error }, 'the swarm controller’s certificate could not be renewed'),
+    );
+  }
+}
+
+/** Names and addresses under which hosts can reach the swarm controller. */
+
+const EVERYWHERE = ['0.0.0.0', '::'];
+
+const outside = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).filter((one) => !one.internal && one.family === 'IPv4').map((one) => one.address),
+  );
+
+/** The first is what a host is told to join; all of them stand in the certificate. */
+export function controllerNames(listensOn: string, given: string | undefined): readonly [string, ...string[]] {
+  const names = [...(given ? [given] : []), ...(EVERYWHERE.includes(listensOn) ? outside() : [listensOn])];
+  return [names[0] ?? '127.0.0.1', ...names.slice(1)];
+}
+
+/** What the swarm controller sees to by time: hosts that are silent, and a master whose certificate was renewed. */
+
+/** Hosts that miss three heartbeats are `unreachable`. */
+export const SILENT_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
+const TURN_MS = 10_000;
+
+export interface WatchParts {
+  readonly sql: Sql;
+  readonly authority: Authority;
+  readonly logger: Logger;
+  readonly notReady: () => string | null;
+}
+
+/** Looks every ten seconds until `signal` is aborted; resolves then. */
+export async function watchHosts({ sql, authority, logger, notReady }: WatchParts, signal: AbortSignal): Promise<void> {
+  const hosts = createHostStore(sql);
+  let pin: string | null = null;
+  const turn = async (): Promise<void> => {
+    for (const host of await hosts.silentSince(SILENT_AFTER_MS))
+      logger.warn({ host: host.name, last_heartbeat: host.lastHeartbeat }, 'host is silent');
+    const { fingerprint } = await authority.master();
+    if (fingerprint === pin) return;
+    if (await rememberMaster(sql, fingerprint))
+      logger.info('the master’s certificate is new: all hosts are asked to renew');
+    pin = fingerprint;
+  };
+  while (!signal.aborted) {
+    if (notReady() === null)
+      await turn().catch((error: unknown) => logger.warn({ err: error }, 'can’t tell which hosts are silent'));
+    await pause(TURN_MS, undefined, { signal }).catch(() => undefined);
+  }
 }

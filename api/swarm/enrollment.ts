@@ -6,10 +6,10 @@ import type { Identity } from '../../adapters/pki/authority.ts';
 import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { refuseReservedNames } from '../../fleet/hosts.ts';
+import type { ControllerDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
+import { peerOf } from '../peer.ts';
 import { TEXT } from './heartbeat.ts';
-import { peerOf } from './peer.ts';
-import type { ControllerDependencies } from './ports.ts';
 import { parseBody } from './unprocessable.ts';
 
 /** The patterns to the letter, since answers name them; the bounds of length are their own (docs/wire.md#enrolment). */

@@ -1,19 +1,38 @@
 /** `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and Temporal every delta. */
+
+import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
-import type { ReportingHost } from '../../adapters/postgres/host-reports.ts';
+import type { ReportableRow, ReportedDecky, ReportingHost, WholeReport } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
-import { isObject, type Json, readDelta, readStatus, type SaidDelta } from '../../fleet/agent-says.ts';
-import { judgeReturned } from '../../fleet/drift.ts';
+import {
+  isObject,
+  type Json,
+  readDelta,
+  readStatus,
+  type SaidDelta,
+  type SaidRuntime,
+  type SaidStatus,
+  saidError,
+} from '../../fleet/agent-says.ts';
+import type { DeckyReport, HostReport } from '../../fleet/agent-wire.ts';
+import type { DeckyConfig } from '../../fleet/config.ts';
+import {
+  type Difference,
+  DRIFT,
+  type DriftReason,
+  type EngineSight,
+  judgeReturned,
+  type SeenDecky,
+} from '../../fleet/drift.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { STATUS } from '../../fleet/lifecycle.ts';
 import { RETURN_USER } from '../../fleet/requests.ts';
+import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
 import { isWithin } from '../../fleet/strict-decky.ts';
 import { boundedText, plainText } from '../../fleet/text.ts';
+import type { ControllerDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
-import { matchDeltas } from './deltas.ts';
-import { type Peer, peerOf } from './peer.ts';
-import type { ControllerDependencies } from './ports.ts';
-import { hashOf, wholeReport } from './report.ts';
-import { sightOf } from './sight.ts';
+import { type Peer, peerOf } from '../peer.ts';
 import { missing, notAnObject, type Problem, readJson, Unprocessable, wrongKind } from './unprocessable.ts';
 
 export const TEXT = Object.freeze({
@@ -188,3 +207,187 @@ function problemsOfDeltas(lifecycle: unknown): Problem[] {
   }
   return problems;
 }
+
+/** What the status in a heartbeat says, judged entry by entry: a bad one costs itself only. */
+
+/** Docker's words for a container, and DECNET's for none; others are not passed on. */
+const CONTAINER_WORDS = new Set(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead', 'absent']);
+const LONGEST_SENTENCE = 500;
+
+/** What a report is recognised by. */
+export const hashOf = (status: Json): string => createHash('sha256').update(JSON.stringify(status)).digest('hex');
+
+export function wholeReport(status: SaidStatus, facts: { hash: string; agentVersion: string | null }): WholeReport {
+  // Of two entries with one name the last counts, as where they are written one after another.
+  const deckies = new Map<string, ReportedDecky>();
+  for (const { config } of status.deckies)
+    if (config) deckies.set(config.name, reportedDecky(config, status.runtime.get(config.name)));
+  return {
+    ...facts,
+    fenced: status.report !== null,
+    deckies: [...deckies.values()],
+    present: status.deckies.map(({ name }) => name),
+    complete: status.complete,
+  };
+}
+
+function reportedDecky(config: DeckyConfig, runtime: SaidRuntime | undefined): ReportedDecky {
+  const seen = runtime && (runtime.running ? 'running' : 'degraded');
+  return {
+    config,
+    shardState: seen ?? 'degraded',
+    seen: seen ?? null,
+    sentence: seen === 'degraded' ? sentenceOf(config, runtime?.services ?? {}) : null,
+  };
+}
+
+function sentenceOf(config: DeckyConfig, states: SaidRuntime['services']): string {
+  const down = [...new Set(config.services)]
+    .map((name) => [name, Object.hasOwn(states, name) ? states[name] : 'running'] as const)
+    .filter(([, state]) => state !== 'running')
+    .map(([name, state]) => `${name} is ${CONTAINER_WORDS.has(String(state)) ? state : 'not running'}`);
+  return (down.length > 0 ? `Its host says: ${down.join(', ')}.` : 'Its host says that it does not run.').slice(
+    0,
+    LONGEST_SENTENCE,
+  );
+}
+
+/** What a status says of a host's engine, for the comparison with what should be there. Words of the agent's own are not passed on. */
+
+/** Services as containers are named after them; others are dropped. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
+
+const WORDS: Readonly<Record<DriftReason, string>> = Object.freeze({
+  missing: 'it is missing',
+  exited: 'it does not run',
+  paused: 'it is paused; `docker unpause` lets it go on, a reconcile makes it anew',
+  cut_off: 'it is cut off, since its base was started after it',
+  other_image: 'it is made of another image',
+  other_configuration: 'it is not as it was sent',
+  orphan: 'nobody wants it',
+  moved_address: 'it has another address, or network',
+});
+
+export function sightOf(status: SaidStatus): EngineSight {
+  const { report, runtime } = status;
+  // An agent leaves `runtime` empty where Docker does not answer.
+  if (status.deckies.length > 0 && runtime.size === 0)
+    return { answered: false, why: 'the host’s container engine does not answer' };
+  const deckies = new Map<string, SeenDecky>();
+  for (const { config } of status.deckies) {
+    if (!config) continue;
+    const own = report?.deckies.get(config.name);
+    const seen = runtime.get(config.name);
+    deckies.set(config.name, {
+      config,
+      busy: !seen || own?.status === STATUS.pending || own?.status === STATUS.running,
+      differences: own?.drift
+        ? own.drift.map((one): Difference => ({ ...one, detail: WORDS[one.reason] }))
+        : judged(config.name, seen),
+    });
+  }
+  return { answered: true, deckies, orphans: report?.orphans ?? [], complete: status.complete };
+}
+
+/** An agent of DECNET says of each service only whether its container runs. */
+function judged(name: string, seen: SaidRuntime | undefined): Difference[] {
+  return Object.entries(seen?.services ?? {}).flatMap(([service, state]): Difference[] => {
+    if (state === 'running' || !NAME.test(service)) return [];
+    const reason = state === 'absent' ? DRIFT.missing : state === 'paused' ? DRIFT.paused : DRIFT.exited;
+    return [{ reason, container: `${name}-${service}`, detail: WORDS[reason] }];
+  });
+}
+
+/** Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the row. */
+
+/** How much earlier than its dispatch a report without a fence may claim to have ended: clocks are compared by whole seconds. */
+const CLOCK_SLACK_MS = 5_000;
+/** One signal's share of a report: Temporal takes 2 MiB at most, and warns from a quarter of that. */
+const SIGNAL_BYTES = 400_000;
+
+export interface Dropped {
+  readonly decky: string;
+  readonly why: string;
+}
+
+export interface ReportingAgent {
+  readonly hostUuid: string;
+  readonly fenced: boolean;
+  /** Its clock minus ours. */
+  readonly clockOffsetMs: number;
+}
+
+/** What each workflow is told, and what was left out with the reason. Deltas keep their order. */
+export function matchDeltas(
+  deltas: readonly SaidDelta[],
+  rows: readonly ReportableRow[],
+  agent: ReportingAgent,
+): { reports: ReadonlyMap<string, readonly HostReport[]>; dropped: readonly Dropped[] } {
+  const byDecky = new Map(rows.map((row) => [row.deckyName, row]));
+  const byWorkflow = new Map<string, DeckyReport[]>();
+  const dropped: Dropped[] = [];
+  for (const delta of deltas) {
+    const row = byDecky.get(delta.deckyName);
+    const why = row?.operation === delta.operation ? staleness(delta, row, agent) : 'no open row of this host';
+    if (why !== null || row === undefined) {
+      dropped.push({ decky: delta.deckyName, why: why ?? 'no open row of this host' });
+      continue;
+    }
+    const reports = byWorkflow.get(row.workflowId);
+    if (reports) reports.push(deckyReport(delta, row));
+    else byWorkflow.set(row.workflowId, [deckyReport(delta, row)]);
+  }
+  const { hostUuid } = agent;
+  return {
+    reports: new Map(
+      [...byWorkflow].map(([workflowId, reports]) => [
+        workflowId,
+        inSignals(reports).map((some) => ({ hostUuid, reports: some })),
+      ]),
+    ),
+    dropped,
+  };
+}
+
+/** The reports in their order, cut into what one signal carries. */
+function inSignals(reports: readonly DeckyReport[]): DeckyReport[][] {
+  const signals: DeckyReport[][] = [];
+  let left = 0;
+  for (const report of reports) {
+    const bytes = Buffer.byteLength(JSON.stringify(report));
+    if (bytes > left) {
+      signals.push([]);
+      left = SIGNAL_BYTES;
+    }
+    left -= bytes;
+    signals.at(-1)?.push(report);
+  }
+  return signals;
+}
+
+/** Why a delta is not about this attempt of the row's operation; null where it may be (promise 4, gap A8). */
+function staleness(delta: SaidDelta, row: ReportableRow, agent: ReportingAgent): string | null {
+  if (delta.fence) return delta.fence.operationId === row.deploymentId ? null : 'of another operation';
+  if (agent.fenced) return 'without a fence, of an agent that has them';
+  if (row.dispatchedAt === null) return 'the row was not dispatched yet';
+  if (delta.completedMs === null) return null;
+  const endedMs = delta.completedMs - agent.clockOffsetMs;
+  return endedMs < row.dispatchedAt.getTime() - CLOCK_SLACK_MS ? 'ended before the row was dispatched' : null;
+}
+
+function deckyReport(delta: SaidDelta, row: ReportableRow): DeckyReport {
+  const error = delta.status === 'failed' && delta.error !== null ? withoutSecrets(delta.error, row) : null;
+  return {
+    lifecycleId: row.lifecycleId,
+    deckyName: row.deckyName,
+    status: delta.status,
+    error,
+    seen: delta.seen,
+    fence: delta.fence && { attempt: delta.fence.attempt, sequence: delta.fence.sequence },
+  };
+}
+
+const withoutSecrets = (error: string, row: ReportableRow): string => {
+  const values = secretValues(row.versions);
+  return saidError(error, (text) => cutSecrets(text, values));
+};

@@ -1,22 +1,20 @@
 /** Orders to hosts that are no operations of ours: DECNET's `/swarm/deploy`, `/teardown` and `/check` (docs/wire.md#the-swarm-controller). */
 import type { Context } from 'hono';
 import { z } from 'zod';
-import type { Host } from '../../adapters/postgres/hosts.ts';
+import type { AgentAddress } from '../../adapters/agent/client.ts';
+import { HOST_STATUS, type Host, type HostStatus } from '../../adapters/postgres/hosts.ts';
 import type { NotedShard } from '../../adapters/postgres/shards.ts';
 import { readStatus } from '../../fleet/agent-says.ts';
 import type { AgentDeployBody } from '../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
-import { DECKY_STATE, type DeckyState } from '../../fleet/lifecycle.ts';
+import { DECKY_STATE, type DeckyState, STATUS } from '../../fleet/lifecycle.ts';
+import type { RolloutOptions } from '../../fleet/limits.ts';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
 import { StrictDeckyConfig } from '../../fleet/strict-decky.ts';
+import type { ControllerDependencies, SwarmPorts } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
-import { HOST_NOT_FOUND } from './hosts.ts';
-import type { ControllerDependencies, SwarmPorts } from './ports.ts';
-import { inParallel, probeAll } from './probes.ts';
-import { type AskedTeardown, acceptTeardown, whatIsLeft } from './teardowns.ts';
 import { parseBody } from './unprocessable.ts';
-import { agentAddress } from './views.ts';
 
 const HOSTS_AT_ONCE = 32;
 
@@ -194,3 +192,192 @@ export const check = (deps: ControllerDependencies) =>
     }));
     return c.json({ results });
   };
+
+/** Teardowns of what the fleet has on a host: operations of ours, with a row for each decky (docs/operations.md). */
+
+/** How long an answer of 8770 waits for the rows: longer than a lost host takes to be given up. */
+const WAIT_MS = 130_000;
+
+export interface AskedTeardown {
+  readonly host: Host;
+  /** Null: all that the fleet has there. */
+  readonly deckyId: string | null;
+  readonly username: string;
+  /** The request's own. */
+  readonly options?: Partial<RolloutOptions>;
+}
+
+/** The ids of the rows; none where the fleet has nothing of it on the host. Throws what refuses it, DeckyBusy for one. */
+export async function acceptTeardown(ports: SwarmPorts, asked: AskedTeardown): Promise<string[]> {
+  const { operations, lifecycle, reports } = ports;
+  const { host, deckyId, username } = asked;
+  const options = { ...ports.rollout, ...asked.options };
+  const members = await reports.members(host.uuid);
+  if (deckyId !== null) {
+    if (!members.includes(deckyId)) return [];
+    return [(await operations.teardown({ username, decky_name: deckyId, options })).lifecycle_id];
+  }
+  if (members.length === 0) return [];
+  const request = { host_uuid: host.uuid, owed: false };
+  const accepted = await operations.operate({ username, kind: 'teardown', request, options });
+  return [...new Set([...accepted.removed_lifecycle_ids, ...(await lifecycle.openTeardowns(host.uuid))])];
+}
+
+/** Null: all of them are down; else a sentence of what is not. */
+export async function whatIsLeft(
+  { operations, lifecycle }: SwarmPorts,
+  ids: readonly string[],
+): Promise<string | null> {
+  await operations.waitForRows(ids, WAIT_MS);
+  const left = (await lifecycle.byIds(ids)).filter((row) => row.status !== STATUS.succeeded);
+  if (left.length === 0) return null;
+  const phrases = left.map((row) => `${row.decky_name}: ${row.error ?? 'its teardown goes on'}`);
+  return phrases.join('\n').slice(0, 4_000);
+}
+
+/** Looking at hosts and letting them go (docs/wire.md#the-swarm-controller). */
+
+export const HOST_NOT_FOUND = 'host not found';
+
+const SELF_DESTRUCT_LIMIT_MS = 8_000;
+
+/** Null: all of them; undefined: no host has such a status. */
+export function statusFilter(text: string | undefined): HostStatus | null | undefined {
+  if (text === undefined) return null;
+  return Object.values(HOST_STATUS).find((status) => status === text);
+}
+
+export const listHosts = ({ hosts }: ControllerDependencies) =>
+  async function listHosts(c: Context<ApiEnv>): Promise<Response> {
+    const status = statusFilter(c.req.query('host_status'));
+    if (status === undefined) return c.json([]);
+    return c.json((await hosts.list(status === null ? {} : { status })).map(hostView));
+  };
+
+const uuidOf = (c: Context<ApiEnv>): string => {
+  const uuid = c.req.param('uuid') ?? '';
+  if (uuid === '' || uuid.includes('\0')) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
+  return uuid;
+};
+
+export const showHost = ({ hosts }: ControllerDependencies) =>
+  async function showHost(c: Context<ApiEnv>): Promise<Response> {
+    const host = await hosts.get(uuidOf(c));
+    if (host === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
+    return c.json(hostView(host));
+  };
+
+/** With `selfDestruct` the agent is asked to take itself down first (it may be away). Then the host is out: its certificates count no more. */
+export async function decommission(
+  { hosts, agents, reports }: SwarmPorts,
+  uuid: string,
+  selfDestruct: boolean,
+): Promise<void> {
+  const host = await hosts.get(uuid);
+  if (host === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
+  if (selfDestruct && host.address !== '')
+    await agents.selfDestruct(agentAddress(host), AbortSignal.timeout(SELF_DESTRUCT_LIMIT_MS)).catch(() => undefined);
+  if ((await hosts.remove(uuid)) === null) throw new DeckhandError('NotFound', HOST_NOT_FOUND);
+  await reports.leaveBehind(uuid, host.name);
+}
+
+export const removeHost = (deps: ControllerDependencies) =>
+  async function removeHost(c: Context<ApiEnv>): Promise<Response> {
+    await decommission(deps, uuidOf(c), true);
+    return c.body(null, 204);
+  };
+
+export const listShards = ({ reports }: ControllerDependencies) =>
+  async function listShards(c: Context<ApiEnv>): Promise<Response> {
+    const { host_uuid: hostUuid, state } = c.req.query();
+    if (`${hostUuid}${state}`.includes('\0')) return c.json([]);
+    return c.json(await reports.shards({ ...(hostUuid ? { hostUuid } : {}), ...(state ? { state } : {}) }));
+  };
+
+/** Asking agents whether they are there; what they answer, or that they don't, is written down. */
+
+const PROBE_LIMIT_MS = 3_000;
+/** No probe of a request begins later, so that it is answered in time. */
+const PROBES_LIMIT_MS = 6_000;
+const PROBES_AT_ONCE = 64;
+
+export interface Probed {
+  readonly host: Host;
+  /** Null: not asked, since it has no address or time was up. */
+  readonly reachable: boolean | null;
+  /** What the agent answered, or why it did not. */
+  readonly detail: unknown;
+}
+
+/** In the order of the hosts. */
+export async function probeAll(ports: SwarmPorts, hosts: readonly Host[]): Promise<Probed[]> {
+  const timeUp = AbortSignal.timeout(PROBES_LIMIT_MS);
+  return inParallel(hosts, PROBES_AT_ONCE, (host) =>
+    host.address === '' || timeUp.aborted
+      ? Promise.resolve({ host, reachable: null, detail: 'not asked' })
+      : probe(ports, host),
+  );
+}
+
+async function probe({ agents, hosts }: SwarmPorts, host: Host): Promise<Probed> {
+  try {
+    const { body, clockOffsetMs } = await agents.health(agentAddress(host), limit(PROBE_LIMIT_MS));
+    await hosts.markReachable(host.uuid, clockOffsetMs === null ? {} : { clockOffsetMs });
+    const now = { ...host, status: 'active' as const, lastHeartbeat: new Date() };
+    return { host: now, reachable: true, detail: body };
+  } catch (error) {
+    if (!isDeckhandError(error) || error.code === 'Internal') throw error;
+    await hosts.markUnreachable(host.uuid);
+    return { host: { ...host, status: 'unreachable' }, reachable: false, detail: error.message };
+  }
+}
+
+/** A signal whose reason is an error of the house. */
+export function limit(ms: number): AbortSignal {
+  const controller = new AbortController();
+  const reason = new DeckhandError('HostUnreachable', `The agent did not answer within ${ms / 1000} s.`);
+  setTimeout(() => controller.abort(reason), ms).unref();
+  return controller.signal;
+}
+
+/** Runs `work` for all items, at most `width` at a time; results in the order of the items. */
+export async function inParallel<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
+  const results = new Map<number, R>();
+  const queue = items.entries();
+  const lane = async (): Promise<void> => {
+    for (const [index, item] of queue) results.set(index, await work(item));
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+  return items.flatMap((_, index) => (results.has(index) ? [results.get(index) as R] : []));
+}
+
+/** Hosts as clients see them (docs/wire.md#hosts-for-administrators), and as the agent client wants them. */
+
+/** `2026-11-23T19:00:37.601000Z`: microseconds, as all times on the wire. */
+export const isoTime = (moment: Date): string => moment.toISOString().replace(/Z$/, '000Z');
+
+export const hostView = (host: Host) => ({
+  uuid: host.uuid,
+  name: host.name,
+  address: host.address,
+  agent_port: host.agentPort,
+  status: host.status,
+  last_heartbeat: host.lastHeartbeat && isoTime(host.lastHeartbeat),
+  client_cert_fingerprint: host.fingerprint,
+  updater_cert_fingerprint: host.updaterFingerprint,
+  enrolled_at: isoTime(host.enrolledAt),
+  notes: host.notes,
+  use_ipvlan: host.useIpvlan,
+});
+
+export const agentAddress = (host: Host): AgentAddress => ({
+  hostUuid: host.uuid,
+  name: host.name,
+  address: host.address,
+  port: host.agentPort,
+  fingerprints: [host.fingerprint, ...(host.nextFingerprint ? [host.nextFingerprint] : [])],
+});

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { loginKeyOf } from '../../adapters/login-key.ts';
-import { createPasswords } from '../../api/auth/passwords.ts';
+import { createPasswords } from '../../api/auth.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
 
 const GUARDED: readonly [string, string, 'admin' | 'viewer'][] = [

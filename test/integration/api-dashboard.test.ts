@@ -1,7 +1,7 @@
 /** `GET /stream`: the frames that DECNET's landing page waits for, who may read them, and that they end. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { figureChunks, sharedFigures } from '../../api/figure-text.ts';
+import { figureChunks, sharedFigures } from '../../api/routes/status.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
 import { readEvents } from '../support/event-reading.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
-import { BODY_LIMIT_BYTES } from '../../api/body.ts';
+import { BODY_LIMIT_BYTES } from '../../api/middleware.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
 

@@ -13,7 +13,7 @@ import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
 import { EventReader, READER_LIMIT } from '../../adapters/nats/event-reader.ts';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../../api/environment.ts';
-import { eventChunks } from '../../api/event-text.ts';
+import { eventChunks } from '../../api/routes/events.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { until } from '../support/until.ts';
 

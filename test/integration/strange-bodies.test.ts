@@ -6,7 +6,7 @@ import { TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { fingerprintOf } from '../../adapters/pki/certificates.ts';
 import { createApp as createAgentApp } from '../../agent/app.ts';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../../api/auth.ts';
 import { describe as describeApi } from '../../api/routes/docs.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { MASTER_NAME } from '../../fleet/agent-wire.ts';

@@ -6,8 +6,7 @@ import { networkInterfaces } from 'node:os';
 import { gunzipSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { startServer } from '../../api/server.ts';
-import { bootstrapScript } from '../../api/swarm/bundle-files.ts';
-import { createBundles } from '../../api/swarm/bundles.ts';
+import { bootstrapScript, createBundles } from '../../api/swarm/bundles.ts';
 import { swarmOperator } from '../support/swarm-operator.ts';
 
 describe('bundles of DECNET', function () {

@@ -9,7 +9,7 @@ import { Hono } from 'hono';
 import { pino } from 'pino';
 import { type Authority, fingerprintOf, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../../api/environment.ts';
-import { startListener } from '../../api/swarm/listener.ts';
+import { startListener } from '../../api/swarm/controller.ts';
 import { testDirectory } from '../support/stack.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
 

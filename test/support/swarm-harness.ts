@@ -16,13 +16,12 @@ import { createHostStore, type Host, type HostStore } from '../../adapters/postg
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
 import { createReportSignals, type ReportSignals } from '../../adapters/temporal/reports.ts';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
-import { createGuard } from '../../api/auth/guard.ts';
+import { createAccessTokens, createGuard } from '../../api/auth.ts';
+import type { SwarmApiPorts } from '../../api/dependencies.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { createSwarmApp } from '../../api/swarm/app.ts';
 import { createBundles } from '../../api/swarm/bundles.ts';
-import { startListener } from '../../api/swarm/listener.ts';
-import type { SwarmApiPorts } from '../../api/swarm/ports.ts';
+import { startListener } from '../../api/swarm/controller.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/agent-wire.ts';
 import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import type { Deployments } from '../../operations/deployments.ts';

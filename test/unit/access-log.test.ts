@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { Hono } from 'hono';
 import { pino } from 'pino';
-import { accessLog } from '../../api/access-log.ts';
 import type { ApiEnv } from '../../api/environment.ts';
+import { accessLog } from '../../api/middleware.ts';
 
 describe('the access log', () => {
   it('has neither queries nor the tokens that are part of an address', async () => {

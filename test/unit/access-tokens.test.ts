@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../../api/auth.ts';
 
 describe('access tokens', () => {
   const user = {

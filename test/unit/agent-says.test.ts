@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { bounded } from '../../activities/host-sights.ts';
-import { matchDeltas } from '../../api/swarm/deltas.ts';
-import { wholeReport } from '../../api/swarm/report.ts';
-import { sightOf } from '../../api/swarm/sight.ts';
+import { matchDeltas, sightOf, wholeReport } from '../../api/swarm/heartbeat.ts';
 import { readDelta, readStatus, saidError } from '../../fleet/agent-says.ts';
 import { DRIFT } from '../../fleet/drift.ts';
 import { errorText } from '../../fleet/errors.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { DeployBody, idempotencyOf, rolloutOptions } from '../../api/routes/deploy-request.ts';
-import { refusal } from '../../api/validation.ts';
+import { refusal } from '../../api/errors.ts';
+import { DeployBody, idempotencyOf, rolloutOptions } from '../../api/routes/deckies.ts';
 
 const parse = (more: object = {}): DeployBody => DeployBody.parse({ ini_content: '[a]', ...more });
 const codeOf = (body: unknown): string | null => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { FailureLimit } from '../../api/auth/failure-limit.ts';
+import { FailureLimit } from '../../api/auth.ts';
 
 describe('failure limit', () => {
   let now: number;

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { deployBody, mutateBody } from '../../agent/body-schemas.ts';
 import { readAgentConfig } from '../../agent/config.ts';
 import { apiVariables, rolloutDefaults } from '../../api/config.ts';
-import { DeployBody, lostAfter, rolloutOptions } from '../../api/routes/deploy-request.ts';
+import { DeployBody, lostAfter, rolloutOptions } from '../../api/routes/deckies.ts';
 import { durationOption, timeoutMs } from '../../cli/commands/options.ts';
 import {
   boundedDuration,

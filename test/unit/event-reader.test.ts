@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
 import { EventReader, READER_LIMIT } from '../../adapters/nats/event-reader.ts';
-import { eventChunks } from '../../api/event-text.ts';
+import { eventChunks } from '../../api/routes/events.ts';
 
 const event = (sequence: number, deckyName = 'web-01'): StreamedEvent => ({
   sequence,

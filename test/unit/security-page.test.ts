@@ -4,9 +4,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { READER_LIMIT } from '../../adapters/nats/event-reader.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
-import { BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES } from '../../api/body.ts';
-import { ANSWER_DEADLINES } from '../../api/deadline.ts';
-import { HSTS, SECURE_HEADERS } from '../../api/secure-headers.ts';
+import {
+  ANSWER_DEADLINES,
+  BODY_LIMIT_BYTES,
+  HSTS,
+  SECURE_HEADERS,
+  STRANGER_BODY_LIMIT_BYTES,
+} from '../../api/middleware.ts';
 import { MAX_CONNECTIONS, SERVER_LIMITS } from '../../api/server.ts';
 import * as swarm from '../../api/swarm/app.ts';
 import { LIMITS } from '../../fleet/limits.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ReportableRow } from '../../adapters/postgres/host-reports.ts';
-import { matchDeltas } from '../../api/swarm/deltas.ts';
+import { matchDeltas } from '../../api/swarm/heartbeat.ts';
 import { readDelta, type SaidDelta } from '../../fleet/agent-says.ts';
 
 const DISPATCHED = Date.parse('2026-11-23T19:00:00Z');

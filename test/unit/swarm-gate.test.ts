@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Hono } from 'hono';
 import type { ApiEnv } from '../../api/environment.ts';
-import { operatorGate } from '../../api/swarm/gate.ts';
-import { controllerNames } from '../../api/swarm/names.ts';
-import { isLoopback } from '../../api/swarm/peer.ts';
+import { isLoopback } from '../../api/peer.ts';
+import { operatorGate } from '../../api/swarm/app.ts';
+import { controllerNames } from '../../api/swarm/controller.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 
 describe('the gate of the operator routes', () => {

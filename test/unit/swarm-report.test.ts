@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { wholeReport } from '../../api/swarm/report.ts';
+import { wholeReport } from '../../api/swarm/heartbeat.ts';
 import { readStatus } from '../../fleet/agent-says.ts';
 
 const decky = (name: string, more: object = {}): object => ({

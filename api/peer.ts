@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Context } from 'hono';
-import type { ApiEnv } from '../environment.ts';
+import type { ApiEnv } from './environment.ts';
 
 export interface Peer {
   /** Lowercase hex SHA-256 of the DER. */

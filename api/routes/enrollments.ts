@@ -1,16 +1,113 @@
-/** DECNET's enrolment by bundle (docs/wire.md#bundles). A bundle carries a private key: over plain HTTP it stays on this machine. */
+/** Our own enrolment: an operator names a host, and gets one command that makes it join. */
+import { randomUUID } from 'node:crypto';
 import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
+import { AGENT_PORT } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { BUNDLE_NAME_PATTERN, HOST_ADDRESS_PATTERN } from '../../fleet/hosts.ts';
-import { FailureLimit } from '../auth/failure-limit.ts';
+import {
+  BUNDLE_NAME_PATTERN,
+  HOST_ADDRESS_PATTERN,
+  HOST_NAME_PATTERN,
+  refuseReservedNames,
+} from '../../fleet/hosts.ts';
+import { FailureLimit } from '../auth.ts';
+import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
 import { TooManyAttempts } from '../errors.ts';
 import { json, PREFIX, refusals, tooManyAttempts, unsupportedMediaType } from '../openapi.ts';
-import { bootstrapScript } from '../swarm/bundle-files.ts';
-import { addressOf, isLoopback, overTls } from '../swarm/peer.ts';
-import { isoTime } from '../swarm/views.ts';
-import { type AddRoutes, guarded, type RouteDependencies } from './dependencies.ts';
+import { addressOf, isLoopback, overTls } from '../peer.ts';
+import { bootstrapScript } from '../swarm/bundles.ts';
+import { isoTime } from '../swarm/orders.ts';
+
+const Address = z.string().regex(HOST_ADDRESS_PATTERN).openapi({ example: '192.0.2.7' });
+
+const EnrollmentBody = z.strictObject({
+  name: z.string().regex(HOST_NAME_PATTERN).openapi({ example: 'rack4-1' }),
+  address: Address,
+  agent_port: z.number().int().min(1).max(65_535).default(AGENT_PORT),
+  sans: z.array(Address).max(100).default([]).openapi({ description: 'further names and addresses of the host' }),
+  notes: z
+    .string()
+    .max(2_000)
+    .refine((text) => !text.includes('\0'))
+    .nullable()
+    .default(null),
+  use_ipvlan: z.boolean().default(false),
+});
+
+const createEnrollment = (deps: RouteDependencies) =>
+  createRoute({
+    ...guarded(deps, { role: 'admin' }),
+    method: 'post',
+    path: `${PREFIX}/swarm/enrollments`,
+    tags: ['swarm'],
+    summary: 'A one-shot token for a new host',
+    request: {
+      body: { required: true, content: json(EnrollmentBody, { name: 'rack4-1', address: '192.0.2.7' }) },
+    },
+    responses: {
+      201: {
+        description: 'The token, told once; the host is enrolled when it joins.',
+        content: json(
+          z.object({
+            host_uuid: z.string(),
+            token: z.string(),
+            command: z.string().openapi({ description: 'one line, to be run on the host' }),
+            expires_at: z.string(),
+            ca_fingerprint: z.string(),
+          }),
+          {
+            host_uuid: '2c216c01-9ea6-576c-8474-bcf667779d4d',
+            token: 'mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0',
+            command:
+              'npx deckhand agent join https://192.0.2.1:8770 --token mJ0oV0m8k1cD2xkq0y8mE9Yk8oJ3t7m0 --ca-fingerprint 9f86d0…',
+            expires_at: '2026-11-23T19:15:37.601000Z',
+            ca_fingerprint: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+          },
+        ),
+      },
+      ...refusals(400, 401, 403, 409, 422),
+      ...unsupportedMediaType,
+    },
+  });
+
+const controllerUrlOf = ({ name, port }: { name: string; port: number }): string =>
+  `https://${name.includes(':') ? `[${name}]` : name}:${port}`;
+
+export const addSwarmEnrollmentRoutes: AddRoutes = (app, deps) => {
+  const { swarm } = deps;
+  if (swarm === undefined) return;
+  app.openapi(createEnrollment(deps), async (c) => {
+    const body = c.req.valid('json');
+    refuseReservedNames(body);
+    if (await swarm.hosts.byName(body.name))
+      throw new DeckhandError('HostExists', `Worker '${body.name}' is already enrolled`);
+    const hostUuid = randomUUID();
+    const { token, expiresAt } = await swarm.tokens.create({
+      hostUuid,
+      name: body.name,
+      address: body.address,
+      agentPort: body.agent_port,
+      sans: body.sans,
+      notes: body.notes,
+      useIpvlan: body.use_ipvlan,
+    });
+    const { fingerprint } = swarm.authority;
+    const port = body.agent_port === AGENT_PORT ? '' : ` --port ${body.agent_port}`;
+    return c.json(
+      {
+        host_uuid: hostUuid,
+        token,
+        command: `npx deckhand agent join ${controllerUrlOf(swarm.controller)} --token ${token} --ca-fingerprint ${fingerprint}${port}`,
+        expires_at: isoTime(expiresAt),
+        ca_fingerprint: fingerprint,
+      },
+      201,
+    );
+  });
+};
+
+/** DECNET's enrolment by bundle (docs/wire.md#bundles). A bundle carries a private key: over plain HTTP it stays on this machine. */
 
 const BUNDLES_PER_MINUTE = { failures: 10, windowMs: 60_000 };
 const PATH = `${PREFIX}/swarm/enroll-bundle`;
@@ -23,7 +120,7 @@ const BundleBody = z.object({
   services_ini: z.string().max(65_536).nullable().default(null),
 });
 
-const create = (deps: RouteDependencies) =>
+const createBundle = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'admin' }),
     method: 'post',
@@ -86,7 +183,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
     );
   };
 
-  app.openapi(create(deps), async (c) => {
+  app.openapi(createBundle(deps), async (c) => {
     refusePlain(c);
     const wait = limit.retryAfterSeconds([c.var.user.uuid]);
     if (wait !== null) throw new TooManyAttempts('Too many bundles; ten a minute are made.', wait);
@@ -99,7 +196,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
       useIpvlan: body.use_ipvlan,
       servicesIni: body.services_ini,
     });
-    const command = `curl -fsSL ${urlOf(c, body.master_host)}/${token}.sh | sudo sh`;
+    const command = `curl -fsSL ${bundleUrlOf(c, body.master_host)}/${token}.sh | sudo sh`;
     return c.json({ token, command, expires_at: isoTime(expiresAt), host_uuid: hostUuid }, 201);
   });
 
@@ -110,7 +207,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
     const bundle = await swarm.bundles.find(token);
     if (bundle === null) throw notFound();
     if (kind === 'sh')
-      return c.body(bootstrapScript(`${urlOf(c, bundle.masterHost)}/${token}.tgz`), 200, {
+      return c.body(bootstrapScript(`${bundleUrlOf(c, bundle.masterHost)}/${token}.tgz`), 200, {
         'content-type': 'text/x-shellscript',
       });
     const tarball = await swarm.bundles.take(token, addressOf(c) ?? '127.0.0.1');
@@ -123,7 +220,7 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
  * As the client reached us, but by the name that hosts know the master by. A proxy on this machine may say that it was asked
  * over TLS: then the address is its own. Nobody else is believed.
  */
-function urlOf(c: Context<ApiEnv>, masterHost: string): string {
+function bundleUrlOf(c: Context<ApiEnv>, masterHost: string): string {
   const { protocol: spoken, port } = new URL(c.req.url);
   const forwarded = isLoopback(addressOf(c)) && c.req.header('x-forwarded-proto') === 'https';
   const protocol = overTls(c) || forwarded ? 'https:' : spoken;

@@ -1,22 +1,33 @@
 /** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
 
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { MiddlewareHandler } from 'hono';
+import type { AgentClient } from '../adapters/agent/client.ts';
 import type { ApiMetrics } from '../adapters/metrics/metrics.ts';
 import type { EventStream } from '../adapters/nats/event-stream.ts';
+import type { Authority } from '../adapters/pki/authority.ts';
 import type { AuditStore } from '../adapters/postgres/audit.ts';
 import type { DeploymentReader } from '../adapters/postgres/deployments.ts';
 import type { DriftReader } from '../adapters/postgres/drift.ts';
+import type { EnrollmentTokens } from '../adapters/postgres/enrollment-tokens.ts';
+import type { Enrollments } from '../adapters/postgres/enrollments.ts';
 import type { FleetReader } from '../adapters/postgres/fleet.ts';
+import type { HostReports } from '../adapters/postgres/host-reports.ts';
+import type { HostStore } from '../adapters/postgres/hosts.ts';
 import type { LifecycleReader } from '../adapters/postgres/lifecycle.ts';
 import type { Rotations } from '../adapters/postgres/rotation.ts';
 import type { Settings } from '../adapters/postgres/settings.ts';
 import type { Tokens } from '../adapters/postgres/tokens.ts';
 import type { Users } from '../adapters/postgres/users.ts';
+import type { ReportSignals } from '../adapters/temporal/reports.ts';
 import type { RolloutOptions } from '../fleet/limits.ts';
 import type { NetworkContext } from '../fleet/plan-deploy.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Deployments } from '../operations/deployments.ts';
-import type { AnswerDeadlines } from './deadline.ts';
-import type { SwarmApiPorts } from './swarm/ports.ts';
+import type { AccessTokens, FailureLimit, Guard, GuardOptions, OpenStreams, Passwords } from './auth.ts';
+import type { ApiEnv } from './environment.ts';
+import type { AnswerDeadlines } from './middleware.ts';
+import type { Bundles, Controller } from './swarm/bundles.ts';
 
 export interface ApiDependencies {
   readonly logger: Logger;
@@ -64,3 +75,65 @@ export interface ApiDependencies {
   /** How long DELETE waits before it answers 202. */
   readonly teardownWaitMs: number;
 }
+
+/** What the swarm controller wants of the rest of the house. */
+
+/** Shared by the listener on 8770 and `/api/v1/swarm`. */
+export interface SwarmPorts {
+  readonly authority: Authority;
+  readonly hosts: HostStore;
+  readonly reports: HostReports;
+  readonly agents: AgentClient;
+  readonly operations: Pick<Deployments, 'operate' | 'teardown' | 'waitForRows'>;
+  readonly lifecycle: LifecycleReader;
+  /** Rollout options set by environment. */
+  readonly rollout: Partial<RolloutOptions>;
+}
+
+export interface ControllerDependencies extends SwarmPorts {
+  readonly logger: Logger;
+  readonly guard: Guard;
+  /** Absent: nothing is written. */
+  readonly audit?: AuditStore;
+  readonly enrollments: Enrollments;
+  readonly signals: ReportSignals;
+  /** Fingerprints of the identities that may act as an operator: the master's own two. */
+  readonly ownFingerprints: () => Promise<ReadonlySet<string>>;
+  /** Heartbeats at work at which reports wait for the hosts' next ones; for tests. */
+  readonly busyAt?: number;
+  /** What keeps the API from answering (migrations not run yet), or null. */
+  readonly notReady: () => string | null;
+  readonly metrics?: ApiMetrics;
+}
+
+/** What `/api/v1/swarm` has besides. */
+export interface SwarmApiPorts extends SwarmPorts {
+  readonly tokens: EnrollmentTokens;
+  readonly controller: Controller;
+  readonly bundles: Bundles;
+  /** DECKHAND_PLAIN_BUNDLES. */
+  readonly plainBundles: boolean;
+}
+
+/** What the routes are made of: the injected ports, and what createApp builds of them. */
+
+export interface RouteDependencies extends ApiDependencies {
+  readonly guard: Guard;
+  readonly accessTokens: AccessTokens;
+  readonly passwords: Passwords;
+  readonly streams: OpenStreams;
+  /** Null when DECKHAND_LIMITER_ENABLED is false. */
+  readonly loginLimit: FailureLimit | null;
+  readonly passwordLimit: FailureLimit | null;
+}
+
+export type AddRoutes = (app: OpenAPIHono<ApiEnv>, deps: RouteDependencies) => void;
+
+/** What makes a route ask for a token, in code and in its description. */
+export const guarded = (
+  deps: RouteDependencies,
+  options: GuardOptions,
+): { security: { bearer: [] }[]; middleware: [MiddlewareHandler<ApiEnv>] } => ({
+  security: [{ bearer: [] }],
+  middleware: [deps.guard(options)],
+});
