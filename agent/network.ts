@@ -1,6 +1,6 @@
 /** The network of this host's deckies: interface, subnet and gateway are always its own, whatever the order says (docs/wire.md#the-agent). */
 import { networkNameOf } from '../engine/engine.ts';
-import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
+import { detectNetwork, type EngineAsked } from '../engine/host-networks.ts';
 import { type FleetNetwork, NETWORK_DRIVER, type NetworkDriver } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { hostAddresses, type NetworkContext, resolveNetwork } from '../fleet/network.ts';

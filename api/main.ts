@@ -23,7 +23,7 @@ import { createLook } from '../adapters/temporal/schedules.ts';
 import { tracedClient } from '../adapters/tracing/temporal.ts';
 import { startTracing } from '../adapters/tracing/tracing.ts';
 import { networkNameOf } from '../engine/engine.ts';
-import { detectNetwork, type EngineAsked } from '../engine/network-detection.ts';
+import { detectNetwork, type EngineAsked } from '../engine/host-networks.ts';
 import { EnvironmentError, readEnvironment } from '../lib/environment.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { createDeployments } from '../operations/deployments.ts';

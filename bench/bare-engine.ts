@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
 import { parse } from 'yaml';
-import { createOptions } from '../engine/docker/create-options.ts';
-import { networkOwner } from '../engine/docker/labels.ts';
+import { createOptions, networkOwner } from '../engine/docker/create-options.ts';
 import type { ComposeDocument, ComposeService } from '../fleet/compose.ts';
 import { LIMITS } from '../fleet/limits.ts';
 

@@ -1,7 +1,7 @@
 /** `npm run bench`: brings the stack up, warms everything once, measures, cleans up, reports. */
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { connectDocker } from '../engine/docker/connect.ts';
+import { connectDocker } from '../engine/docker/transport.ts';
 import { BareAccept } from './bare-accept/peer.ts';
 import { BareEngine, readDeckies } from './bare-engine.ts';
 import { ComposePeer } from './compose-peer.ts';

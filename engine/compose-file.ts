@@ -4,8 +4,8 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Document, Scalar, visit } from 'yaml';
 import type { ComposeDocument } from '../fleet/compose.ts';
-import { isDiskFull, toDeckhandError } from './docker/errors.ts';
-import { withOwnLabels } from './docker/labels.ts';
+import { withOwnLabels } from './docker/create-options.ts';
+import { isDiskFull, toDeckhandError } from './docker/transport.ts';
 import type { EngineScope } from './engine.ts';
 
 export const composeFilePath = (composeDir: string, scope: EngineScope): string =>

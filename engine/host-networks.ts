@@ -1,12 +1,110 @@
 /**
+ * What the master's machine has of networks: interfaces, and the default route with the address on its interface, which
+ * are what `ip route show default` and `ip addr show` print. Read from the kernel, so that no `ip` program is needed.
+ */
+
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { endianness, type NetworkInterfaceInfo, networkInterfaces } from 'node:os';
+import { promisify } from 'node:util';
+import type Docker from 'dockerode';
+import { addressProblem } from '../fleet/addresses.ts';
+import type { NetworkDriver } from '../fleet/config.ts';
+import type { EngineNetwork, HostAddress, HostNetworks, HostRoute, NetworkContext } from '../fleet/network.ts';
+import { LABEL } from './docker/create-options.ts';
+import { callEngine, connectDocker, isLocalEngine } from './docker/transport.ts';
+
+const INTERFACES = '/sys/class/net';
+/** A request waits for this at most; an engine that does not answer is no reason to refuse it. */
+const ENGINE_LIMIT_MS = 1_000;
+
+export interface DefaultRoute {
+  readonly interface: string;
+  readonly gateway: string;
+}
+
+/** The engine whose machine is asked about. */
+export interface EngineAsked {
+  /** As DOCKER_HOST. */
+  readonly dockerHost: string;
+  readonly owner: NetworkOwner;
+}
+
+type Addresses = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+
+function defaultRoute(routes: readonly KernelRoute[]): DefaultRoute | null {
+  const [best] = routes
+    .filter((route) => isDefaultRoute(route) && route.gateway !== null)
+    .sort((a, b) => a.metric - b.metric);
+  return best === undefined || best.gateway === null ? null : { interface: best.interface, gateway: best.gateway };
+}
+
+/** The default route of lowest metric in the text of /proc/net/route; null where there is none. */
+export const parseDefaultRoute = (text: string): DefaultRoute | null => defaultRoute(parseRoutes(text));
+
+const firstIPv4 = (addresses: Addresses, name: string): NetworkInterfaceInfo | null =>
+  addresses[name]?.find((address) => address.family === 'IPv4') ?? null;
+
+async function interfaceNames(addresses: Addresses): Promise<string[]> {
+  try {
+    const entries = await readdir(INTERFACES, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
+  } catch {
+    return Object.keys(addresses);
+  }
+}
+
+/** One client an engine, whose connections are used again. */
+const clients = new Map<string, ReturnType<typeof connectDocker>>();
+
+function clientOf(dockerHost: string): ReturnType<typeof connectDocker> {
+  const client = clients.get(dockerHost) ?? connectDocker(dockerHost);
+  clients.set(dockerHost, client);
+  return client;
+}
+
+async function hostOf({ dockerHost, owner }: EngineAsked): Promise<HostNetworks> {
+  const docker = clientOf(dockerHost);
+  const [machine, engine] = await Promise.all([
+    isLocalEngine(docker) ? readHostNetworks() : { addresses: [], routes: [] },
+    engineNetworks(docker, owner, ENGINE_LIMIT_MS).catch(() => null),
+  ]);
+  return { ...machine, engine };
+}
+
+/**
+ * Looks anew at each call; what can't be told is null, and planning says so where it matters. `engine`: null where deckies are
+ * simulated, so that nothing can be in their way.
+ */
+export async function detectNetwork(
+  driver: NetworkDriver,
+  bridgePool: string | null,
+  engine: EngineAsked | null,
+): Promise<NetworkContext> {
+  const addresses = networkInterfaces();
+  const [routes, host, interfaces] = await Promise.all([
+    readRoutes(),
+    engine === null ? null : hostOf(engine).catch(() => null),
+    interfaceNames(addresses),
+  ]);
+  const route = defaultRoute(routes);
+  const address = route === null ? null : firstIPv4(addresses, route.interface);
+  const subnet = address?.cidr ?? null;
+  return {
+    driver,
+    host_ip: address?.address ?? null,
+    interfaces,
+    // The subnet keeps its host bits here; planning clears them.
+    detected: route === null || subnet === null ? null : { ...route, subnet },
+    bridge_pool: bridgePool,
+    host,
+  };
+}
+
+/**
  * Interfaces and routes of this machine. Addresses are read by `ip`, which shows those of interfaces without a carrier too;
  * where there is no `ip`, Node tells those of the interfaces that are up. Routes are the kernel's main table.
  */
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
-import { endianness, networkInterfaces } from 'node:os';
-import { promisify } from 'node:util';
-import type { HostAddress, HostRoute } from '../fleet/network.ts';
 
 const ROUTES = '/proc/net/route';
 /** RTF_UP and RTF_GATEWAY of linux/route.h. */
@@ -96,4 +194,49 @@ async function readAddresses(): Promise<HostAddress[]> {
 export async function readHostNetworks(): Promise<{ addresses: HostAddress[]; routes: HostRoute[] }> {
   const [addresses, routes] = await Promise.all([readAddresses(), readRoutes()]);
   return { addresses, routes: routes.filter((route) => !isDefaultRoute(route)).map(toHostRoute) };
+}
+
+/** The networks that an engine has, as facts for planning. */
+
+/** Whose network is the fleet's own. Without an instance, the name and the project tell. */
+export interface NetworkOwner {
+  readonly instance?: string;
+  readonly project: string;
+  readonly networkName: string;
+}
+
+/** Name of the network by which it is tried whether the engine can make one (network.ts). */
+export const probeNameOf = (networkName: string): string => `${networkName}_probe`;
+
+const isIPv4Subnet = (text: unknown): text is string =>
+  typeof text === 'string' && addressProblem(text.split('/')[0] ?? '') === null;
+
+function isOwn({ Name, Labels }: Docker.NetworkInspectInfo, owner: NetworkOwner): boolean {
+  const { instance, project, networkName } = owner;
+  if (Name !== networkName && Name !== probeNameOf(networkName)) return false;
+  return Labels?.[LABEL.project] === project && (instance === undefined || Labels[LABEL.instance] === instance);
+}
+
+/** Throws DeckhandError where the engine does not answer in time. */
+export async function engineNetworks(
+  docker: Docker,
+  owner: NetworkOwner,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<EngineNetwork[]> {
+  const infos = await callEngine({ doing: 'listing of networks', signal, timeoutMs }, (abortSignal) =>
+    docker.listNetworks({ abortSignal }),
+  );
+  return infos.flatMap((info) => {
+    const bridge = info.Options?.['com.docker.network.bridge.name'] ?? `br-${info.Id.slice(0, 12)}`;
+    return (info.IPAM?.Config ?? [])
+      .map(({ Subnet }) => Subnet)
+      .filter(isIPv4Subnet)
+      .map((subnet) => ({
+        name: info.Name,
+        subnet,
+        interface: info.Driver === 'bridge' ? bridge : null,
+        own: isOwn(info, owner),
+      }));
+  });
 }

@@ -7,7 +7,7 @@ import { cutSecrets, secretValues } from '../fleet/secrets.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createDockerEngine } from './docker/docker-engine.ts';
 import { type ComposeEngine, type EngineScope, networkNameOf } from './engine.ts';
-import { createSimulatedEngine } from './simulated/engine.ts';
+import { createSimulatedEngine } from './simulated.ts';
 
 export interface LocalEngineOptions {
   readonly engine: 'docker' | 'simulated';

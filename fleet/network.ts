@@ -154,7 +154,7 @@ export function resolveNetwork(
 
 /**
  * What of a machine's networks stands in the way of a subnet for deckies. Pure: the facts come from
- * engine/network-detection.ts, for the machine that has the Docker Engine.
+ * engine/host-networks.ts, for the machine that has the Docker Engine.
  */
 
 export interface HostAddress {

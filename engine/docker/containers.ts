@@ -3,10 +3,17 @@ import type Docker from 'dockerode';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { pauseFor, type Semaphore } from '../../lib/concurrency.ts';
 import { type EngineScope, networkNameOf } from '../engine.ts';
-import { type CallOptions, CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
-import type { CurrentContainer } from './current.ts';
-import { engineMessage, engineStatus, STALE_ENDPOINT } from './errors.ts';
-import { LABEL, ownerInWords } from './labels.ts';
+import { LABEL, ownerInWords } from './create-options.ts';
+import type { CurrentContainer } from './observe.ts';
+import {
+  type CallOptions,
+  CHANGE_TIMEOUT_MS,
+  callEngine,
+  engineMessage,
+  engineStatus,
+  READ_TIMEOUT_MS,
+  STALE_ENDPOINT,
+} from './transport.ts';
 
 /** A removal that is under way elsewhere, or that the engine fumbled, is given this many looks. */
 const REMOVAL_TRIES = 4;

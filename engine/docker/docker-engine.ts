@@ -17,23 +17,27 @@ import {
   type Purged,
   type UpResult,
 } from '../engine.ts';
-import { Ages } from './ages.ts';
-import { BaseJoins } from './base-joins.ts';
-import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
-import { connectDocker } from './connect.ts';
 import { Containers } from './containers.ts';
-import { ContainerListing, type CurrentContainer } from './current.ts';
+import { withOwnLabels } from './create-options.ts';
 import { executePlan, type Tools } from './execute.ts';
-import { fateOf, type Inspection, isLeftBehind } from './fate.ts';
 import { judgeHealth, withEvidence } from './health.ts';
 import { HelperInterface } from './helper-interface.ts';
 import { type ImageContexts, ImageStore } from './images.ts';
-import { inspectContainer, lastLogLines } from './inspect.ts';
-import { withOwnLabels } from './labels.ts';
-import { NetworkKeeper } from './network.ts';
-import { asFleetNetwork } from './network-plan.ts';
+import { asFleetNetwork, NetworkKeeper } from './network.ts';
+import {
+  Ages,
+  BaseJoins,
+  ContainerListing,
+  type CurrentContainer,
+  fateOf,
+  type Inspection,
+  inspectContainer,
+  isLeftBehind,
+  lastLogLines,
+} from './observe.ts';
 import { describeDifferences, findDifferences, type PlanContext, planDecky, RUNS, serviceOf } from './plan.ts';
 import { purge } from './purge.ts';
+import { allSettled, callEngine, connectDocker, READ_TIMEOUT_MS } from './transport.ts';
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
 const DEFAULT_PARALLEL = 8;

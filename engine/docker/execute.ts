@@ -4,18 +4,14 @@ import type { DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
 import type { EngineScope, OperationOptions } from '../engine.ts';
-import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
-import { composeConfigHash } from './config-hash.ts';
 import type { Containers } from './containers.ts';
-import { createOptions } from './create-options.ts';
-import { engineMessage, engineStatus } from './errors.ts';
-import { describeContainer, fateOf } from './fate.ts';
+import { composeConfigHash, containerLabels, createOptions, LABEL, ownerInWords } from './create-options.ts';
 import { isCrashing, withEvidence } from './health.ts';
 import type { ImageStore } from './images.ts';
-import { inspectContainer, lastLogLines } from './inspect.ts';
-import { containerLabels, LABEL, ownerInWords } from './labels.ts';
 import type { NetworkKeeper } from './network.ts';
+import { describeContainer, fateOf, inspectContainer, lastLogLines } from './observe.ts';
 import { type Action, imageName, type Step, serviceOf } from './plan.ts';
+import { allSettled, callEngine, engineMessage, engineStatus, READ_TIMEOUT_MS } from './transport.ts';
 
 export interface Tools {
   readonly docker: Docker;

@@ -1,7 +1,7 @@
 /** Whether a decky's containers run and stayed up. The judgement is pure; what it judges are inspections of the engine. */
 import type { DeckySpec } from '../../fleet/compose.ts';
 import type { Health } from '../engine.ts';
-import { describeContainer, fateOf, type Inspection } from './fate.ts';
+import { describeContainer, fateOf, type Inspection } from './observe.ts';
 import { serviceOf } from './plan.ts';
 
 /**

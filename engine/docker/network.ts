@@ -1,18 +1,14 @@
 /** Keeps the fleet's network: looks it up, makes it once for all who need it, replaces it when nobody hangs on it. */
 import type Docker from 'dockerode';
-import type { FleetNetwork } from '../../fleet/config.ts';
-import { DeckhandError } from '../../fleet/errors.ts';
-import { assertNothingInTheWay } from '../../fleet/network.ts';
+import { parseSubnet, type Subnet } from '../../fleet/addresses.ts';
+import { type FleetNetwork, NETWORK_DRIVER } from '../../fleet/config.ts';
+import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { assertNothingInTheWay, overlap } from '../../fleet/network.ts';
 import { raceAbort, SingleFlight } from '../../lib/concurrency.ts';
 import type { EngineScope, OperationOptions } from '../engine.ts';
-import { readHostNetworks } from '../host-networks.ts';
-import { CHANGE_TIMEOUT_MS, callEngine, READ_TIMEOUT_MS } from './call.ts';
-import { isLocalEngine } from './connect.ts';
-import { engineNetworks, probeNameOf } from './engine-networks.ts';
-import { engineStatus } from './errors.ts';
-import { LABEL } from './labels.ts';
-import { type CurrentNetwork, canStandBeside, type NetworkPlan, overlaps, planNetwork } from './network-plan.ts';
-import { containersOn, stuckNetwork } from './stuck-network.ts';
+import { engineNetworks, probeNameOf, readHostNetworks } from '../host-networks.ts';
+import { LABEL, ownerInWords } from './create-options.ts';
+import { CHANGE_TIMEOUT_MS, callEngine, engineStatus, isLocalEngine, READ_TIMEOUT_MS } from './transport.ts';
 
 /** How long a look at the network is good for: long enough for a fleet to share it, short enough to notice a change. */
 const FRESH_MS = 10_000;
@@ -228,4 +224,129 @@ export class NetworkKeeper {
       { cause: error },
     );
   }
+}
+
+/** What to do about the fleet's one network on an engine. Pure; network.ts does it. */
+
+/** A network as the engine's inspection shows it. */
+export interface CurrentNetwork {
+  readonly id: string;
+  readonly driver: string;
+  readonly subnet: string;
+  readonly gateway: string;
+  /** Interface under macvlan and ipvlan; empty for bridge. */
+  readonly parent: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export type NetworkPlan =
+  | { readonly kind: 'keep'; readonly id: string }
+  | { readonly kind: 'create'; readonly reason: string }
+  | { readonly kind: 'replace'; readonly id: string; readonly reason: string };
+
+const isOurs = (labels: CurrentNetwork['labels'], scope: EngineScope): boolean =>
+  labels[LABEL.instance] === scope.instance && labels[LABEL.project] === scope.project;
+
+function networkDifferences(desired: FleetNetwork, current: CurrentNetwork): string[] {
+  const found: string[] = [];
+  const compare = (what: string, is: string, should: string): void => {
+    if (is !== should) found.push(`its ${what} is ${is || 'none'}, not ${should}`);
+  };
+  compare('driver', current.driver, desired.driver);
+  compare('subnet', current.subnet, desired.subnet);
+  compare('gateway', current.gateway, desired.gateway);
+  if (desired.driver !== 'bridge') compare('interface', current.parent, desired.interface);
+  return found;
+}
+
+/** Throws NameTaken when the network of that name is not this project's. */
+export function planNetwork(
+  name: string,
+  desired: FleetNetwork,
+  current: CurrentNetwork | null,
+  scope: EngineScope,
+): NetworkPlan {
+  if (!current) return { kind: 'create', reason: 'it is missing' };
+  if (!isOurs(current.labels, scope))
+    throw new DeckhandError(
+      'NameTaken',
+      `network ${name} belongs to ${ownerInWords(current.labels)}; it was not touched. ` +
+        'Remove it, or set DECKHAND_PROJECT to a name of your own.',
+    );
+  const found = networkDifferences(desired, current);
+  return found.length === 0
+    ? { kind: 'keep', id: current.id }
+    : { kind: 'replace', id: current.id, reason: found.join(', ') };
+}
+
+const NEVER = { network: 1, broadcast: 0, prefix: 32 };
+
+const subnetOf = (text: string): Subnet => {
+  try {
+    return parseSubnet(text, 'A subnet');
+  } catch {
+    return NEVER;
+  }
+};
+
+/** Whether two IPv4 subnets share an address; false for anything that is no IPv4 CIDR. */
+export function overlaps(a: string, b: string): boolean {
+  const [one, other] = [subnetOf(a), subnetOf(b)];
+  return one !== NEVER && other !== NEVER && overlap(one, other);
+}
+
+/** The network as the fleet would have it; null where it is none that a fleet can have. */
+export function asFleetNetwork({ driver, parent, subnet, gateway }: CurrentNetwork): FleetNetwork | null {
+  const known = Object.values(NETWORK_DRIVER).find((one) => one === driver);
+  return known === undefined || subnet === '' || gateway === ''
+    ? null
+    : { driver: known, interface: parent, subnet, gateway };
+}
+
+/**
+ * Whether a network can be tried out beside the one that it is to replace: the engine gives no address and, outside of
+ * bridge, no interface to two networks.
+ */
+export const canStandBeside = (desired: FleetNetwork, current: CurrentNetwork): boolean =>
+  !overlaps(desired.subnet, current.subnet) && (desired.driver === 'bridge' || desired.interface !== current.parent);
+
+/**
+ * Networks that Docker keeps because it counts endpoints that are no more. Seen on 20.10 under load: after many containers
+ * came and went at once, `inspect` shows none, no container names the network, and yet it "has active endpoints" until the
+ * engine is started anew, which counts again.
+ */
+
+interface Network {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Names of all containers on the network, whoever made them, running or not. */
+export function containersOn(
+  docker: Docker,
+  { id, name }: Network,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const doing = `listing of containers on network ${name}`;
+  return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
+    const infos = await docker.listContainers({ all: true, filters: { network: [id] }, abortSignal });
+    return infos.map((info) => (info.Names[0] ?? info.Id).replace(/^\//, ''));
+  });
+}
+
+/** `failure` of a removal → one that says what to do where nothing hangs on the network; null for every other failure. */
+export async function stuckNetwork(
+  docker: Docker,
+  network: Network,
+  failure: unknown,
+  signal: AbortSignal | undefined,
+): Promise<DeckhandError | null> {
+  if (!isDeckhandError(failure) || failure.code !== 'EngineBusy') return null;
+  if ((await containersOn(docker, network, signal)).length > 0) return null;
+  return new DeckhandError(
+    'EngineBusy',
+    `network ${network.name} can’t be removed: Docker counts endpoints on it, though no container hangs on it. ` +
+      'Restart the Docker Engine, which makes it count again.',
+    { cause: failure.cause },
+  );
 }

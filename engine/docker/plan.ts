@@ -5,9 +5,8 @@
 import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { composeConfigHash } from './config-hash.ts';
-import type { CurrentContainer } from './current.ts';
-import { howToUnpause } from './fate.ts';
+import { composeConfigHash } from './create-options.ts';
+import { type CurrentContainer, howToUnpause } from './observe.ts';
 
 export type Step =
   | { readonly action: 'removeContainer'; readonly target: string; readonly reason: string; readonly id: string }

@@ -3,10 +3,10 @@ import type Docker from 'dockerode';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { pauseFor } from '../../lib/concurrency.ts';
 import type { OperationOptions, Purged } from '../engine.ts';
-import { allSettled, callEngine, READ_TIMEOUT_MS } from './call.ts';
+import { LABEL } from './create-options.ts';
 import type { Tools } from './execute.ts';
-import { LABEL } from './labels.ts';
-import { stuckNetwork } from './stuck-network.ts';
+import { stuckNetwork } from './network.ts';
+import { allSettled, callEngine, READ_TIMEOUT_MS } from './transport.ts';
 
 const PURGE_TRIES = 4;
 const PURGE_PAUSE_MS = 400;

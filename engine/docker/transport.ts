@@ -1,12 +1,215 @@
+/** DOCKER_HOST → a client of the Docker Engine. */
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { addAbortSignal } from 'node:stream';
+import { inspect } from 'node:util';
+import Docker from 'dockerode';
+import { DeckhandError, type ErrorCode, isDeckhandError } from '../../fleet/errors.ts';
+import { onAbort, raceAbort, type Semaphore } from '../../lib/concurrency.ts';
+
+/**
+ * `unix:///path`, `npipe:////./pipe/name`, `tcp://host:port` or `http://host:port`. Connections are kept and used again,
+ * which saves one of the two trips of a call.
+ */
+export function connectDocker(dockerHost: string): Docker {
+  const local = /^(?:unix|npipe):\/\/(.+)$/.exec(dockerHost)?.[1];
+  const agent = opaque(new Agent({ keepAlive: true }), 'agent');
+  // `host: undefined` keeps dockerode from taking the host out of the environment.
+  if (local) return useOwnTransport(new Docker(Object.assign({ socketPath: local }, { agent, host: undefined })));
+  const url = URL.canParse(dockerHost) ? new URL(dockerHost) : null;
+  if (url && ['tcp:', 'http:'].includes(url.protocol))
+    return useOwnTransport(
+      new Docker(Object.assign({ host: url.hostname, port: url.port || '2375' }, { agent, protocol: 'http' as const })),
+    );
+  throw new DeckhandError(
+    'InvalidParameters',
+    `DOCKER_HOST: ${JSON.stringify(dockerHost)} can't be used; write unix:///path or tcp://host:port`,
+  );
+}
+
+/** Whether the engine runs on this machine, so that this machine's interfaces are in its way. */
+export function isLocalEngine(docker: Docker): boolean {
+  const { socketPath, host = '' } = docker.modem as { socketPath?: unknown; host?: string };
+  return socketPath !== undefined || host === 'localhost' || host === '[::1]' || host.startsWith('127.');
+}
+
+/** One call of the Docker Engine: bounded in number and time, cancellable, its errors translated. */
+
+/** Reading takes milliseconds; a hung engine is found out after this long. */
+export const READ_TIMEOUT_MS = 30_000;
+/** Creating, starting and removing queue up inside a busy engine. */
+export const CHANGE_TIMEOUT_MS = 120_000;
+
+export interface CallOptions {
+  /** What is tried, as a noun phrase with its object ("start of container web1"). */
+  readonly doing: string;
+  readonly signal: AbortSignal | undefined;
+  readonly timeoutMs: number;
+  /** Taken for the length of the call. */
+  readonly semaphore?: Semaphore;
+  /** How long an abort leaves a call that was sent to its end. Absent: it is cut off at once. */
+  readonly graceMs?: number;
+}
+
+/**
+ * Throws the signal's reason when it was aborted, else a DeckhandError: EngineUnreachable after `timeoutMs`, or what
+ * {@link toDeckhandError} makes of the failure.
+ */
+export async function callEngine<T>(options: CallOptions, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const { signal, timeoutMs, doing } = options;
+  signal?.throwIfAborted();
+  const release = options.semaphore ? await options.semaphore.acquire(signal) : undefined;
+  const controller = new AbortController();
+  let grace: NodeJS.Timeout | undefined;
+  const stopListening = onAbort(signal, () => {
+    if (options.graceMs === undefined) controller.abort();
+    else grace = setTimeout(() => controller.abort(), options.graceMs);
+  });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    controller.abort();
+  }, timeoutMs);
+  try {
+    // Raced, so that a call which never ends, whatever the reason, ends with its time.
+    return await raceAbort(work(opaque(controller.signal, 'signal')), controller.signal);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (late)
+      throw new DeckhandError(
+        'EngineUnreachable',
+        `${doing}: the Docker Engine gave no answer within ${timeoutMs / 1000} s`,
+      );
+    throw toDeckhandError(error, doing);
+  } finally {
+    clearTimeout(timer);
+    clearTimeout(grace);
+    stopListening();
+    release?.();
+  }
+}
+
+/** Waits for all, also when one fails, so that nothing is left running behind the caller; then throws the first failure. */
+export async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(promises);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+/**
+ * What the Docker Engine and its client say → errors of our one table. Judged by status and type; only where the engine
+ * gives one status to different things do the texts below decide (recorded from 20.10 and 28, test/unit/engine-errors).
+ */
+
+interface EngineText {
+  readonly status: number;
+  readonly text: RegExp;
+  readonly code: ErrorCode;
+}
+
+/** The engine has an endpoint of that container’s name on the network, and no container on it. */
+export const STALE_ENDPOINT = /endpoint with name \S+ already exists in network/i;
+
+const TEXTS: readonly EngineText[] = [
+  { status: 403, text: /address already in use/i, code: 'AddressTaken' },
+  { status: 500, text: /address already in use/i, code: 'AddressTaken' },
+  { status: 403, text: /has active endpoints/i, code: 'EngineBusy' },
+  { status: 403, text: /pool overlaps with other one/i, code: 'EngineRefused' },
+  // An engine of 20.10 knows no registry by its IPv6 address.
+  { status: 400, text: /invalid reference format/i, code: 'InvalidImage' },
+  // The base ended while its service joined it.
+  { status: 400, text: /namespace path: .*no such file or directory/i, code: 'EngineBusy' },
+  // What an engine left that was ended as it started a container; it is cleared away (containers.ts).
+  { status: 403, text: STALE_ENDPOINT, code: 'EngineBusy' },
+  { status: 404, text: /no such container/i, code: 'EngineBusy' },
+  { status: 404, text: /network .* not found/i, code: 'EngineBusy' },
+  { status: 404, text: /no such image/i, code: 'EngineBusy' },
+  { status: 409, text: /removal of container .* is already in progress/i, code: 'EngineBusy' },
+  { status: 409, text: /is restarting, wait until/i, code: 'EngineBusy' },
+  { status: 409, text: /is already in use by container/i, code: 'NameTaken' },
+  { status: 409, text: /cannot join network of a non.running container/i, code: 'ContainerExited' },
+  {
+    status: 500,
+    text: /does not belong to any of this network's subnets|no configured subnet/i,
+    code: 'EngineRefused',
+  },
+  { status: 500, text: /requested address is out of range/i, code: 'EngineRefused' },
+  { status: 500, text: /invalid subinterface vlan name/i, code: 'EngineRefused' },
+  { status: 500, text: /no available (?:ipv4 )?addresses on this/i, code: 'EngineRefused' },
+  { status: 500, text: /is already using parent interface/i, code: 'EngineRefused' },
+  { status: 500, text: /is not in a separate kernel namespace|executable file not found/i, code: 'EngineRefused' },
+  { status: 500, text: /invalid (?:volume specification|mount config)/i, code: 'EngineRefused' },
+  { status: 409, text: /is marked for removal/i, code: 'EngineBusy' },
+];
+
+/** System errors of the connection to the engine, as Node names them. */
+const CONNECTION_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ENOENT',
+  'EACCES',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'EPROTO',
+]);
+
+/** Status of the engine's answer, or null when there was none. */
+export function engineStatus(error: unknown): number | null {
+  const status = (error as { statusCode?: unknown } | null)?.statusCode;
+  return typeof status === 'number' ? status : null;
+}
+
+/** The engine's own words, without dockerode's prefix. */
+export function engineMessage(error: unknown): string {
+  const body = (error as { json?: { message?: unknown } } | null)?.json;
+  if (typeof body?.message === 'string') return body.message.trim();
+  return (error instanceof Error ? error.message : String(error)).trim();
+}
+
+/** In the words of the kernel, whoever passes them on: the engine, a build, a pull. */
+export const isDiskFull = (message: string): boolean => /no space left on device|disk quota exceeded/i.test(message);
+
+function codeOfStatus(status: number, message: string): ErrorCode {
+  if (isDiskFull(message)) return 'DiskFull';
+  const known = TEXTS.find((entry) => entry.status === status && entry.text.test(message));
+  if (known) return known.code;
+  return status >= 500 || status === 408 || status === 429 ? 'EngineBusy' : 'EngineRefused';
+}
+
+/** `doing`: what was tried, as a noun phrase with its object ("start of container web1"). Anything → a DeckhandError. */
+export function toDeckhandError(error: unknown, doing: string): DeckhandError {
+  if (isDeckhandError(error)) return error;
+  const message = engineMessage(error);
+  const status = engineStatus(error);
+  if (status !== null)
+    return new DeckhandError(codeOfStatus(status, message), `${doing}: the engine says (${status}) ${message}`, {
+      cause: error,
+    });
+  const code = (error as { code?: unknown } | null)?.code;
+  const lost =
+    // HPE_…: what Node's parser says of an answer that is no HTTP.
+    (typeof code === 'string' && (CONNECTION_CODES.has(code) || code.startsWith('HPE_'))) ||
+    /^(aborted|socket hang up)$/.test(message);
+  if (lost)
+    return new DeckhandError('EngineUnreachable', `${doing}: the Docker Engine does not answer (${message})`, {
+      cause: error,
+    });
+  if (isDiskFull(message))
+    return new DeckhandError('DiskFull', `${doing}: the disk is full (${message})`, { cause: error });
+  return new DeckhandError('Internal', `${doing}: ${message}`, { cause: error });
+}
+
 /**
  * How a request of dockerode goes over the wire. docker-modem's own way follows redirects, to any host and with errors that
  * nobody can catch; it waits for ever where an answer breaks off; and it takes a name as it stands for a part of a path.
  * Here a request goes to the engine and nowhere else, to a path that was meant, and its callback is called once.
  */
-import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
-import { addAbortSignal } from 'node:stream';
-import type Docker from 'dockerode';
-import { DeckhandError } from '../../fleet/errors.ts';
 
 /** What docker-modem calls a request by. */
 interface Dial {
@@ -160,4 +363,15 @@ function write(sent: ClientRequest, body: Body, keepsOpen: boolean): void {
     return;
   }
   if (!keepsOpen) sent.end();
+}
+
+/**
+ * docker-modem inspects the options of every request for its debug log, whole and without a depth limit, whether anybody
+ * reads it or not. An agent or a signal leads from there to every socket and listener of the process: seconds of a blocked
+ * event loop in a busy worker. What is opaque is inspected as its label alone.
+ */
+
+export function opaque<T extends object>(value: T, label: string): T {
+  Object.defineProperty(value, inspect.custom, { value: () => `<${label}>`, enumerable: false });
+  return value;
 }

@@ -7,7 +7,7 @@ import type Docker from 'dockerode';
 import postgres from 'postgres';
 import { createApiClient } from '../../cli/api-client.ts';
 import { type Master, masterOf } from '../../cli/master.ts';
-import { connectDocker } from '../../engine/docker/connect.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import { identify } from '../../lib/process-table.ts';
 import type { StackFile } from '../../stack/stack-file.ts';
 import { processesOf } from '../support/leftovers.ts';

@@ -6,7 +6,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import type { DriftOverview, FleetOverview, ReconcileAnswer } from '../../cli/api-types.ts';
-import { connectDocker } from '../../engine/docker/connect.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import { ROOT } from '../../stack/root.ts';
 import { testDirectory, testServers } from '../support/stack.ts';
 import { StackProcess } from '../support/stack-process.ts';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FleetOverview } from '../../cli/api-types.ts';
 import type { HostView } from '../../cli/hosts.ts';
-import { connectDocker } from '../../engine/docker/connect.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import { identify } from '../../lib/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
 import { freePort } from '../support/free-port.ts';

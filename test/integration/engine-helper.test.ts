@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import type { Suite } from 'mocha';
-import { helperName } from '../../engine/docker/helper-plan.ts';
+import { helperName } from '../../engine/docker/helper-interface.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 import { until } from '../support/until.ts';

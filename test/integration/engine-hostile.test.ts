@@ -1,12 +1,12 @@
 /** Our client of the Docker Engine against an engine that misbehaves, and against names that try to lead it elsewhere. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { connectDocker } from '../../engine/docker/connect.ts';
 import { Containers } from '../../engine/docker/containers.ts';
 import { createDockerEngine } from '../../engine/docker/docker-engine.ts';
 import { ImageStore } from '../../engine/docker/images.ts';
-import { inspectContainer, lastLogLines } from '../../engine/docker/inspect.ts';
 import { NetworkKeeper } from '../../engine/docker/network.ts';
+import { inspectContainer, lastLogLines } from '../../engine/docker/observe.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';

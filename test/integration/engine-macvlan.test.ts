@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import type { Suite } from 'mocha';
 import { resolveOwnNetwork } from '../../agent/network.ts';
-import { detectNetwork } from '../../engine/network-detection.ts';
+import { detectNetwork } from '../../engine/host-networks.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';

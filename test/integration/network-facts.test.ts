@@ -1,6 +1,6 @@
 /** What this machine and its engine have of networks, as the API sees it when it plans. */
 import assert from 'node:assert/strict';
-import { detectNetwork } from '../../engine/network-detection.ts';
+import { detectNetwork } from '../../engine/host-networks.ts';
 import type { EngineNetwork } from '../../fleet/network.ts';
 import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
 import { assertRefused, plan } from '../support/planning.ts';

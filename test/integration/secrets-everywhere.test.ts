@@ -5,7 +5,7 @@ import { join as joinPath } from 'node:path';
 import { type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import { join } from '../../agent/join.ts';
 import { loadBuiltinImages } from '../../decoys/images.ts';
-import { connectDocker } from '../../engine/docker/connect.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import { OPERATOR_ACCESS, SWARM_ACCESS } from '../support/access-table.ts';
 import { type Collector, startCollector } from '../support/collector.ts';
 import { freePort } from '../support/free-port.ts';

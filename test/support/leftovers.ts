@@ -1,5 +1,5 @@
 /** What an instance of Deckhand left behind: its processes, and what carries its label on the tests' Docker Engine. */
-import { connectDocker } from '../../engine/docker/connect.ts';
+import { connectDocker } from '../../engine/docker/transport.ts';
 import { findByEnvironment } from '../../lib/process-table.ts';
 import { MARK } from '../../stack/supervised-process.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { endianness } from 'node:os';
-import { detectNetwork, parseDefaultRoute } from '../../engine/network-detection.ts';
+import { detectNetwork, parseDefaultRoute } from '../../engine/host-networks.ts';
 
 const HEADER = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n';
 /** An address as the kernel of this machine prints it. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { Ages } from '../../engine/docker/ages.ts';
-import type { Inspection } from '../../engine/docker/fate.ts';
+import { Ages, type Inspection } from '../../engine/docker/observe.ts';
 
 const container = (startedAt: number, restarts = 0): Inspection => ({
   id: 'id',

@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict';
-import { BaseJoins } from '../../engine/docker/base-joins.ts';
-import type { CurrentContainer } from '../../engine/docker/current.ts';
-import type { Inspection } from '../../engine/docker/fate.ts';
+import { BaseJoins, type CurrentContainer, type Inspection } from '../../engine/docker/observe.ts';
 
 const listed = (key: string, change: Partial<CurrentContainer> = {}): CurrentContainer => ({
   id: `id-${key}`,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { composeConfigHash } from '../../engine/docker/config-hash.ts';
+import { composeConfigHash } from '../../engine/docker/create-options.ts';
 import type { ComposeService } from '../../fleet/compose.ts';
 
 interface Vector {

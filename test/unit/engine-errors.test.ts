@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { toDeckhandError } from '../../engine/docker/errors.ts';
-import { parseReference } from '../../engine/docker/image-pull.ts';
+import { parseReference } from '../../engine/docker/images.ts';
+import { toDeckhandError } from '../../engine/docker/transport.ts';
 import { DeckhandError, ERRORS, isErrorCode } from '../../fleet/errors.ts';
 
 interface Answer {

@@ -1,7 +1,7 @@
 /** The matrix of what a look may find: state × restart policy × exit code × the engine's words × when the base was started. */
 import assert from 'node:assert/strict';
-import { fateOf, type Inspection, isLeftBehind } from '../../engine/docker/fate.ts';
 import { judgeOne } from '../../engine/docker/health.ts';
+import { fateOf, type Inspection, isLeftBehind } from '../../engine/docker/observe.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');
 const LEFT = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Inspection } from '../../engine/docker/fate.ts';
 import { type Judgement, judgeHealth, withEvidence } from '../../engine/docker/health.ts';
+import type { Inspection } from '../../engine/docker/observe.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
 
 const NOW = Date.parse('2026-11-24T12:00:00Z');

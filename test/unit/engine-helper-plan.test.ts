@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type CurrentHelper, type DesiredHelper, helperName, planHelper } from '../../engine/docker/helper-plan.ts';
+import {
+  type CurrentHelper,
+  type DesiredHelper,
+  helperName,
+  planHelper,
+} from '../../engine/docker/helper-interface.ts';
 
 /** What the kernel does with the commands; a route needs a link that is up. */
 function applied(steps: readonly string[][], before: CurrentHelper | null, name: string): CurrentHelper | null {

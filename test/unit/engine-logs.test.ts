@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cleanLog, demultiplex, EVIDENCE_CHARACTERS } from '../../engine/docker/logs.ts';
+import { cleanLog, demultiplex, EVIDENCE_CHARACTERS } from '../../engine/docker/observe.ts';
 
 function frame(stream: number, text: string): Buffer {
   const body = Buffer.from(text);

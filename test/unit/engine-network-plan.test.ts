@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type CurrentNetwork, overlaps, planNetwork } from '../../engine/docker/network-plan.ts';
+import { type CurrentNetwork, overlaps, planNetwork } from '../../engine/docker/network.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { inspect } from 'node:util';
-import { connectDocker } from '../../engine/docker/connect.ts';
-import { opaque } from '../../lib/opaque.ts';
+import { connectDocker, opaque } from '../../engine/docker/transport.ts';
 
 describe('what docker-modem inspects at every request', () => {
   it('is a label, however much hangs on it', () => {

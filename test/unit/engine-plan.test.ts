@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { composeConfigHash } from '../../engine/docker/config-hash.ts';
-import type { CurrentContainer } from '../../engine/docker/current.ts';
+import { composeConfigHash } from '../../engine/docker/create-options.ts';
+import type { CurrentContainer } from '../../engine/docker/observe.ts';
 import {
   describeDifferences,
   findDifferences,

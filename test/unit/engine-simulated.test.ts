@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createSimulatedEngine } from '../../engine/simulated/engine.ts';
+import { createSimulatedEngine } from '../../engine/simulated.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
 
 const NETWORK = { driver: 'bridge', interface: '', subnet: '10.0.0.0/24', gateway: '10.0.0.1' } as const;

@@ -2,14 +2,16 @@
  * An engine without containers, for machines that can have no Docker and for load: it keeps the same promises about what is
  * there, what is as specified and what an address is, and says `simulated: true`, which every screen shows.
  */
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import type { ComposeDocument, ComposeService, DeckySpec } from '../../fleet/compose.ts';
-import type { FleetNetwork } from '../../fleet/config.ts';
-import { type Difference, DRIFT, type DriftReason } from '../../fleet/drift.ts';
-import { DeckhandError } from '../../fleet/errors.ts';
-import { composeFilePath, composeFileText, writeComposeFile } from '../compose-file.ts';
-import { serviceOf } from '../docker/plan.ts';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { ComposeDocument, ComposeService, DeckySpec } from '../fleet/compose.ts';
+import type { FleetNetwork } from '../fleet/config.ts';
+import { type Difference, DRIFT, type DriftReason } from '../fleet/drift.ts';
+import { DeckhandError } from '../fleet/errors.ts';
+import { composeFilePath, composeFileText, writeComposeFile } from './compose-file.ts';
+import { serviceOf } from './docker/plan.ts';
 import type {
   ComposeEngine,
   DeckyObservation,
@@ -19,8 +21,7 @@ import type {
   PlannedStep,
   Purged,
   UpResult,
-} from '../engine.ts';
-import { type SimulatedDecky, type SimulatedState, SimulatedStore } from './store.ts';
+} from './engine.ts';
 
 export interface SimulatedEngineOptions {
   readonly scope: EngineScope;
@@ -179,5 +180,72 @@ function refuseTakenAddress(state: SimulatedState, decky: string, containers: Si
       `address ${taken.ip} of decky ${decky} is in use by container ${taken.name} (decky ${other}); ` +
         'give the decky another address or free this one',
     );
+  }
+}
+
+/** The simulated engine's state on disk, so that deckies outlive the worker that made them, as containers would. */
+
+const container = z.object({ name: z.string(), service: z.string(), ip: z.string().nullable() });
+const decky = z.object({
+  /** Hash of the spec and the network that it came up with. */
+  hash: z.string(),
+  /** Epoch milliseconds. */
+  startedAt: z.number(),
+  containers: z.array(container),
+  /** An operator stopped it. */
+  stopped: z.boolean().optional(),
+});
+const state = z.object({ instance: z.string(), deckies: z.record(z.string(), decky), network: z.boolean() });
+
+export type SimulatedState = z.infer<typeof state>;
+export type SimulatedDecky = z.infer<typeof decky>;
+
+export class SimulatedStore {
+  readonly #path: string;
+  readonly #instance: string;
+  #state: Promise<SimulatedState> | null = null;
+  /** Writes follow each other; the one that waits writes for all who changed something meanwhile. */
+  #writing: Promise<void> = Promise.resolve();
+  #waiting: Promise<void> | null = null;
+
+  constructor(path: string, instance: string) {
+    this.#path = path;
+    this.#instance = instance;
+  }
+
+  /** The living object; call {@link save} after a change. */
+  read(): Promise<SimulatedState> {
+    this.#state ??= this.#load();
+    return this.#state;
+  }
+
+  save(): Promise<void> {
+    this.#waiting ??= this.#writing
+      .catch(() => {})
+      .then(() => {
+        this.#waiting = null;
+        this.#writing = this.#write();
+        return this.#writing;
+      });
+    return this.#waiting;
+  }
+
+  /** A file that is missing, of another instance or unreadable means that nothing runs: it is only a simulation. */
+  async #load(): Promise<SimulatedState> {
+    const empty: SimulatedState = { instance: this.#instance, deckies: {}, network: false };
+    try {
+      const read = state.parse(JSON.parse(await readFile(this.#path, 'utf8')));
+      return read.instance === this.#instance ? read : empty;
+    } catch {
+      return empty;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const text = JSON.stringify(await this.read());
+    const aside = `${this.#path}.${randomUUID()}`;
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    await writeFile(aside, text, { mode: 0o600 });
+    await rename(aside, this.#path);
   }
 }
