@@ -1,4 +1,4 @@
-/** `npm run bench:api [-- --seconds N --clients N]`: how many polls of lifecycle rows a second the API answers; see docs/bench.md. */
+/** `npm run bench:api [-- --seconds N --clients N --out FILE]`: how many polls of lifecycle rows a second the API answers; see docs/bench.md. */
 import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstrap.mjs';
 
 requireNode();

@@ -1,4 +1,4 @@
-/** `npm run bench:events [-- --rounds N --readers N]`: what readers of events cost a deploy, and whether each gets all; see docs/bench.md. */
+/** `npm run bench:events [-- --rounds N --readers N --out FILE]`: what readers of events cost a deploy, and whether each gets all; see docs/bench.md. */
 import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstrap.mjs';
 
 requireNode();

@@ -31,6 +31,9 @@ const countOf = (text: string, name: string): number => {
   return Number(text);
 };
 
+/** The moment of a run, as it stands in the name of its file. */
+export const stampOf = (time: Date): string => time.toISOString().replaceAll(':', '-').slice(0, 19);
+
 /** Null for `--help`. Throws a sentence for what it does not understand. */
 export function parseOptions(args: readonly string[], now = new Date()): BenchOptions | null {
   const { values } = parseArgs({
@@ -45,11 +48,10 @@ export function parseOptions(args: readonly string[], now = new Date()): BenchOp
     },
   });
   if (values.help) return null;
-  const stamp = now.toISOString().replaceAll(':', '-').slice(0, 19);
   return {
     rounds: countOf(values.rounds, 'rounds'),
     accepts: countOf(values.accepts, 'accepts'),
-    out: values.out ?? join(ROOT, 'bench', 'results', `${stamp}.json`),
+    out: values.out ?? join(ROOT, 'bench', 'results', `${stampOf(now)}.json`),
     strict: values.strict,
     profile: values.profile ?? null,
   };

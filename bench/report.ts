@@ -53,15 +53,19 @@ export function makeReport(samples: Samples, rounds: number, versions: Readonly<
       paired: pairedRatios(samples, target),
     };
   });
-  const [processor] = cpus();
-  const machine = {
-    cpus: cpus().length,
-    model: processor?.model ?? 'unknown',
+  const machine = { ...machineOf(), ...versions };
+  return { date: new Date().toISOString(), machine, rounds, columns, ratios, samples };
+}
+
+/** What the figures of one run depend on. */
+export function machineOf(): Readonly<Record<string, string | number>> {
+  const processors = cpus();
+  return {
+    cpus: processors.length,
+    model: processors[0]?.model ?? 'unknown',
     memoryMb: Math.round(totalmem() / 2 ** 20),
     node: process.version,
-    ...versions,
   };
-  return { date: new Date().toISOString(), machine, rounds, columns, ratios, samples };
 }
 
 function pairedRatios(samples: Samples, { of, to }: Target): Ratio['paired'] {
@@ -108,7 +112,7 @@ export function tableOf({ columns, ratios }: Report): string {
   return [figures.toString(), whose, targets.toString()].join('\n');
 }
 
-export function writeReport(file: string, report: Report): void {
+export function writeReport(file: string, report: object): void {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
 }

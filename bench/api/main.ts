@@ -1,7 +1,11 @@
 /** `npm run bench:api`: `GET /deckies/lifecycle` with 200 ids, as a wizard polls it: our API on servers of the bench's own, then DECNET's. */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { ROOT } from '../../stack/root.ts';
 import { decnetEnvironment } from '../../test/support/decnet/venv.ts';
+import { stampOf } from '../options.ts';
+import { machineOf, writeReport } from '../report.ts';
 import { killAll } from '../swarm/program.ts';
 import { type BenchServers, startBenchServers } from '../swarm/servers.ts';
 import { type Contestant, IDS, type Line, measure, ROWS } from './contestant.ts';
@@ -19,6 +23,7 @@ can be had. Runs servers of its own and removes them.
 
   --seconds N    how long each is polled (10)
   --clients N    connections that poll at one time (16)
+  --out FILE     where the figures go as JSON (bench/results/api-<time>.json)
   --profile DIR  write a CPU profile of our API into DIR
   --help         this text`;
 
@@ -82,6 +87,7 @@ export async function main(args: readonly string[]): Promise<number> {
     options: {
       seconds: { type: 'string', default: '10' },
       clients: { type: 'string', default: '16' },
+      out: { type: 'string' },
       profile: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -93,7 +99,14 @@ export async function main(args: readonly string[]): Promise<number> {
   const bench = await startBenchServers(say);
   try {
     const lines = await play(bench, Number(values.clients), Number(values.seconds), values.profile ?? null);
-    for (const text of [tableOf(lines), ...verdictsOf(lines)]) say(text);
+    const verdicts = verdictsOf(lines);
+    for (const text of [tableOf(lines), ...verdicts]) say(text);
+    const out = values.out ?? join(ROOT, 'bench', 'results', `api-${stampOf(new Date())}.json`);
+    const { clients, seconds } = values;
+    const date = new Date().toISOString();
+    const asked = { clients: Number(clients), seconds: Number(seconds) };
+    writeReport(out, { date, machine: machineOf(), ...asked, verdicts, lines });
+    say(`All samples: ${out}`);
     return 0;
   } catch (error) {
     console.error('The bench broke:', error);

@@ -7,6 +7,8 @@ export interface Polls {
   /** Milliseconds. */
   readonly median: number;
   readonly p99: number;
+  /** What each poll took, to a hundredth, sorted. */
+  readonly times: readonly number[];
 }
 
 /** One poll; the answer is read to its end and not parsed, so that the clients cost little. */
@@ -44,5 +46,6 @@ export async function pollFor(url: URL, bearer: string, clients: number, seconds
   const took = (performance.now() - began) / 1_000;
   times.sort((left, right) => left - right);
   const at = (share: number): number => times[Math.floor(times.length * share)] ?? Number.NaN;
-  return { answered: times.length, seconds: took, median: at(0.5), p99: at(0.99) };
+  const rounded = times.map((time) => Math.round(time * 100) / 100);
+  return { answered: times.length, seconds: took, median: at(0.5), p99: at(0.99), times: rounded };
 }

@@ -1,7 +1,11 @@
 /** `npm run bench:events`: a deploy of 50 × 20 over simulated agents, without and with 200 readers of `/events`, in turn. */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import Table from 'cli-table3';
+import { ROOT } from '../../stack/root.ts';
 import { median } from '../measure.ts';
+import { stampOf } from '../options.ts';
+import { machineOf, writeReport } from '../report.ts';
 import type { Size } from '../swarm/contestant.ts';
 import { type Deckhand, startDeckhand } from '../swarm/deckhand.ts';
 import { killAll } from '../swarm/program.ts';
@@ -14,6 +18,17 @@ const WARM_UP: Size = { hosts: 10, deckies: 5 };
 /** A row is announced as running, and as succeeded. */
 const EVENTS_OF_A_ROW = 2;
 const AT_MOST = 1.1;
+
+const USAGE = `npm run bench:events -- [options]
+
+A deploy of ${SIZE.hosts} × ${SIZE.deckies} over simulated agents, without and with readers of the event stream, in turn.
+Runs servers of its own and removes them.
+
+  --rounds N     measured rounds, each of one run without readers and one with them (4)
+  --readers N    readers of the stream (200)
+  --out FILE     where the figures go as JSON (bench/results/events-<time>.json)
+  --profile DIR  write CPU profiles of API and workers into DIR
+  --help         this text`;
 
 interface Run {
   readonly readers: number;
@@ -60,7 +75,7 @@ async function playAll(scene: Scene, rounds: number, readers: number): Promise<R
   }
 }
 
-function report(runs: readonly Run[], readers: number): number {
+function report(runs: readonly Run[], readers: number, out: string): number {
   const table = new Table({
     head: ['readers', 'last row, s (median)', 'min–max', 'API, s of CPU', 'runs'],
     style: { head: [], border: [] },
@@ -77,11 +92,13 @@ function report(runs: readonly Run[], readers: number): number {
   const ratio = (mediansOf[1] ?? Number.NaN) / (mediansOf[0] ?? Number.NaN);
   const pairs = pairedRatios(runs);
   const problems = runs.flatMap((run) => run.problems);
+  writeReport(out, { date: new Date().toISOString(), machine: machineOf(), size: SIZE, readers, ratio, pairs, runs });
   say(table.toString());
   const ofPairs = `${median(pairs).toFixed(2)}, ${Math.min(...pairs).toFixed(2)}–${Math.max(...pairs).toFixed(2)}`;
   say(`With readers ÷ without: ${ratio.toFixed(2)} (in pairs ${ofPairs}; at most ${AT_MOST}).`);
   for (const problem of problems.slice(0, 20)) say(problem);
   say(problems.length === 0 ? 'Each reader got each event once and in order.' : `${problems.length} problems`);
+  say(`All samples: ${out}`);
   return problems.length === 0 ? 0 : 1;
 }
 
@@ -99,13 +116,20 @@ export async function main(args: readonly string[]): Promise<number> {
     options: {
       rounds: { type: 'string', default: '4' },
       readers: { type: 'string', default: '200' },
+      out: { type: 'string' },
       profile: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const out = values.out ?? join(ROOT, 'bench', 'results', `events-${stampOf(new Date())}.json`);
   const readers = Number(values.readers);
   const scene = await setScene(SIZE.hosts, values.profile ?? null, say);
   try {
-    return report(await playAll(scene, Number(values.rounds), readers), readers);
+    return report(await playAll(scene, Number(values.rounds), readers), readers, out);
   } catch (error) {
     console.error(`The bench broke: ${(error as Error).stack}`);
     return 1;

@@ -1,12 +1,13 @@
 /** `npm run bench:swarm`: servers of its own, all contestants in one run, tables, JSON, plot. */
 import { writeFileSync } from 'node:fs';
 import { decnetEnvironment } from '../../test/support/decnet/venv.ts';
+import { writeReport } from '../report.ts';
 import { type Burst, playBurst } from './burst.ts';
 import { type BeatRate, playHeartbeats } from './heartbeats.ts';
 import { parseOptions, type SwarmOptions, USAGE } from './options.ts';
 import { plotOf } from './plot.ts';
 import { killAll } from './program.ts';
-import { makeReport, type Report, tablesOf, writeReport } from './report.ts';
+import { makeReport, type Report, tablesOf } from './report.ts';
 import { type Scene, setScene } from './scene.ts';
 import { playSizes, type Run } from './sizes.ts';
 

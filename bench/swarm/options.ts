@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT } from '../../stack/root.ts';
+import { stampOf } from '../options.ts';
 import { CONTESTANTS, type ContestantName, type Size } from './contestant.ts';
 
 export const PARTS = ['sizes', 'heartbeats', 'burst'] as const;
@@ -87,7 +88,6 @@ export function parseOptions(args: readonly string[], now = new Date()): SwarmOp
   if (values.help) return null;
   const rounds = values.rounds ?? (values.quick ? '1' : '3');
   if (!/^[1-9]\d?$/.test(rounds)) throw new Error(`--rounds wants a number from 1 to 99, not "${rounds}".`);
-  const stamp = now.toISOString().replaceAll(':', '-').slice(0, 19);
   return {
     sizes: listOf(values.sizes ?? (values.quick ? QUICK : FULL)).map(sizeOf),
     rounds: Number(rounds),
@@ -95,7 +95,7 @@ export function parseOptions(args: readonly string[], now = new Date()): SwarmOp
     parts: values.parts ? listOf(values.parts).map(partOf) : PARTS,
     burstHosts: values.quick ? 40 : 200,
     beatMs: values.quick ? 3_000 : 10_000,
-    out: values.out ?? join(ROOT, 'bench', 'results', `swarm-${stamp}.json`),
+    out: values.out ?? join(ROOT, 'bench', 'results', `swarm-${stampOf(now)}.json`),
     profile: values.profile ?? null,
     strict: values.strict,
   };

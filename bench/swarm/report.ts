@@ -1,9 +1,7 @@
 /** From runs to tables, targets, and a JSON file. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
-import { dirname } from 'node:path';
 import Table from 'cli-table3';
 import { median } from '../measure.ts';
+import { machineOf } from '../report.ts';
 import type { Burst } from './burst.ts';
 import { CONTESTANTS, type ContestantName, nameOf, type Size } from './contestant.ts';
 import type { BeatRate } from './heartbeats.ts';
@@ -82,16 +80,10 @@ export function makeReport(
   burst: Burst | null,
   without: string | null,
 ): Report {
-  const [processor] = cpus();
   const lines = linesOf(runs);
   return {
     date: new Date().toISOString(),
-    machine: {
-      cpus: cpus().length,
-      model: processor?.model ?? 'unknown',
-      memoryMb: Math.round(totalmem() / 2 ** 20),
-      node: process.version,
-    },
+    machine: machineOf(),
     lines,
     heartbeats,
     burst,
@@ -99,11 +91,6 @@ export function makeReport(
     without,
     runs,
   };
-}
-
-export function writeReport(file: string, report: Report): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
 }
 
 const STYLE = { head: [], border: [] };
