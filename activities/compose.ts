@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApplicationFailure, activityInfo, Context, log } from '@temporalio/activity';
 import type { HostMember } from '../adapters/postgres/fleet.ts';
-import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import type { DeckyObservation, Health } from '../engine/engine.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
 import { assertImages, type DeckySpec } from '../fleet/compose.ts';
@@ -11,6 +10,7 @@ import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, LOCAL_HOST, OPERATION, type Operation } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../fleet/limits.ts';
 import { heldAddresses, inTheWay, wantedAddress } from '../fleet/make-room.ts';
+import type { OpenRow } from '../fleet/rows.ts';
 import { alive } from './alive.ts';
 import { toFailure, withFailures } from './failures.ts';
 import type { ProgressNotes } from './progress-notes.ts';

@@ -1,9 +1,9 @@
 /** What workflows ask of PostgreSQL: requests, rows and lanes. */
 import { ApplicationFailure } from '@temporalio/activity';
-import type { Finished, RequestState } from '../adapters/postgres/deployments.ts';
-import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+import type { Finished } from '../adapters/postgres/deployments.ts';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
-import type { Outcome, Transition } from '../fleet/lifecycle.ts';
+import type { Outcome, RequestState, Transition } from '../fleet/lifecycle.ts';
+import type { OpenRow } from '../fleet/rows.ts';
 import type { HostsEnd, HostsEnded, OperationPart } from '../operations/operation-parts.ts';
 import type { OperationAcceptance } from '../operations/operation-store.ts';
 import { withFailures } from './failures.ts';

@@ -1,7 +1,8 @@
 /** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
-import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
+
 import type { Ticket } from '../adapters/postgres/tickets.ts';
 import { fitting } from '../fleet/limits.ts';
+import type { OpenRow } from '../fleet/rows.ts';
 import type { UnfinishedOperation } from '../operations/operation-store.ts';
 import type { OwedTeardowns } from '../operations/owed-requests.ts';
 import type { SignalTurn } from './deployments.ts';

@@ -1,7 +1,7 @@
 /** Shapes that several routes share. */
 import { z } from '@hono/zod-openapi';
 import { DRIFT } from '../fleet/drift.ts';
-import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
+import * as wire from '../fleet/rows.ts';
 
 /** PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair. */
 const storable = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text);
@@ -32,19 +32,8 @@ export const DeckyName = z
 
 const time = z.string().openapi({ format: 'date-time', example: '2026-11-23T19:00:37.601031Z' });
 
-export const Row = z
-  .object({
-    id: z.string(),
-    decky_name: z.string(),
-    host_uuid: z.string().nullable().openapi({ description: 'null: the master’s own engine' }),
-    operation: z.enum(Object.values(OPERATION)),
-    status: z.enum(Object.values(STATUS)),
-    error: z.string().nullable().openapi({ description: '`Code: sentence`, with the evidence' }),
-    started_at: time,
-    updated_at: time,
-    completed_at: time.nullable(),
-  })
-  .openapi('LifecycleRow');
+/** Of the shapes in fleet/rows.ts. `extend` makes schemas that know OpenAPI: those may be older than its import. */
+export const Row = wire.LifecycleRow.extend({}).openapi('LifecycleRow');
 
 export const DeckyConfigView = z
   .object({
@@ -65,31 +54,9 @@ export const DeckyConfigView = z
   })
   .openapi('DeckyConfig');
 
-export const Deployment = z
-  .object({
-    deployment_id: z.string(),
-    kind: z.string().openapi({ example: 'deploy' }),
-    state: z.string().openapi({ example: 'accepted' }),
-    outcome: z
-      .string()
-      .nullable()
-      .openapi({ description: 'succeeded, failed, cancelled, refused or withdrawn; null: it has not ended' }),
-    username: z.string(),
-    created_at: time,
-    ended_at: time.nullable(),
-    counts: z.object({ pending: z.number(), running: z.number(), succeeded: z.number(), failed: z.number() }),
-  })
-  .openapi('Deployment');
+export const Deployment = wire.Deployment.extend({}).openapi('Deployment');
 
-export const DeploymentDetailView = Deployment.extend({
-  waiting_for: z.string().nullable().openapi({ description: 'One sentence: what is waited for, on whom, until when.' }),
-  warnings: z.array(z.string()),
-  refusal: z
-    .object({ code: z.string(), detail: z.string() })
-    .nullable()
-    .openapi({ description: 'Why it was not accepted.' }),
-  rows: z.array(Row.extend({ host_name: z.string().nullable(), step: z.string().nullable(), attempt: z.number() })),
-}).openapi('DeploymentDetail');
+export const DeploymentDetailView = wire.DeploymentDetail.extend({}).openapi('DeploymentDetail');
 
 const DriftReasonView = z.enum(Object.values(DRIFT)).openapi('DriftReason');
 
@@ -129,31 +96,6 @@ export const Fleet = z
       .object({ driver: z.string(), interface: z.string(), subnet: z.string(), gateway: z.string() })
       .nullable(),
     simulated: z.boolean().nullable().openapi({ description: 'true: no containers, the engine is simulated' }),
-    deckies: z.array(
-      z.object({
-        name: z.string(),
-        ip: z.string(),
-        services: z.array(z.string()),
-        hostname: z.string(),
-        archetype: z.string().nullable(),
-        host_uuid: z.string().nullable(),
-        host_name: z.string().nullable(),
-        state: z
-          .string()
-          .openapi({ description: 'what was last seen; unknown: its engine is silent', example: 'running' }),
-        drift: z.array(DriftReasonView).openapi({ description: 'How what runs differs from what should.' }),
-        last_error: z.string().nullable(),
-        established: z.boolean().openapi({ description: 'it came up at least once' }),
-        open: z
-          .object({
-            lifecycle_id: z.string(),
-            operation: z.string(),
-            status: z.string(),
-            step: z.string().nullable(),
-          })
-          .nullable(),
-        updated_at: time,
-      }),
-    ),
+    deckies: z.array(wire.FleetDecky.extend({ drift: z.array(DriftReasonView) })),
   })
   .openapi('Fleet');

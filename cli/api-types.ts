@@ -1,5 +1,6 @@
 /** What the operators' API answers, as far as the command reads it (openapi.json has the whole). */
-import type { LifecycleRow, Operation, Status } from '../fleet/lifecycle.ts';
+import type { Operation, Status } from '../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../fleet/rows.ts';
 
 /** A row of a deployment: a lifecycle row with what is being done right now. */
 export interface OperationRow extends LifecycleRow {

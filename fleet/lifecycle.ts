@@ -1,4 +1,8 @@
-/** Lifecycle rows: one (decky, operation) attempt each. docs/states/row.md says who may write which field. */
+/**
+ * The words of the life of an operation: statuses, outcomes, states of deckies, and the events that tell of them. Their wire forms
+ * are in rows.ts. docs/states/row.md says who may write which field of a row.
+ */
+
 export const OPERATION = Object.freeze({ deploy: 'deploy', mutate: 'mutate', teardown: 'teardown' });
 export type Operation = (typeof OPERATION)[keyof typeof OPERATION];
 
@@ -11,18 +15,31 @@ export const STATUS = Object.freeze({
 });
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
-const NEXT: Readonly<Record<Status, readonly Status[]>> = Object.freeze({
-  pending: [STATUS.running, STATUS.failed],
-  running: [STATUS.succeeded, STATUS.failed],
-  succeeded: [],
-  failed: [],
-});
+export const hasEnded = (status: Status): boolean => status === STATUS.succeeded || status === STATUS.failed;
 
-export const hasEnded = (status: Status): boolean => NEXT[status].length === 0;
-export const mayFollow = (from: Status, to: Status): boolean => NEXT[from].includes(to);
+/** What is asked for: `deployments.kind`, the request kind. Its rows each have an {@link OPERATION}. */
+export const REQUEST_KIND = Object.freeze({
+  deploy: 'deploy',
+  teardown: 'teardown',
+  mutate: 'mutate',
+  reconcile: 'reconcile',
+  stop: 'stop',
+  start: 'start',
+  move: 'move',
+});
+export type RequestKind = (typeof REQUEST_KIND)[keyof typeof REQUEST_KIND];
+
+/** `received → accepted | refused | withdrawn` (docs/states/request.md). */
+export const REQUEST_STATE = Object.freeze({
+  received: 'received',
+  accepted: 'accepted',
+  refused: 'refused',
+  withdrawn: 'withdrawn',
+});
+export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
 
 /**
- * How an operation ended: `deployments.outcome`, the search attribute `LifecycleOutcome` and the workflow's result say it
+ * How a deployment ended: `deployments.outcome`, the search attribute `LifecycleOutcome` and the workflow's result say it
  * with the same word. `cancelled`: it was asked to end, and some row ended for that reason.
  */
 export const OUTCOME = Object.freeze({
@@ -58,19 +75,6 @@ export interface Transition {
   readonly seen?: DeckyState;
   /** The row failed without the agent's word for it: its host may have done what it was sent, or do it still. */
   readonly unsure?: boolean;
-}
-
-/** A row as it goes over the wire (docs/wire.md#deckies-and-rows); times are ISO-8601 UTC with microseconds. */
-export interface LifecycleRow {
-  readonly id: string;
-  readonly decky_name: string;
-  readonly host_uuid: string | null;
-  readonly operation: Operation;
-  readonly status: Status;
-  readonly error: string | null;
-  readonly started_at: string;
-  readonly updated_at: string;
-  readonly completed_at: string | null;
 }
 
 /** The host key of the master's own engine in lanes and fleet rows (DECNET: fleet_deckies.host_uuid default "local"). */

@@ -2,17 +2,10 @@
 
 import { cleanedUp, oweCleanUp, owesCleanUp } from '../adapters/postgres/clean-ups.ts';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
-import {
-  closeRequest,
-  finishDeployment,
-  loadRequest,
-  type OperationKind,
-  type RequestState,
-} from '../adapters/postgres/deployments.ts';
+import { closeRequest, finishDeployment, loadRequest } from '../adapters/postgres/deployments.ts';
 import { type HostMember, keepNetwork, readMembers, readNetwork } from '../adapters/postgres/fleet.ts';
 import {
   noteSteps,
-  type OpenRow,
   openRowsOf,
   openRowsOlderThan,
   recordTransitions,
@@ -21,8 +14,9 @@ import {
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import type { ErrorCode } from '../fleet/errors.ts';
-import type { DeckyState, Transition } from '../fleet/lifecycle.ts';
+import type { DeckyState, RequestKind, RequestState, Transition } from '../fleet/lifecycle.ts';
 import { boundedRollout, HOSTS_PER_GROUP, type RolloutOptions } from '../fleet/limits.ts';
+import type { OpenRow } from '../fleet/rows.ts';
 import { acceptRequest } from './accept.ts';
 import { endHosts, type HostsEnd, type OperationPart, partsOf } from './operation-parts.ts';
 
@@ -64,7 +58,7 @@ export type OperationAcceptance =
 export interface UnfinishedOperation {
   readonly operationId: string;
   readonly workflowId: string;
-  readonly kind: OperationKind;
+  readonly kind: RequestKind;
   readonly state: RequestState;
 }
 

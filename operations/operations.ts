@@ -1,11 +1,11 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import type { OperationKind } from '../adapters/postgres/deployments.ts';
 import { ofKind } from '../adapters/temporal/connection.ts';
 import { WORKFLOW_KIND } from '../fleet/housekeeping.ts';
+import type { RequestKind } from '../fleet/lifecycle.ts';
 
 /** The workflow type of each kind of operation. */
-const WORKFLOW_OF: Readonly<Record<OperationKind, string>> = Object.freeze({
+const WORKFLOW_OF: Readonly<Record<RequestKind, string>> = Object.freeze({
   deploy: 'deployFleet',
   teardown: 'teardownDecky',
   mutate: 'mutateDecky',
@@ -25,7 +25,7 @@ const SETTLE_MS = 15_000;
 export interface RestartableOperation {
   readonly operationId: string;
   readonly workflowId: string;
-  readonly kind: OperationKind;
+  readonly kind: RequestKind;
 }
 
 export async function workflowState(

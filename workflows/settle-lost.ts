@@ -1,9 +1,9 @@
 /** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
 import { ActivityFailure } from '@temporalio/workflow';
-import type { OpenRow } from '../adapters/postgres/lifecycle.ts';
 import { errorText } from '../fleet/errors.ts';
 import { type DeckyState, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { inBatches } from '../fleet/limits.ts';
+import type { OpenRow } from '../fleet/rows.ts';
 import { onAgent, onEngine, recordTransitions } from './activities.ts';
 import { LOOK, LOOK_THERE } from './profiles.ts';
 import { Window } from './window.ts';

@@ -4,7 +4,13 @@
  */
 
 import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
-import type { Operation, Outcome, Status } from '../../fleet/lifecycle.ts';
+import {
+  type Operation,
+  type Outcome,
+  REQUEST_STATE,
+  type RequestKind,
+  type RequestState,
+} from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
 import type {
@@ -14,17 +20,8 @@ import type {
   ReconcileRequest,
   SeveralTeardown,
 } from '../../fleet/requests.ts';
+import type { Deployment, DeploymentDetail, DeploymentRow } from '../../fleet/rows.ts';
 import { isUniqueViolation, type Queryable, reachable, type Sql } from './connect.ts';
-
-export const REQUEST_STATE = Object.freeze({
-  received: 'received',
-  accepted: 'accepted',
-  refused: 'refused',
-  withdrawn: 'withdrawn',
-});
-export type RequestState = (typeof REQUEST_STATE)[keyof typeof REQUEST_STATE];
-
-export type OperationKind = 'deploy' | 'teardown' | 'mutate' | 'reconcile' | 'stop' | 'start' | 'move';
 
 export interface Refusal {
   readonly code: ErrorCode;
@@ -33,7 +30,7 @@ export interface Refusal {
 
 export interface StoredRequest {
   readonly id: string;
-  readonly kind: OperationKind;
+  readonly kind: RequestKind;
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
@@ -177,44 +174,9 @@ export async function finishDeployment(sql: Queryable, id: string, cancelled = f
   return { outcome: row?.outcome ?? null, now: ended.length > 0 };
 }
 
-export interface DeploymentView {
-  readonly deployment_id: string;
-  readonly kind: OperationKind;
-  readonly state: RequestState;
-  readonly outcome: string | null;
-  readonly username: string;
-  readonly created_at: string;
-  readonly ended_at: string | null;
-  readonly counts: Readonly<Record<Status, number>>;
-}
-
-export interface DeploymentRowView {
-  readonly id: string;
-  readonly decky_name: string;
-  readonly host_uuid: string | null;
-  /** null: the master's own engine, or a host that is enrolled no more. */
-  readonly host_name: string | null;
-  readonly operation: Operation;
-  readonly status: Status;
-  readonly step: string | null;
-  readonly attempt: number;
-  readonly error: string | null;
-  readonly started_at: string;
-  readonly updated_at: string;
-  readonly completed_at: string | null;
-}
-
-export interface DeploymentDetail extends DeploymentView {
-  /** One sentence, or null when nothing is waited for. */
-  readonly waiting_for: string | null;
-  readonly warnings: readonly string[];
-  readonly refusal: Refusal | null;
-  readonly rows: readonly DeploymentRowView[];
-}
-
 export interface DeploymentReader {
   /** Newest first; `after` is the id of the last one of the page before. */
-  list(limit: number, after?: string): Promise<DeploymentView[]>;
+  list(limit: number, after?: string): Promise<Deployment[]>;
   get(id: string): Promise<DeploymentDetail | null>;
 }
 
@@ -228,7 +190,7 @@ export function createDeploymentReader(sql: Sql): DeploymentReader {
   return {
     list: (limit, after) =>
       reachable(
-        () => sql<DeploymentView[]>`select ${VIEW(sql)} from deployments d
+        () => sql<Deployment[]>`select ${VIEW(sql)} from deployments d
           where true ${after === undefined ? sql`` : sql`and (received_at, id) < (select received_at, id from deployments where id = ${after})`}
           order by received_at desc, id desc limit ${limit}`,
       ),
@@ -237,17 +199,17 @@ export function createDeploymentReader(sql: Sql): DeploymentReader {
 }
 
 async function readDetail(sql: Sql, id: string): Promise<DeploymentDetail | null> {
-  const [view] = await sql<(DeploymentView & Pick<DeploymentDetail, 'warnings' | 'refusal'>)[]>`
+  const [view] = await sql<(Deployment & Pick<DeploymentDetail, 'warnings' | 'refusal'>)[]>`
     select ${VIEW(sql)}, warnings, refusal from deployments d where id = ${id}`;
   if (!view) return null;
-  const rows = await sql<DeploymentRowView[]>`
+  const rows = await sql<DeploymentRow[]>`
     select l.id, decky_name, host_uuid, h.name as host_name, operation, l.status, step, attempt, error, iso(started_at) as started_at,
       iso(updated_at) as updated_at, iso(completed_at) as completed_at
     from decky_lifecycle l left join swarm_hosts h on h.uuid = l.host_uuid where deployment_id = ${id} order by position`;
   return { ...view, rows, waiting_for: await waitingFor(sql, view, rows) };
 }
 
-async function waitingFor(sql: Sql, view: DeploymentView, rows: readonly DeploymentRowView[]): Promise<string | null> {
+async function waitingFor(sql: Sql, view: Deployment, rows: readonly DeploymentRow[]): Promise<string | null> {
   if (view.state === REQUEST_STATE.received) return 'a worker to accept the request';
   const open = rows.filter((row) => row.status === 'pending' || row.status === 'running');
   if (open.length === 0) return null;
@@ -267,7 +229,7 @@ async function waitingFor(sql: Sql, view: DeploymentView, rows: readonly Deploym
 }
 
 /** Hosts by name, with what keeps one that is silent. */
-async function namedHosts(sql: Sql, rows: readonly DeploymentRowView[]): Promise<ReadonlyMap<string, string>> {
+async function namedHosts(sql: Sql, rows: readonly DeploymentRow[]): Promise<ReadonlyMap<string, string>> {
   const uuids = [...new Set(rows.flatMap((row) => row.host_uuid ?? []))];
   if (uuids.length === 0) return new Map();
   const hosts = await sql<{ uuid: string; name: string; status: string; seen: string | null }[]>`

@@ -1,6 +1,6 @@
 /** Rows that have ended never change (promise 2), so whoever polls for them need not ask PostgreSQL each time. */
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
-import { STATUS } from '../../fleet/lifecycle.ts';
+import { hasEnded } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 
 /** A row with what it is ordered by, besides when it began. */
 export interface Placed {
@@ -25,7 +25,7 @@ export class EndedRows {
   add(rows: readonly Placed[], now = Date.now()): void {
     for (const placed of rows) {
       const { id, status } = placed.row;
-      if (status !== STATUS.succeeded && status !== STATUS.failed) continue;
+      if (!hasEnded(status)) continue;
       this.#rows.delete(id);
       this.#rows.set(id, { placed, until: now + KEPT_MS });
     }

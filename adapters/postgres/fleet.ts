@@ -1,43 +1,18 @@
 /** The fleet: every decky that should exist, and what was last seen of it. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
-import type { DriftReason } from '../../fleet/drift.ts';
-import { type DeckyState, LOCAL_HOST, type Operation, type Status } from '../../fleet/lifecycle.ts';
+import { LOCAL_HOST, type Operation } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import type { FleetMember, FleetSnapshot, PlacementHost } from '../../fleet/plan-deploy.ts';
+import type { FleetDecky } from '../../fleet/rows.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
 import { DRIFTERS, SILENT, STRANDED } from './drift.ts';
-
-/** A decky as `GET /fleet` shows it: what should be, what was seen, and what is under way. */
-export interface FleetDeckyView {
-  readonly name: string;
-  readonly ip: string;
-  readonly services: readonly string[];
-  readonly hostname: string;
-  readonly archetype: string | null;
-  readonly host_uuid: string | null;
-  /** null: the master's own engine, or a host that is enrolled no more. */
-  readonly host_name: string | null;
-  /** `unknown`: its engine does not answer. */
-  readonly state: DeckyState | 'unknown';
-  /** How what runs differs from what should (docs/convergence.md). */
-  readonly drift: readonly DriftReason[];
-  readonly last_error: string | null;
-  readonly established: boolean;
-  readonly open: {
-    readonly lifecycle_id: string;
-    readonly operation: Operation;
-    readonly status: Status;
-    readonly step: string | null;
-  } | null;
-  readonly updated_at: string;
-}
 
 export interface FleetReader {
   snapshot(): Promise<FleetSnapshot>;
   deckies(): Promise<DeckyConfig[]>;
   /** How many deckies should be, and how many of them were seen running on an engine that answers. */
   counts(): Promise<{ deployed: number; active: number }>;
-  overview(): Promise<{ network: FleetNetwork | null; deckies: FleetDeckyView[] }>;
+  overview(): Promise<{ network: FleetNetwork | null; deckies: FleetDecky[] }>;
 }
 
 const NETWORK_KEY = 'fleet_network';
@@ -177,7 +152,7 @@ export function createFleetReader(sql: Sql): FleetReader {
     overview: () =>
       reachable(async () => {
         const rows = await sql<
-          (Omit<FleetDeckyView, 'host_uuid' | 'open'> & { host_key: string; open: FleetDeckyView['open'] })[]
+          (Omit<FleetDecky, 'host_uuid' | 'open'> & { host_key: string; open: FleetDecky['open'] })[]
         >`
           select f.name, f.decky_ip as ip, f.services, f.decky_config->>'hostname' as hostname, f.decky_config->>'archetype' as archetype,
             f.host_uuid as host_key, h.name as host_name, f.last_error,

@@ -2,7 +2,7 @@
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
 import { type Comparison, compare, type EngineSight, type ReturnedDecky } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import type { Operation } from '../../fleet/lifecycle.ts';
+import type { OpenRow } from '../../fleet/rows.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
 import { openRowOf } from './lifecycle.ts';
@@ -57,12 +57,8 @@ export interface WholeReport {
 }
 
 /** An open row that a delta may be about. */
-export interface ReportableRow {
-  readonly lifecycleId: string;
-  readonly deckyName: string;
-  readonly operation: Operation;
-  readonly workflowId: string;
-  readonly deploymentId: string;
+export interface ReportableRow
+  extends Pick<OpenRow, 'lifecycleId' | 'deckyName' | 'operation' | 'workflowId' | 'deploymentId'> {
   readonly dispatchedAt: Date | null;
   /** The decky as wanted and as established, for its secrets; only for names of `withSecrets`. */
   readonly versions: readonly DesiredDecky[];

@@ -3,9 +3,10 @@ import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../
 import type { HostSetMember } from '../../fleet/hosts.ts';
 import type { Operation } from '../../fleet/lifecycle.ts';
 import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
+import type { OpenRow } from '../../fleet/rows.ts';
 import type { Queryable } from './connect.ts';
 import { readNetwork, stopMark } from './fleet.ts';
-import { type OpenRow, openRowOf, openRowsOf } from './lifecycle.ts';
+import { openRowOf, openRowsOf } from './lifecycle.ts';
 
 export interface HostWork {
   readonly rows: readonly OpenRow[];

@@ -1,24 +1,23 @@
 /** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
 
 import { LONGEST_STEP } from '../../fleet/agent-says.ts';
-import type { DesiredDecky } from '../../fleet/config.ts';
 import { errorText, rowText } from '../../fleet/errors.ts';
 import {
   DECKY_STATE,
   type DeckyState,
-  type LifecycleRow,
   type Operation,
   STATUS,
   type Status,
   type Transition,
 } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow, OpenRow } from '../../fleet/rows.ts';
 import { boundedText } from '../../fleet/text.ts';
 import { isDataError, type Queryable, reachable, type Sql, type TransactionSql } from './connect.ts';
 import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
 import { isoOfText } from './iso-text.ts';
 import { announceMutations } from './mutation-events.ts';
 import { settleReconciles } from './owed-reconciles.ts';
-import { settleTeardowns, stayWhereTheyRun, type TeardownEnd } from './owed-teardowns.ts';
+import { settleTeardowns, stayWhereTheyRun } from './owed-teardowns.ts';
 
 export interface LifecycleReader {
   /** Unknown ids are left out; ordered by started_at. */
@@ -65,17 +64,6 @@ export function createLifecycleReader(sql: Sql): LifecycleReader {
         return rows.map((row) => row.id);
       }),
   };
-}
-
-/** A row as a workflow works on it. */
-export interface OpenRow {
-  readonly lifecycleId: string;
-  readonly deckyName: string;
-  readonly hostUuid: string | null;
-  readonly operation: Operation;
-  readonly status: Status;
-  readonly workflowId: string;
-  readonly deploymentId: string;
 }
 
 const OPEN_ROW = (sql: Queryable) => sql`
@@ -178,6 +166,12 @@ function runsOfOneStatus(transitions: readonly Transition[]): Transition[][] {
 const STATES: readonly unknown[] = Object.values(DECKY_STATE);
 const knownState = (seen: DeckyState | undefined): DeckyState | null => (seen && STATES.includes(seen) ? seen : null);
 
+/** A row that just moved. `seen`: what was seen of the decky; `unsure`: its host was sent it, and did not say how it ended. */
+interface MovedRow extends Pick<LifecycleRow, 'id' | 'decky_name' | 'host_uuid' | 'operation' | 'error'> {
+  readonly seen: string | null;
+  readonly unsure: boolean;
+}
+
 async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<string[]> {
   const from: readonly Status[] =
     run[0]?.status === STATUS.failed
@@ -186,17 +180,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
         ? [STATUS.pending]
         : [STATUS.running];
   // Not `status = any`: the index of open rows would be taken, and all open rows of the fleet read.
-  const rows = await tx<
-    {
-      id: string;
-      decky_name: string;
-      host_uuid: string | null;
-      operation: Operation;
-      error: string | null;
-      seen: string | null;
-      unsure: boolean;
-    }[]
-  >`
+  const rows = await tx<MovedRow[]>`
     update decky_lifecycle l set status = t.status, error = t.error, step = null
     from (select * from unnest(
       ${run.map((t) => t.lifecycleId)}::text[], ${run.map((t) => t.status)}::text[],
@@ -221,14 +205,12 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
   return rows.map((row) => row.id);
 }
 
-type Ended = TeardownEnd & { readonly id: string; readonly seen: string | null };
-
 /** What the end of a row means for the decky: docs/states/row.md. */
 async function settleFleet(
   tx: Queryable,
   status: Transition['status'],
   operation: Operation,
-  rows: readonly Ended[],
+  rows: readonly MovedRow[],
 ): Promise<void> {
   const names = rows.map((row) => row.decky_name);
   if (operation === 'teardown') await settleTeardowns(tx, status, rows);
@@ -271,12 +253,4 @@ export async function noteSteps(
   await sql`update decky_lifecycle l set step = n.step, attempt = n.attempt
     from unnest(${[...steps.keys()]}::text[], ${texts}::text[], ${notes.map((note) => note.attempt)}::int[]) as n (id, step, attempt)
     where l.id = n.id and l.status in ('pending', 'running') and (l.step, l.attempt) is distinct from (n.step, n.attempt)`;
-}
-
-/** The version of a decky that came up last, for the way back; null when none did. */
-export async function establishedVersion(sql: Queryable, deckyName: string): Promise<DesiredDecky | null> {
-  const [row] = await sql<
-    { established: DesiredDecky | null }[]
-  >`select established from fleet_deckies where name = ${deckyName}`;
-  return row?.established ?? null;
 }

@@ -2,14 +2,10 @@
  * What a returned host has otherwise than the fleet. A row that was given up, since its host was silent, says nothing of what the
  * host does with the order. So the decky is noted, compared when the host is back, and put right by a reconcile where it differs.
  */
-import type { Operation } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 import type { Queryable } from './connect.ts';
 
-export interface EndedRow {
-  readonly decky_name: string;
-  readonly host_uuid: string | null;
-  readonly operation: Operation;
-  readonly error: string | null;
+export interface EndedRow extends Pick<LifecycleRow, 'decky_name' | 'host_uuid' | 'operation' | 'error'> {
   /** The host was sent it, and did not say how it ended. */
   readonly unsure: boolean;
 }

@@ -4,14 +4,10 @@
  */
 import { DeckhandError } from '../../fleet/errors.ts';
 import { DECKY_STATE, LOCAL_HOST, STATUS, type Transition } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 import type { Queryable } from './connect.ts';
 
-export interface TeardownEnd {
-  readonly decky_name: string;
-  /** Null: the master's own engine. */
-  readonly host_uuid: string | null;
-  readonly error: string | null;
-}
+export type TeardownEnd = Pick<LifecycleRow, 'decky_name' | 'host_uuid' | 'error'>;
 
 const LOST = /^HostLost:/;
 

@@ -1,8 +1,8 @@
 /** Deployments and the fleet as the screens show them. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { DeploymentDetail } from '../../adapters/postgres/deployments.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { hasEnded } from '../../fleet/lifecycle.ts';
+import type { DeploymentDetail } from '../../fleet/rows.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import { EXAMPLES, json, PREFIX, refusals } from '../openapi.ts';
 import { Deployment, DeploymentDetailView, Fleet } from '../schemas.ts';
@@ -110,7 +110,7 @@ export const addDeploymentRoutes: AddRoutes = (app, deps) => {
 
   app.openapi(detail(deps), async (c) => {
     const detail = await found(c.req.valid('param').deployment_id);
-    return c.json({ ...detail, warnings: [...detail.warnings], rows: [...detail.rows] }, 200);
+    return c.json(detail, 200);
   });
 
   app.openapi(cancel(deps), async (c) => {

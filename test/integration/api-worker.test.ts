@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import type { DeploymentDetail } from '../../adapters/postgres/deployments.ts';
+import type { DeploymentDetail } from '../../fleet/rows.ts';
 import { type ProgramName, programArguments } from '../../stack/root.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { testDirectory, testServers } from '../support/stack.ts';

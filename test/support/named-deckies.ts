@@ -1,5 +1,5 @@
 /** Deckies by their names: a file that names them, and how their rows stand. */
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 
 export const iniOf = (...names: string[]): string => names.map((name) => `[${name}]\nservices=ssh\n`).join('');
 

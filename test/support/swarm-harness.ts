@@ -23,7 +23,7 @@ import { createSwarmApp } from '../../api/swarm/app.ts';
 import { createBundles } from '../../api/swarm/bundles.ts';
 import { startListener } from '../../api/swarm/controller.ts';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/agent-wire.ts';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 import type { Deployments } from '../../operations/deployments.ts';
 import { ADMIN_PASSWORD, type ApiHarness, acceptingOnly, createApiHarness, GENERAL } from './api-harness.ts';
 import { testDirectory, testServers } from './stack.ts';

@@ -13,8 +13,8 @@ import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
 import { openTemporal, type TemporalClient } from '../../adapters/temporal/connection.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
 import { createLocalEngine, type LocalEngine } from '../../engine/local-engine.ts';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 import { createLogger } from '../../lib/logger.ts';
 import {
   type AcceptedDeployment,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { EndedRows, inOrder, type Placed } from '../../adapters/postgres/ended-rows.ts';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 
 const placed = (id: string, changes: Partial<LifecycleRow> = {}, position = 0): Placed => ({
   position,

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { ofFewHosts } from '../../activities/sweep.ts';
-import type { OpenRow } from '../../adapters/postgres/lifecycle.ts';
 import { hostGroups, widthOf } from '../../fleet/hosts.ts';
 import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
 import {
@@ -12,6 +11,7 @@ import {
   mostEvents,
   mostLeavingEvents,
 } from '../../fleet/limits.ts';
+import type { OpenRow } from '../../fleet/rows.ts';
 
 const MOST = LIMITS.deploymentLimitMax;
 

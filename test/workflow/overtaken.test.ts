@@ -1,7 +1,7 @@
 /** What becomes of the bringing up that a workflow does not wait for any more; the engine is held in the middle of it. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { LifecycleRow } from '../../fleet/lifecycle.ts';
+import type { LifecycleRow } from '../../fleet/rows.ts';
 import { HeldEngine } from '../support/held-engine.ts';
 import { createWorld, type World } from '../support/world.ts';
 
