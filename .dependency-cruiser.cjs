@@ -51,7 +51,7 @@ module.exports = {
       'adapters-know-no-callers',
       'Adapters are outside systems: they know fleet/ and lib/.',
       { path: '^adapters/' },
-      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|console|stack)/' },
+      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|stack)/' },
     ),
     rule(
       'engine-stands-alone',

@@ -1,6 +1,8 @@
 /** NATS: NATS_URL, else a server with JetStream from the PATH, the cache, built by Go, the project's archive, or Debian's package. */
+
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
 import { connectNats } from '../adapters/nats/connect.ts';
 import { lookAtBus } from '../adapters/nats/probe.ts';
 import { type Archive, downloadArchive } from './archive.ts';
@@ -91,7 +93,7 @@ export async function provideNats(context: StackContext): Promise<Provided<strin
 export async function answersWithJetStream(url: string, name?: string): Promise<boolean> {
   const connection = await connectNats(url, { reconnect: false, timeout: 2_000 });
   try {
-    await (await connection.jetstreamManager()).getAccountInfo();
+    await (await jetstreamManager(connection)).getAccountInfo();
     return name === undefined || connection.info?.server_name === name;
   } finally {
     await connection.close();

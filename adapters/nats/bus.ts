@@ -1,17 +1,17 @@
 /** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { headers, type JetStreamClient, type MsgHdrs, type NatsConnection, type NatsError, StringCodec } from 'nats';
+import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
+import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/lifecycle.ts';
 import type { Publish } from '../postgres/outbox.ts';
 import { connectNats } from './connect.ts';
-import { busUnavailable } from './refusals.ts';
+import { busUnavailable, hasNoResponder } from './refusals.ts';
 import { checkStream, ensureStream, smallerStream } from './stream.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const PUBLISH_TIMEOUT_MS = 3_000;
 /** A frozen server answers neither a drain nor a flush, and the client waits for it without an end. */
 const CLOSE_MS = 2_000;
-const NO_RESPONDERS = '503';
 
 export interface Bus {
   /** Resolves when JetStream has stored the event; throws DeckhandError `Unavailable` when the bus is down, BusRefused when it refuses. */
@@ -28,7 +28,6 @@ export interface BusOptions {
 
 /** Connects at the first use and again after a loss; a bus that is down costs a caller two or three seconds, never its work. */
 export function createBus(url: string, name = 'deckhand', { notice }: BusOptions = {}): Bus {
-  const codec = StringCodec();
   let connection: Promise<{ nc: NatsConnection; js: JetStreamClient }> | null = null;
 
   async function open(): Promise<{ nc: NatsConnection; js: JetStreamClient }> {
@@ -48,7 +47,7 @@ export function createBus(url: string, name = 'deckhand', { notice }: BusOptions
       await closed(nc);
       throw error;
     }
-    return { nc, js: nc.jetstream({ timeout: PUBLISH_TIMEOUT_MS }) };
+    return { nc, js: jetstream(nc, { timeout: PUBLISH_TIMEOUT_MS }) };
   }
 
   async function connected(): Promise<{ nc: NatsConnection; js: JetStreamClient }> {
@@ -85,14 +84,14 @@ export function createBus(url: string, name = 'deckhand', { notice }: BusOptions
       orUnavailable(async () => {
         const { nc, js } = await connected();
         try {
-          await js.publish(envelope.topic, codec.encode(JSON.stringify(envelope)), {
+          await js.publish(envelope.topic, JSON.stringify(envelope), {
             msgID: messageId,
             headers: originHeaders(origin),
           });
         } catch (error) {
           // The stream may have been lost with the server's disk: the next attempt opens anew and makes it again.
           await closed(nc);
-          throw (error as NatsError).code === NO_RESPONDERS ? new Error(`the stream ${EVENT_STREAM} is gone`) : error;
+          throw hasNoResponder(error) ? new Error(`the stream ${EVENT_STREAM} is gone`) : error;
         }
       }),
     ping: () => orUnavailable(ping),

@@ -1,5 +1,5 @@
 /** Connects as NATS_URL says. The client itself takes no credentials from an address. */
-import { type ConnectionOptions, connect, type NatsConnection } from 'nats';
+import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 
 const ADDRESS = /^(?:(?<scheme>[a-z]+):\/\/)?(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<server>.*)$/;
 

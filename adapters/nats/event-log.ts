@@ -3,10 +3,11 @@ import {
   type ConsumerMessages,
   DeliverPolicy,
   type JsMsg,
-  type NatsConnection,
-  type NatsError,
+  jetstream,
+  jetstreamManager,
   type StreamInfo,
-} from 'nats';
+} from '@nats-io/jetstream';
+import { type NatsConnection, nuid } from '@nats-io/transport-node';
 import type { DeckhandError } from '../../fleet/errors.ts';
 import {
   type Envelope,
@@ -44,8 +45,6 @@ const CLOSE_MS = 2_000;
 const ANSWER_MS = 3_000;
 const PING_MS = 10_000;
 const PAGE = 500;
-/** NATS's code where no message is stored at or after a sequence. */
-const NO_MESSAGE = 10_037;
 /** NATS has said that there is something when a page is asked for: it is waited for this long. */
 const PAGE_WAIT_MS = 10_000;
 /** How often it is looked whether the stream that is followed is still the same one. */
@@ -86,7 +85,7 @@ export function createEventLog(url: string, name: string): EventLog {
 
   const unavailable = (error: unknown): DeckhandError => busUnavailable(url, error, 'events wait until it is back.');
 
-  const managerOf = (nc: NatsConnection) => nc.jetstreamManager({ timeout: ANSWER_MS, checkAPI: false });
+  const managerOf = (nc: NatsConnection) => jetstreamManager(nc, { timeout: ANSWER_MS, checkAPI: false });
 
   async function streamInfo(): Promise<StreamInfo> {
     const nc = await connected();
@@ -109,21 +108,17 @@ export function createEventLog(url: string, name: string): EventLog {
 
   /** NATS's word on what comes next; null where nothing is stored at or after the sequence. */
   async function storedFrom(sequence: number): Promise<number | null> {
-    try {
-      const manager = await managerOf(await connected());
-      // The server's own field; the client's types have it for direct requests only.
-      const query = { seq: sequence, next_by_subj: EVENT_SUBJECTS };
-      return (await manager.streams.getMessage(EVENT_STREAM, query)).seq;
-    } catch (error) {
-      if ((error as NatsError).api_error?.err_code === NO_MESSAGE) return null;
-      throw error;
-    }
+    const manager = await managerOf(await connected());
+    // The server's own field; the client's types have it for direct requests only.
+    const query = { seq: sequence, next_by_subj: EVENT_SUBJECTS };
+    return (await manager.streams.getMessage(EVENT_STREAM, query))?.seq ?? null;
   }
 
   const consumerAfter = async (nc: NatsConnection, after: number) =>
-    nc.jetstream().consumers.get(EVENT_STREAM, {
-      // So that a look at the server tells whose consumers are there.
-      name_prefix: name.replace(/\W/g, '_'),
+    jetstream(nc).consumers.get(EVENT_STREAM, {
+      // The prefix tells an operator whose consumers are there. The client makes each name of it by a count from 1,
+      // so without an id the second consumer would be the first one, at the place where that stood.
+      name_prefix: `${name.replace(/\W/g, '_')}_${nuid.next()}`,
       deliver_policy: DeliverPolicy.StartSequence,
       opt_start_seq: after + 1,
     });

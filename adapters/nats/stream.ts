@@ -1,6 +1,8 @@
 /** The stream of events on NATS: found or made, as large as there is room, and never one of somebody else. */
-import { type JetStreamManager, type NatsConnection, type NatsError, nanos, type StreamConfig } from 'nats';
+import { type JetStreamManager, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
+import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/lifecycle.ts';
+import { apiCode, isTooLittle, StreamTaken } from './refusals.ts';
 
 const HOUR_MS = 3_600_000;
 /** Kept: 7 days or 1 GiB; repeats of a message id are dropped for 24 h. */
@@ -18,19 +20,11 @@ const ANSWER_MS = 3_000;
 const NO_STREAM = 10_059;
 const NAME_IN_USE = 10_058;
 const SUBJECTS_OVERLAP = 10_065;
-/** Too little storage of the server or of the account. */
-const TOO_LITTLE: ReadonlySet<number> = new Set([10_002, 10_023, 10_028, 10_047, 10_122]);
-
-const apiCode = (error: unknown): number => (error as NatsError).api_error?.err_code ?? 0;
-export const isTooLittle = (error: unknown): boolean => TOO_LITTLE.has(apiCode(error));
-
-/** A stream of somebody else is in the way. The message completes "NATS at … can’t keep events: ". */
-export class StreamTaken extends Error {}
 
 export type EventStreamConfig = Pick<StreamConfig, 'max_bytes'>;
 
 const managerOf = (nc: NatsConnection, checkAPI = true): Promise<JetStreamManager> =>
-  nc.jetstreamManager({ timeout: ANSWER_MS, checkAPI });
+  jetstreamManager(nc, { timeout: ANSWER_MS, checkAPI });
 
 /** Null where there is none. Throws StreamTaken where its subjects are not the events'. */
 async function findStream(manager: JetStreamManager): Promise<EventStreamConfig | null> {

@@ -1,5 +1,6 @@
 /** Two subscribers of `decky.*.lifecycle`: one that was there all the time (core NATS), and one that comes later (JetStream). */
-import { connect, type JsMsg, type Msg, type NatsConnection } from 'nats';
+import { type JsMsg, jetstream } from '@nats-io/jetstream';
+import { connect, type Msg, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
 import type { SeenEvent } from './judge.ts';
 
@@ -33,7 +34,7 @@ export class EventWatch {
   async stored(names: readonly string[]): Promise<SeenEvent[]> {
     const filterSubjects = names.map((name) => `decky.${name}.lifecycle`);
     const events: SeenEvent[] = [];
-    const consumer = await this.#connection.jetstream().consumers.get(EVENT_STREAM, { filterSubjects });
+    const consumer = await jetstream(this.#connection).consumers.get(EVENT_STREAM, { filter_subjects: filterSubjects });
     for (;;) {
       const batch = await consumer.fetch({ max_messages: LARGEST_FETCH, expires: FETCH_MS });
       let received = 0;

@@ -1,6 +1,7 @@
 /** A bus that can't store events is told by whoever looks: /readyz, the worker's log, `npm start` and doctor; one that hangs holds nobody up. */
 import assert from 'node:assert/strict';
-import { connect } from 'nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { probeBus } from '../../adapters/nats/probe.ts';
 import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
@@ -39,7 +40,7 @@ describe('a bus that can’t store events', function () {
   }
   async function withStream(url: string, name: string, subjects: string[]): Promise<void> {
     const nc = await connect({ servers: url, reconnect: false });
-    await (await nc.jetstreamManager()).streams.add({ name, subjects });
+    await (await jetstreamManager(nc)).streams.add({ name, subjects });
     await nc.close();
   }
 
@@ -98,7 +99,7 @@ describe('a bus that can’t store events', function () {
     const bus = createBus(nats.url);
     await bus.ping();
     const nc = await connect({ servers: nats.url, reconnect: false });
-    const { streams } = await nc.jetstreamManager();
+    const { streams } = await jetstreamManager(nc);
     await streams.delete(EVENT_STREAM);
     await withStream(nats.url, 'THEIRS', ['decky.a.>']);
     await assert.rejects(probeBus(bus), /its stream THEIRS/);
@@ -115,7 +116,7 @@ describe('a bus that can’t store events', function () {
     assert.equal(before.status, 'warn');
     assert.match(before.found, smaller);
     const nc = await connect({ servers: nats.url, reconnect: false });
-    assert.deepEqual(await (await nc.jetstreamManager()).streams.list().next(), [], 'the diagnosis leaves nothing');
+    assert.deepEqual(await (await jetstreamManager(nc)).streams.list().next(), [], 'the diagnosis leaves nothing');
     await nc.close();
     const notices: string[] = [];
     const bus = createBus(nats.url, 'small', { notice: (sentence) => notices.push(sentence) });

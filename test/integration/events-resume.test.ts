@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream } from '../../adapters/nats/event-stream.ts';
@@ -89,7 +90,7 @@ describe('who resumes', function () {
     const seen = (await first.take(10_000)) ?? [];
     await before.close('over');
     const nc = await connect({ servers: nats.url });
-    const manager = await nc.jetstreamManager();
+    const manager = await jetstreamManager(nc);
     await manager.streams.delete(EVENT_STREAM);
     await manager.streams.add({ name: EVENT_STREAM, subjects: [EVENT_SUBJECTS] });
     await nc.close();
@@ -106,7 +107,7 @@ describe('who resumes', function () {
     const stream = createEventStream(createEventLog(nats.url, 'stays'));
     const reader = await stream.read({ after: null, wants });
     const nc = await connect({ servers: nats.url });
-    const manager = await nc.jetstreamManager();
+    const manager = await jetstreamManager(nc);
     await manager.streams.delete(EVENT_STREAM);
     await manager.streams.add({ name: EVENT_STREAM, subjects: [EVENT_SUBJECTS] });
     await nc.close();

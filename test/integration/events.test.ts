@@ -1,7 +1,8 @@
 /** `GET /events` on a real bus: order, resuming, filters, many readers on one consumer, and who may read. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { connect } from 'nats';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream, type EventStream } from '../../adapters/nats/event-stream.ts';
@@ -136,7 +137,7 @@ describe('API: events', () => {
       );
     const nc = await connect({ servers: testServers.natsUrl });
     const names: string[] = [];
-    for await (const consumer of (await nc.jetstreamManager()).consumers.list('DECKHAND_EVENTS'))
+    for await (const consumer of (await jetstreamManager(nc)).consumers.list('DECKHAND_EVENTS'))
       names.push(consumer.name);
     await nc.close();
     assert.equal(names.filter((one) => one.startsWith(name)).length, 1);

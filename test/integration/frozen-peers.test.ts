@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { AckPolicy, connect } from 'nats';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { BOUNDS, type Bounds, openDatabase, reachable, type Sql } from '../../adapters/postgres/connect.ts';
 import { migrate } from '../../adapters/postgres/migrate.ts';
@@ -56,11 +57,11 @@ describe('a peer that is frozen', function () {
     async function stored(): Promise<string[]> {
       const nats = await connect({ servers: testServers.natsUrl });
       try {
-        const { name } = await (await nats.jetstreamManager()).consumers.add(EVENT_STREAM, {
+        const { name } = await (await jetstreamManager(nats)).consumers.add(EVENT_STREAM, {
           filter_subject: lifecycleSubject(decky),
           ack_policy: AckPolicy.None,
         });
-        const consumer = await nats.jetstream().consumers.get(EVENT_STREAM, name);
+        const consumer = await jetstream(nats).consumers.get(EVENT_STREAM, name);
         const found: string[] = [];
         for await (const message of await consumer.fetch({ max_messages: 100, expires: 1_000 }))
           found.push(message.headers?.get('Nats-Msg-Id') ?? '');

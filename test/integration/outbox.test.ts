@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { AckPolicy, connect, type NatsConnection, StringCodec } from 'nats';
+import { AckPolicy, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { EVENT_STREAM, lifecycleSubject } from '../../fleet/lifecycle.ts';
@@ -35,18 +36,18 @@ describe('the outbox and the bus', () => {
     insert into outbox (message_id, decky_name, type, payload) values (${messageId(id)}, ${decky}, 'lifecycle', ${database.sql.json({ lifecycle_id: id })})`;
 
   async function stored(): Promise<{ id: string; subject: string; envelope: Record<string, unknown> }[]> {
-    const manager = await nats.jetstreamManager();
+    const manager = await jetstreamManager(nats);
     const { name } = await manager.consumers.add(EVENT_STREAM, {
       filter_subject: lifecycleSubject(decky),
       ack_policy: AckPolicy.None,
     });
-    const consumer = await nats.jetstream().consumers.get(EVENT_STREAM, name);
+    const consumer = await jetstream(nats).consumers.get(EVENT_STREAM, name);
     const found = [];
     for await (const message of await consumer.fetch({ max_messages: 100, expires: 1_000 }))
       found.push({
         id: message.headers?.get('Nats-Msg-Id') ?? '',
         subject: message.subject,
-        envelope: JSON.parse(StringCodec().decode(message.data)),
+        envelope: message.json<Record<string, unknown>>(),
       });
     return found;
   }
@@ -58,9 +59,7 @@ describe('the outbox and the bus', () => {
     assert.equal(await drainOutbox(database.sql, bus.publish), 3);
     const seen: string[] = [];
     for await (const message of live)
-      seen.push(
-        (JSON.parse(StringCodec().decode(message.data)) as { payload: { lifecycle_id: string } }).payload.lifecycle_id,
-      );
+      seen.push(message.json<{ payload: { lifecycle_id: string } }>().payload.lifecycle_id);
     assert.deepEqual(seen, ['1', '2', '3']);
     const later = await stored();
     assert.deepEqual(
