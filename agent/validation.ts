@@ -1,6 +1,7 @@
 /** Bodies that are not right are answered as stock FastAPI does: 422 with a list (docs/wire.md#the-agent). */
 import type { z } from 'zod';
 import { jsonEncodingProblem } from '../fleet/encoding.ts';
+import { NO_INTEGER } from '../fleet/wire.ts';
 
 /** One entry of the list. `loc` begins with `body`. */
 export interface ValidationDetail {
@@ -19,9 +20,6 @@ export class InvalidBody extends Error {
     this.detail = detail;
   }
 }
-
-/** What `z.int()` says of text is what it says of numbers: schemas of integers carry this message. */
-export const NO_INTEGER = 'Input should be a valid integer';
 
 const KINDS: Readonly<Record<string, readonly [type: string, msg: string]>> = {
   string: ['string_type', 'Input should be a valid string'],

@@ -1,7 +1,8 @@
 /** Shapes that several routes share. */
 import { z } from '@hono/zod-openapi';
 import { DRIFT } from '../fleet/drift.ts';
-import * as wire from '../fleet/rows.ts';
+import * as rows from '../fleet/rows.ts';
+import { DeckyConfig } from '../fleet/wire.ts';
 
 /** PostgreSQL's text holds no NUL, and UTF-8 no half of a surrogate pair. */
 const storable = (text: string): boolean => !/[\0\p{Surrogate}]/u.test(text);
@@ -32,31 +33,14 @@ export const DeckyName = z
 
 const time = z.string().openapi({ format: 'date-time', example: '2026-11-23T19:00:37.601031Z' });
 
-/** Of the shapes in fleet/rows.ts. `extend` makes schemas that know OpenAPI: those may be older than its import. */
-export const Row = wire.LifecycleRow.extend({}).openapi('LifecycleRow');
+/** Of the shapes in fleet/rows.ts and fleet/wire.ts. `extend` makes schemas that know OpenAPI: those may be older than its import. */
+export const Row = rows.LifecycleRow.extend({}).openapi('LifecycleRow');
 
-export const DeckyConfigView = z
-  .object({
-    name: z.string(),
-    ip: z.string(),
-    services: z.array(z.string()),
-    distro: z.string(),
-    base_image: z.string(),
-    build_base: z.string(),
-    hostname: z.string(),
-    archetype: z.string().nullable(),
-    service_config: z.record(z.string(), z.record(z.string(), z.unknown())),
-    nmap_os: z.string(),
-    mutate_interval: z.number().int().nullable().openapi({ description: 'minutes' }),
-    last_mutated: z.number(),
-    last_login_attempt: z.number(),
-    host_uuid: z.string().nullable(),
-  })
-  .openapi('DeckyConfig');
+export const DeckyConfigView = DeckyConfig.extend({}).openapi('DeckyConfig');
 
-export const Deployment = wire.Deployment.extend({}).openapi('Deployment');
+export const Deployment = rows.Deployment.extend({}).openapi('Deployment');
 
-export const DeploymentDetailView = wire.DeploymentDetail.extend({}).openapi('DeploymentDetail');
+export const DeploymentDetailView = rows.DeploymentDetail.extend({}).openapi('DeploymentDetail');
 
 const DriftReasonView = z.enum(Object.values(DRIFT)).openapi('DriftReason');
 
@@ -96,6 +80,6 @@ export const Fleet = z
       .object({ driver: z.string(), interface: z.string(), subnet: z.string(), gateway: z.string() })
       .nullable(),
     simulated: z.boolean().nullable().openapi({ description: 'true: no containers, the engine is simulated' }),
-    deckies: z.array(wire.FleetDecky.extend({ drift: z.array(DriftReasonView) })),
+    deckies: z.array(rows.FleetDecky.extend({ drift: z.array(DriftReasonView) })),
   })
   .openapi('Fleet');
