@@ -3,10 +3,10 @@ import { Context } from '@temporalio/activity';
 import type { AgentAddress, AgentAnswer, AgentClient } from '../adapters/agent/client.ts';
 import type { HostWork } from '../adapters/postgres/host-work.ts';
 import type { Host } from '../adapters/postgres/hosts.ts';
-import { type Json, LONGEST_STEP, readStatus } from '../fleet/agent-says.ts';
 import type { AgentDeployBody, Fence } from '../fleet/agent-wire.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { type Json, LONGEST_STEP, readHostObservation } from '../fleet/host-observation.ts';
 import { deployBody, hostSet, mutateBody } from '../fleet/hosts.ts';
 import { judgeStatus, type RowSight } from '../fleet/judge-host.ts';
 import { OPERATION, type Operation, STATUS, type Transition } from '../fleet/lifecycle.ts';
@@ -241,7 +241,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
       const sentence = boundedText(cut(error.message), LONGEST_STEP);
       return { ...nothing, reachable: false, sentence, lastSignMs, fenced: host.fenced };
     }
-    const status = readStatus(said, cut);
+    const status = readHostObservation(said, cut);
     const fence: Fence = { operation_id: input.operationId, attempt: input.attempt };
     const configs = new Map(work.members.map(({ desired }) => [desired.config.name, desired.config]));
     const asked = work.rows.map(({ deckyName, operation }) => ({

@@ -4,7 +4,7 @@ import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
 import type { DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky } from '../fleet/config.ts';
-import { compare, type EngineSight, mendPauseMs, type SeenDecky } from '../fleet/drift.ts';
+import { compare, type EngineObservation, mendPauseMs, type SeenDecky } from '../fleet/drift.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
 import { type LookRound, roundMs } from '../fleet/housekeeping.ts';
 import { LOCAL_HOST } from '../fleet/lifecycle.ts';
@@ -56,7 +56,7 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     }
   }
 
-  async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineSight> {
+  async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineObservation> {
     const specs = desired.flatMap(describe);
     try {
       const [seen, orphans] = await Promise.all([engine.look(specs, signal), engine.deckies(signal)]);

@@ -1,6 +1,6 @@
 /** What a look at a host leaves in a history, and on screens. */
 import { createHash } from 'node:crypto';
-import { isRetry } from '../fleet/agent-says.ts';
+import { isRetry } from '../fleet/host-observation.ts';
 import type { RowSight } from '../fleet/judge-host.ts';
 
 /** Temporal takes 2 MiB at most in one payload, and warns from a quarter of that. */

@@ -1,9 +1,9 @@
 /** One decky on this host's engine, from the start of its work to its outcome. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { retrying } from '../fleet/agent-says.ts';
 import type { DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { retrying } from '../fleet/host-observation.ts';
 import { DECKY_STATE, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
 import { type Attempt, beginAttempt } from './attempt.ts';
 import { type Patience, patiently } from './patience.ts';

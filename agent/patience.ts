@@ -1,8 +1,8 @@
 /** Retrying what may pass, for as long as something moves and the attempt as a whole has time left. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { retrying } from '../fleet/agent-says.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { retrying } from '../fleet/host-observation.ts';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;

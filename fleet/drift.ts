@@ -49,7 +49,7 @@ export interface SeenDecky {
 }
 
 /** What was seen of an engine, at one moment. */
-export type EngineSight =
+export type EngineObservation =
   | { readonly answered: false; readonly why: string }
   | {
       readonly answered: true;
@@ -76,7 +76,7 @@ export const ORPHAN_DETAIL = 'nobody wants its containers';
 const LONGEST_DETAIL = 500;
 
 /** Compares a whole engine; at most one entry for a decky and a reason. */
-export function compare(wanted: readonly WantedDecky[], sight: EngineSight): Comparison {
+export function compare(wanted: readonly WantedDecky[], sight: EngineObservation): Comparison {
   if (!sight.answered) return { known: false, why: sight.why };
   const names = new Set(wanted.map(({ name }) => name));
   const orphans = [...new Set(sight.orphans)].filter((name) => !names.has(name));
@@ -89,7 +89,7 @@ export function compare(wanted: readonly WantedDecky[], sight: EngineSight): Com
   };
 }
 
-function driftOf(decky: WantedDecky, sight: Extract<EngineSight, { answered: true }>): Drift[] {
+function driftOf(decky: WantedDecky, sight: Extract<EngineObservation, { answered: true }>): Drift[] {
   const seen = sight.deckies.get(decky.name);
   if (!seen) {
     if (decky.stopped || !sight.complete) return [];
@@ -149,7 +149,7 @@ export interface ReturnedDecky {
 /** What is in neither list can't be said now. */
 export function judgeReturned(
   deckies: readonly ReturnedDecky[],
-  sight: EngineSight,
+  sight: EngineObservation,
   comparison: Comparison,
 ): { readonly asTheyShould: readonly string[]; readonly differ: readonly string[] } {
   if (!sight.answered || !comparison.known) return { asTheyShould: [], differ: [] };

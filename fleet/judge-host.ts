@@ -1,8 +1,9 @@
 /** What an agent's `/status` proves about the open rows of one operation. */
-import type { SaidReport, SaidStatus } from './agent-says.ts';
+
 import type { Fence } from './agent-wire.ts';
 import type { DeckyConfig } from './config.ts';
 import { rowText } from './errors.ts';
+import type { HostObservation, ObservedReport } from './host-observation.ts';
 import type { DeckyState, Operation } from './lifecycle.ts';
 import { OPERATION } from './lifecycle.ts';
 
@@ -47,7 +48,7 @@ const open = (deckyName: string, step: string | null = null): RowSight => ({
 });
 
 /** Compares what is reported with what was asked for, for all rows at once. */
-export function judgeStatus(status: SaidStatus, fence: Fence, rows: readonly AskedRow[]): StatusSight {
+export function judgeStatus(status: HostObservation, fence: Fence, rows: readonly AskedRow[]): StatusSight {
   const { report } = status;
   if (!report) return { known: true, has: false, rows: rows.map((row) => judgeUnfenced(status, row)) };
   const has =
@@ -59,7 +60,7 @@ export function judgeStatus(status: SaidStatus, fence: Fence, rows: readonly Ask
   return { known: has || !report.complete, has, rows: rows.map((row) => judgeFenced(report, fence, row)) };
 }
 
-function judgeFenced(report: SaidReport, fence: Fence, row: AskedRow): RowSight {
+function judgeFenced(report: ObservedReport, fence: Fence, row: AskedRow): RowSight {
   const decky = report.deckies.get(row.deckyName);
   if (!decky || !sameAttempt(decky, fence)) return open(row.deckyName);
   if (decky.status === 'succeeded' || decky.status === 'failed')
@@ -75,7 +76,7 @@ function judgeFenced(report: SaidReport, fence: Fence, row: AskedRow): RowSight 
 }
 
 /** Without a fence only what runs can tell, and one look may fall into the middle of the work. */
-function judgeUnfenced(status: SaidStatus, row: AskedRow): RowSight {
+function judgeUnfenced(status: HostObservation, row: AskedRow): RowSight {
   const known = status.deckies.find((decky) => decky.name === row.deckyName);
   // Of an agent of DECNET `deployed: false` names no decky, and means it.
   if (!known && status.deployed && !status.complete) return open(row.deckyName);

@@ -7,9 +7,9 @@
  * nonsense: what was done is unknown).
  */
 import { z } from 'zod';
-import { type Json, readStatus } from '../../fleet/agent-says.ts';
 import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody, OrderFence } from '../../fleet/agent-wire.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { type Json, readHostObservation } from '../../fleet/host-observation.ts';
 import type { Identity } from '../pki/own-identity.ts';
 import { asking } from '../tracing/spans.ts';
 import { type AgentAddress, createPools, placeOf } from './connect.ts';
@@ -27,7 +27,7 @@ type Call<T> = Promise<AgentAnswer<T>>;
 
 export interface AgentClient {
   health(host: AgentAddress, signal?: AbortSignal): Call<{ status: string }>;
-  /** As the agent said it, unread: give it to `readStatus`. */
+  /** As the agent said it, unread: give it to `readHostObservation`. */
   status(host: AgentAddress, signal?: AbortSignal): Call<Json>;
   /** 202: accepted, reports will come. */
   deploy(host: AgentAddress, body: AgentDeployBody, signal?: AbortSignal): Call<{ status: string; deckies: string[] }>;
@@ -140,7 +140,7 @@ export function ticketedClient(client: AgentClient, book: TicketBook): AgentClie
 
   /** Null where the refusal has another reason, or is right. */
   async function beyond(host: AgentAddress, operationId: string, ticket: number): Promise<number | null> {
-    const seen = readStatus((await client.status(host)).body).report?.ticket ?? null;
+    const seen = readHostObservation((await client.status(host)).body).report?.ticket ?? null;
     if (seen === null || seen <= ticket) return null;
     const drawn = await book.redraw({ hostUuid: host.hostUuid, operationId, seen });
     if (drawn !== null)

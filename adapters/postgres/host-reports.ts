@@ -1,7 +1,8 @@
 /** What heartbeats write, and what has to be read to judge their deltas. Statements are few: this is the busiest path of a swarm. */
 import type { CustomService, DeckyConfig, DesiredDecky } from '../../fleet/config.ts';
-import { type Comparison, compare, type EngineSight, type ReturnedDecky } from '../../fleet/drift.ts';
+import { type Comparison, compare, type EngineObservation, type ReturnedDecky } from '../../fleet/drift.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import type { HostStates } from '../../fleet/host-observation.ts';
 import type { OpenRow } from '../../fleet/rows.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
@@ -34,26 +35,10 @@ export interface ReportingHost {
   readonly returned?: readonly ReturnedDecky[];
 }
 
-/** One decky as a host reports it. */
-export interface ReportedDecky {
-  readonly config: DeckyConfig;
-  /** As DECNET's view has it. */
-  readonly shardState: 'running' | 'degraded';
-  /** What was really seen; null where the host's engine said nothing. */
-  readonly seen: 'running' | 'degraded' | null;
-  /** What is wrong, where it is degraded. */
-  readonly sentence: string | null;
-}
-
-export interface WholeReport {
+export interface WholeReport extends HostStates {
+  /** What the report is recognised by. */
   readonly hash: string;
   readonly agentVersion: string | null;
-  readonly fenced: boolean;
-  readonly deckies: readonly ReportedDecky[];
-  /** Names of all that was reported, well-formed or not. */
-  readonly present: readonly string[];
-  /** False where nothing can be concluded from what is not in it. */
-  readonly complete: boolean;
 }
 
 /** An open row that a delta may be about. */
@@ -66,7 +51,7 @@ export interface ReportableRow
 
 export interface HostReports extends ShardStore {
   /** Compares what a host reports with what it should have, and keeps how it differs. */
-  noteSight(uuid: string, sight: EngineSight): Promise<Comparison>;
+  noteObservation(uuid: string, sight: EngineObservation): Promise<Comparison>;
   /** What was noted of these deckies is as it should be. */
   noReconcile(uuid: string, names: readonly string[]): Promise<void>;
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
@@ -111,7 +96,7 @@ export function createHostReports(sql: Sql): HostReports {
       }
     },
     openRows: (uuid, names, withSecrets) => openRows(sql, uuid, names, withSecrets),
-    async noteSight(uuid, sight) {
+    async noteObservation(uuid, sight) {
       const store = createConvergenceStore(sql);
       const lookedAt = await store.now();
       const comparison = compare(await store.wanted(uuid), sight);

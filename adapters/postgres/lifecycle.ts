@@ -1,7 +1,7 @@
 /** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
 
-import { LONGEST_STEP } from '../../fleet/agent-says.ts';
 import { errorText, rowText } from '../../fleet/errors.ts';
+import { LONGEST_STEP } from '../../fleet/host-observation.ts';
 import {
   DECKY_STATE,
   type DeckyState,

@@ -2,33 +2,24 @@
 
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
-import type { ReportableRow, ReportedDecky, ReportingHost, WholeReport } from '../../adapters/postgres/host-reports.ts';
+import type { ReportableRow, ReportingHost } from '../../adapters/postgres/host-reports.ts';
 import type { Host } from '../../adapters/postgres/hosts.ts';
-import {
-  isObject,
-  type Json,
-  readDelta,
-  readStatus,
-  type SaidDelta,
-  type SaidRuntime,
-  type SaidStatus,
-  saidError,
-} from '../../fleet/agent-says.ts';
 import type { DeckyReport, HostReport } from '../../fleet/agent-wire.ts';
-import type { DeckyConfig } from '../../fleet/config.ts';
-import {
-  type Difference,
-  DRIFT,
-  type DriftReason,
-  type EngineSight,
-  judgeReturned,
-  type SeenDecky,
-} from '../../fleet/drift.ts';
+import { judgeReturned } from '../../fleet/drift.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
-import { STATUS } from '../../fleet/lifecycle.ts';
+import {
+  deltaError,
+  engineObservation,
+  hostStates,
+  isObject,
+  isWithin,
+  type Json,
+  type ObservedDelta,
+  readDelta,
+  readHostObservation,
+} from '../../fleet/host-observation.ts';
 import { RETURN_USER } from '../../fleet/requests.ts';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
-import { isWithin } from '../../fleet/strict-decky.ts';
 import { boundedText, plainText } from '../../fleet/text.ts';
 import type { ControllerDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
@@ -43,6 +34,9 @@ export const TEXT = Object.freeze({
 
 /** Tells an agent of ours to ask for a new certificate. */
 export const RENEW_HEADER = 'Deckhand-Renew';
+
+/** What a report is recognised by. */
+const hashOf = (status: Json): string => createHash('sha256').update(JSON.stringify(status)).digest('hex');
 
 interface Heartbeat {
   readonly hostUuid: string;
@@ -93,15 +87,15 @@ async function takeStatus(
     if (touched === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
     return touched;
   }
-  const status = readStatus(body.status);
-  const report = wholeReport(status, { hash, agentVersion: body.agentVersion });
+  const status = readHostObservation(body.status);
+  const report = { ...hostStates(status), hash, agentVersion: body.agentVersion };
   const taken = await deps.reports.take(host.uuid, host.name, report);
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   // While something is under way for its deckies, what is seen passes; the next report is taken in again.
   if (taken.owes) beginOwed(deps, host);
   if (taken.settled) {
-    const sight = sightOf(status);
-    const comparison = await deps.reports.noteSight(host.uuid, sight);
+    const sight = engineObservation(status);
+    const comparison = await deps.reports.noteObservation(host.uuid, sight);
     if (taken.returned?.length) await putRight(deps, host, judgeReturned(taken.returned, sight, comparison));
   }
   return taken;
@@ -148,7 +142,7 @@ async function adopts({ hosts }: ControllerDependencies, host: Host, peer: Peer)
 /** Each workflow is told in the order of its reports, all workflows at the same time. */
 async function passOn(deps: ControllerDependencies, body: Heartbeat, host: ReportingHost): Promise<void> {
   const read = body.lifecycle.map(readDelta);
-  const deltas = read.filter((delta): delta is SaidDelta => delta !== null);
+  const deltas = read.filter((delta): delta is ObservedDelta => delta !== null);
   if (deltas.length < read.length)
     deps.logger.warn({ host: body.hostUuid, malformed: read.length - deltas.length }, 'malformed deltas skipped');
   if (deltas.length === 0) return;
@@ -208,98 +202,6 @@ function problemsOfDeltas(lifecycle: unknown): Problem[] {
   return problems;
 }
 
-/** What the status in a heartbeat says, judged entry by entry: a bad one costs itself only. */
-
-/** Docker's words for a container, and DECNET's for none; others are not passed on. */
-const CONTAINER_WORDS = new Set(['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead', 'absent']);
-const LONGEST_SENTENCE = 500;
-
-/** What a report is recognised by. */
-export const hashOf = (status: Json): string => createHash('sha256').update(JSON.stringify(status)).digest('hex');
-
-export function wholeReport(status: SaidStatus, facts: { hash: string; agentVersion: string | null }): WholeReport {
-  // Of two entries with one name the last counts, as where they are written one after another.
-  const deckies = new Map<string, ReportedDecky>();
-  for (const { config } of status.deckies)
-    if (config) deckies.set(config.name, reportedDecky(config, status.runtime.get(config.name)));
-  return {
-    ...facts,
-    fenced: status.report !== null,
-    deckies: [...deckies.values()],
-    present: status.deckies.map(({ name }) => name),
-    complete: status.complete,
-  };
-}
-
-function reportedDecky(config: DeckyConfig, runtime: SaidRuntime | undefined): ReportedDecky {
-  const seen = runtime && (runtime.running ? 'running' : 'degraded');
-  return {
-    config,
-    shardState: seen ?? 'degraded',
-    seen: seen ?? null,
-    sentence: seen === 'degraded' ? sentenceOf(config, runtime?.services ?? {}) : null,
-  };
-}
-
-function sentenceOf(config: DeckyConfig, states: SaidRuntime['services']): string {
-  const down = [...new Set(config.services)]
-    .map((name) => [name, Object.hasOwn(states, name) ? states[name] : 'running'] as const)
-    .filter(([, state]) => state !== 'running')
-    .map(([name, state]) => `${name} is ${CONTAINER_WORDS.has(String(state)) ? state : 'not running'}`);
-  return (down.length > 0 ? `Its host says: ${down.join(', ')}.` : 'Its host says that it does not run.').slice(
-    0,
-    LONGEST_SENTENCE,
-  );
-}
-
-/** What a status says of a host's engine, for the comparison with what should be there. Words of the agent's own are not passed on. */
-
-/** Services as containers are named after them; others are dropped. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
-
-const WORDS: Readonly<Record<DriftReason, string>> = Object.freeze({
-  missing: 'it is missing',
-  exited: 'it does not run',
-  paused: 'it is paused; `docker unpause` lets it go on, a reconcile makes it anew',
-  cut_off: 'it is cut off, since its base was started after it',
-  other_image: 'it is made of another image',
-  other_configuration: 'it is not as it was sent',
-  orphan: 'nobody wants it',
-  moved_address: 'it has another address, or network',
-});
-
-export function sightOf(status: SaidStatus): EngineSight {
-  const { report, runtime } = status;
-  // An agent leaves `runtime` empty where Docker does not answer.
-  if (status.deckies.length > 0 && runtime.size === 0)
-    return { answered: false, why: 'the host’s container engine does not answer' };
-  const deckies = new Map<string, SeenDecky>();
-  for (const { config } of status.deckies) {
-    if (!config) continue;
-    const own = report?.deckies.get(config.name);
-    const seen = runtime.get(config.name);
-    deckies.set(config.name, {
-      config,
-      busy: !seen || own?.status === STATUS.pending || own?.status === STATUS.running,
-      differences: own?.drift
-        ? own.drift.map((one): Difference => ({ ...one, detail: WORDS[one.reason] }))
-        : judged(config.name, seen),
-    });
-  }
-  return { answered: true, deckies, orphans: report?.orphans ?? [], complete: status.complete };
-}
-
-/** An agent of DECNET says of each service only whether its container runs. */
-function judged(name: string, seen: SaidRuntime | undefined): Difference[] {
-  return Object.entries(seen?.services ?? {}).flatMap(([service, state]): Difference[] => {
-    if (state === 'running' || !NAME.test(service)) return [];
-    const reason = state === 'absent' ? DRIFT.missing : state === 'paused' ? DRIFT.paused : DRIFT.exited;
-    return [{ reason, container: `${name}-${service}`, detail: WORDS[reason] }];
-  });
-}
-
-/** Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the row. */
-
 /** How much earlier than its dispatch a report without a fence may claim to have ended: clocks are compared by whole seconds. */
 const CLOCK_SLACK_MS = 5_000;
 /** One signal's share of a report: Temporal takes 2 MiB at most, and warns from a quarter of that. */
@@ -319,7 +221,7 @@ export interface ReportingAgent {
 
 /** What each workflow is told, and what was left out with the reason. Deltas keep their order. */
 export function matchDeltas(
-  deltas: readonly SaidDelta[],
+  deltas: readonly ObservedDelta[],
   rows: readonly ReportableRow[],
   agent: ReportingAgent,
 ): { reports: ReadonlyMap<string, readonly HostReport[]>; dropped: readonly Dropped[] } {
@@ -366,7 +268,7 @@ function inSignals(reports: readonly DeckyReport[]): DeckyReport[][] {
 }
 
 /** Why a delta is not about this attempt of the row's operation; null where it may be (promise 4, gap A8). */
-function staleness(delta: SaidDelta, row: ReportableRow, agent: ReportingAgent): string | null {
+function staleness(delta: ObservedDelta, row: ReportableRow, agent: ReportingAgent): string | null {
   if (delta.fence) return delta.fence.operationId === row.deploymentId ? null : 'of another operation';
   if (agent.fenced) return 'without a fence, of an agent that has them';
   if (row.dispatchedAt === null) return 'the row was not dispatched yet';
@@ -375,7 +277,7 @@ function staleness(delta: SaidDelta, row: ReportableRow, agent: ReportingAgent):
   return endedMs < row.dispatchedAt.getTime() - CLOCK_SLACK_MS ? 'ended before the row was dispatched' : null;
 }
 
-function deckyReport(delta: SaidDelta, row: ReportableRow): DeckyReport {
+function deckyReport(delta: ObservedDelta, row: ReportableRow): DeckyReport {
   const error = delta.status === 'failed' && delta.error !== null ? withoutSecrets(delta.error, row) : null;
   return {
     lifecycleId: row.lifecycleId,
@@ -389,5 +291,5 @@ function deckyReport(delta: SaidDelta, row: ReportableRow): DeckyReport {
 
 const withoutSecrets = (error: string, row: ReportableRow): string => {
   const values = secretValues(row.versions);
-  return saidError(error, (text) => cutSecrets(text, values));
+  return deltaError(error, (text) => cutSecrets(text, values));
 };

@@ -4,31 +4,22 @@ import { z } from 'zod';
 import type { AgentAddress } from '../../adapters/agent/client.ts';
 import { HOST_STATUS, type Host, type HostStatus } from '../../adapters/postgres/hosts.ts';
 import type { NotedShard } from '../../adapters/postgres/shards.ts';
-import { readStatus } from '../../fleet/agent-says.ts';
-import type { AgentDeployBody } from '../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
+import { readHostObservation } from '../../fleet/host-observation.ts';
 import { DECKY_STATE, type DeckyState, STATUS } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
-import { StrictDeckyConfig } from '../../fleet/strict-decky.ts';
+import { AgentDeployBody, ReceivedDecnetConfig } from '../../fleet/wire.ts';
 import type { ControllerDependencies, SwarmPorts } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';
 import { parseBody } from './unprocessable.ts';
 
 const HOSTS_AT_ONCE = 32;
 
-const DeployBody = z.object({
-  config: z.object({
-    mode: z.enum(['unihost', 'swarm']),
-    interface: z.string(),
-    subnet: z.string(),
-    gateway: z.string(),
-    deckies: z.array(StrictDeckyConfig).min(1),
-    log_file: z.string().nullable().default(null),
-    ipvlan: z.boolean().default(false),
-    mutate_interval: z.int().nullable().default(30),
-  }),
+/** What DECNET's command sends: an order for several hosts, without what ours says beyond. */
+const DeployBody = AgentDeployBody.omit({ deckhand: true }).extend({
+  config: ReceivedDecnetConfig,
   dry_run: z.boolean().default(false),
   no_cache: z.boolean().default(false),
 });
@@ -125,7 +116,7 @@ const asShards = (body: AgentDeployBody, state: DeckyState, lastError: string | 
 /** The order went wrong; what runs all the same is told by the agent, where it answers. */
 async function noteFailure(ports: SwarmPorts, host: Host, body: AgentDeployBody, sentence: string): Promise<void> {
   const runtime = await ports.agents.status(agentAddress(host)).then(
-    (answer) => readStatus(answer.body).runtime,
+    (answer) => readHostObservation(answer.body).runtime,
     () => null,
   );
   await ports.reports.note(

@@ -1,8 +1,8 @@
 /** 422 as stock FastAPI says it: a list of what is wrong (docs/wire.md#the-swarm-controller). Made from zod's issues, or by hand on the busy path. */
 import type { Context } from 'hono';
 import type { z } from 'zod';
-import { isObject } from '../../fleet/agent-says.ts';
 import { jsonEncodingProblem } from '../../fleet/encoding.ts';
+import { isObject } from '../../fleet/host-observation.ts';
 import type { ApiEnv } from '../environment.ts';
 
 export interface Problem {

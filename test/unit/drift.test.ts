@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DeckyConfig } from '../../fleet/config.ts';
-import { type Comparison, compare, type EngineSight, mendPauseMs, type WantedDecky } from '../../fleet/drift.ts';
+import { type Comparison, compare, type EngineObservation, mendPauseMs, type WantedDecky } from '../../fleet/drift.ts';
 
 const CONFIG = { services: ['http', 'ssh'], service_config: { http: { a: 1, b: 2 } }, ip: '10.0.0.5' };
 const config = (change: object = {}): DeckyConfig => ({ ...CONFIG, ...change }) as unknown as DeckyConfig;
@@ -11,7 +11,7 @@ const wanted = (name: string, change: Partial<WantedDecky> = {}): WantedDecky =>
   config: config(),
   ...change,
 });
-type Answered = Extract<EngineSight, { answered: true }>;
+type Answered = Extract<EngineObservation, { answered: true }>;
 type Seen = Answered['deckies'] extends ReadonlyMap<string, infer T> ? T : never;
 const seen = (change: Partial<Seen> = {}): Seen => ({ differences: [], config: null, busy: false, ...change });
 const sight = (deckies: Record<string, Seen>, change: Partial<Answered> = {}): Answered => ({

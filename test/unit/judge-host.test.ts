@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readStatus } from '../../fleet/agent-says.ts';
 import type { AgentDecky, AgentStatus } from '../../fleet/agent-wire.ts';
+import { readHostObservation } from '../../fleet/host-observation.ts';
 import { deployBody, hostSet } from '../../fleet/hosts.ts';
 import { type AskedRow, judgeStatus } from '../../fleet/judge-host.ts';
 import { GENERAL, NETWORK, plan } from '../support/planning.ts';
@@ -37,7 +37,7 @@ describe('what the status of an agent with fences proves', () => {
       },
     },
   });
-  const look = (status: AgentStatus) => judgeStatus(readStatus(status), FENCE, [deploy(A)]);
+  const look = (status: AgentStatus) => judgeStatus(readHostObservation(status), FENCE, [deploy(A)]);
 
   it('ends what ended in this attempt, with its error', () => {
     const sight = look(of({ status: 'failed', error: 'ContainerExited: x', seen: 'failed' }));
@@ -70,7 +70,7 @@ describe('what the status of an agent without fences proves', () => {
     deckies: [{ ...A.config, services }],
     runtime: running === null ? {} : { a: { running, services: { ssh: running ? 'running' : 'exited' } } },
   });
-  const look = (given: AgentStatus) => judgeStatus(readStatus(given), FENCE, [deploy(A)]).rows[0];
+  const look = (given: AgentStatus) => judgeStatus(readHostObservation(given), FENCE, [deploy(A)]).rows[0];
 
   it('needs a second look for what runs and for what does not', () => {
     assert.deepEqual([look(status(true))?.status, look(status(true))?.proof], ['succeeded', 'twice']);
@@ -87,8 +87,11 @@ describe('what the status of an agent without fences proves', () => {
 
   it('takes a decky that is not listed any more as gone', () => {
     const row: AskedRow = { deckyName: 'a', operation: 'teardown', config: null };
-    assert.equal(judgeStatus(readStatus({ deployed: false, deckies: [] }), FENCE, [row]).rows[0]?.status, 'succeeded');
-    assert.equal(judgeStatus(readStatus(status(true)), FENCE, [row]).rows[0]?.status, 'open');
+    assert.equal(
+      judgeStatus(readHostObservation({ deployed: false, deckies: [] }), FENCE, [row]).rows[0]?.status,
+      'succeeded',
+    );
+    assert.equal(judgeStatus(readHostObservation(status(true)), FENCE, [row]).rows[0]?.status, 'open');
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ReportableRow } from '../../adapters/postgres/host-reports.ts';
 import { matchDeltas } from '../../api/swarm/heartbeat.ts';
-import { readDelta, type SaidDelta } from '../../fleet/agent-says.ts';
+import { type ObservedDelta, readDelta } from '../../fleet/host-observation.ts';
 
 const DISPATCHED = Date.parse('2026-11-23T19:00:00Z');
 
@@ -15,7 +15,7 @@ const row = (deckyName: string, more: Partial<ReportableRow> = {}): ReportableRo
   versions: [],
   ...more,
 });
-const delta = (deckyName: string, more: Partial<SaidDelta> = {}): SaidDelta => ({
+const delta = (deckyName: string, more: Partial<ObservedDelta> = {}): ObservedDelta => ({
   deckyName,
   operation: 'deploy',
   status: 'succeeded',

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { wholeReport } from '../../api/swarm/heartbeat.ts';
-import { readStatus } from '../../fleet/agent-says.ts';
+import { hostStates, readHostObservation } from '../../fleet/host-observation.ts';
 
 const decky = (name: string, more: object = {}): object => ({
   name,
@@ -11,7 +10,7 @@ const decky = (name: string, more: object = {}): object => ({
   hostname: 'h',
   ...more,
 });
-const read = (status: object) => wholeReport(readStatus(status), { hash: 'x', agentVersion: null });
+const read = (status: object) => hostStates(readHostObservation(status));
 
 describe('the status in a heartbeat', () => {
   it('running is what the runtime says; what it does not say was not seen', () => {

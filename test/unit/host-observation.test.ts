@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { bounded } from '../../activities/host-sights.ts';
-import { matchDeltas, sightOf, wholeReport } from '../../api/swarm/heartbeat.ts';
-import { readDelta, readStatus, saidError } from '../../fleet/agent-says.ts';
+import { matchDeltas } from '../../api/swarm/heartbeat.ts';
 import { DRIFT } from '../../fleet/drift.ts';
 import { errorText } from '../../fleet/errors.ts';
+import {
+  deltaError,
+  engineObservation,
+  hostStates,
+  isStorable,
+  readDelta,
+  readHostObservation,
+} from '../../fleet/host-observation.ts';
 import { judgeStatus } from '../../fleet/judge-host.ts';
 import { DECKY_STATE, STATUS } from '../../fleet/lifecycle.ts';
-import { isStorable } from '../../fleet/strict-decky.ts';
 import { boundedText } from '../../fleet/text.ts';
 
 const FENCE = { operation_id: 'op', attempt: 1 };
@@ -92,15 +98,15 @@ describe('what an agent says', () => {
   it('is read without an error, whatever it is, and what a look proves of it can be stored', () => {
     void fc.assert(
       fc.property(fc.oneof({ weight: 8, arbitrary: status }, anything), (value) => {
-        const said = readStatus(value, cut);
+        const said = readHostObservation(value, cut);
         const rows = NAMES.map((deckyName) => ({ deckyName, operation: 'deploy' as const, config: null }));
         for (const row of judgeStatus(said, FENCE, rows).rows) {
           assertStorable(row.error, row.seen);
           assert.ok(!(row.error ?? '').includes('root'), row.error ?? '');
           assert.ok((row.step ?? '').length <= 300);
         }
-        assert.ok(isStorable(wholeReport(said, { hash: '', agentVersion: null })));
-        const sight = sightOf(said);
+        assert.ok(isStorable(hostStates(said)));
+        const sight = engineObservation(said);
         assert.ok(!sight.answered || isStorable([...sight.deckies.values(), ...sight.orphans]));
       }),
       { numRuns: 500 },
@@ -132,17 +138,17 @@ describe('what an agent says', () => {
   });
 
   it('has a bound that holds after secrets were cut out, which makes a text longer', () => {
-    const error = saidError('root'.repeat(500), cut);
+    const error = deltaError('root'.repeat(500), cut);
     assert.equal(error.length, 2_000);
     assert.match(error, /^\[cut\].* … .*cut\]$/s);
   });
 
   it('hides no secret behind a control character', () => {
-    assert.equal(saidError('password ro\0ot', cut), 'password [cut]');
+    assert.equal(deltaError('password ro\0ot', cut), 'password [cut]');
   });
 
   it('of a later version costs the words that are not known, and nothing else', () => {
-    const { report } = readStatus({
+    const { report } = readHostObservation({
       deployed: true,
       deckies: [],
       deckhand: {
@@ -173,15 +179,18 @@ describe('what an agent says', () => {
 
   it('with a part that can’t be read proves neither that an order nor that a decky is gone', () => {
     const row = { deckyName: 'a', operation: 'teardown' as const, config: null };
-    const ours = readStatus({ deployed: true, deckies: [], deckhand: { work: 'later', deckies: {} } });
+    const ours = readHostObservation({ deployed: true, deckies: [], deckhand: { work: 'later', deckies: {} } });
     assert.equal(judgeStatus(ours, FENCE, [row]).known, true);
-    const theirs = readStatus({ deployed: true, deckies: 'later' });
+    const theirs = readHostObservation({ deployed: true, deckies: 'later' });
     assert.equal(judgeStatus(theirs, FENCE, [row]).rows[0]?.status, 'open');
   });
 
   it('that is nested too deep to be written down is no configuration', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}`) as unknown;
-    const said = readStatus({ deployed: true, deckies: [{ name: 'a', services: ['ssh'], service_config: deep }] });
+    const said = readHostObservation({
+      deployed: true,
+      deckies: [{ name: 'a', services: ['ssh'], service_config: deep }],
+    });
     assert.deepEqual(said.deckies, [{ name: 'a', services: ['ssh'], config: null }]);
   });
 });
