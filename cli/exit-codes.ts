@@ -1,4 +1,4 @@
-/** What the command's exit code promises (README.md lists them). */
+/** What the command's exit code promises (docs/guide.md#use-it-in-a-script). */
 export const EXIT = Object.freeze({
   succeeded: 0,
   /** The master said no: a 4xx, or a question that was answered with no. */
