@@ -8,7 +8,7 @@ import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { type Json, LONGEST_STEP, readHostObservation } from '../fleet/host-observation.ts';
 import { deployBody, hostSet, mutateBody } from '../fleet/hosts.ts';
-import { judgeStatus, type RowSight } from '../fleet/judge-host.ts';
+import { judgeStatus, type RowObservation } from '../fleet/judge-host.ts';
 import { OPERATION, type Operation, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { boundedText } from '../fleet/text.ts';
 import { alive } from './alive.ts';
@@ -56,7 +56,7 @@ export interface HostSight {
   /** True: the agent names the order, and so has it. */
   readonly has: boolean;
   /** Those of which the status proves something; no more than a history should hold. */
-  readonly rows: readonly RowSight[];
+  readonly rows: readonly RowObservation[];
   /** There are more: ask again. */
   readonly more: boolean;
   /** Marks of what the others are at; one that was not there before is progress. */

@@ -15,10 +15,10 @@ export interface AskedRow {
 }
 
 /**
- * `proof` says how far it goes: `certain` ends the row; `twice` ends it when a second look says the same; null proves
+ * `proof` says how far it goes: `certain` ends the row; `twice` ends it when a second observation says the same; null proves
  * nothing yet.
  */
-export interface RowSight {
+export interface RowObservation {
   readonly deckyName: string;
   readonly status: 'succeeded' | 'failed' | 'open';
   readonly proof: 'certain' | 'twice' | null;
@@ -27,18 +27,18 @@ export interface RowSight {
   readonly step: string | null;
 }
 
-export interface StatusSight {
+export interface StatusObservation {
   /** False: the agent has neither the order nor its outcome, so that it has to be sent anew. */
   readonly known: boolean;
   /** True: it names the attempt, and so has the order or its outcome. */
   readonly has: boolean;
-  readonly rows: readonly RowSight[];
+  readonly rows: readonly RowObservation[];
 }
 
 const sameAttempt = (one: Fence, other: Fence): boolean =>
   one.operation_id === other.operation_id && one.attempt === other.attempt;
 
-const open = (deckyName: string, step: string | null = null): RowSight => ({
+const open = (deckyName: string, step: string | null = null): RowObservation => ({
   deckyName,
   status: 'open',
   proof: null,
@@ -48,7 +48,7 @@ const open = (deckyName: string, step: string | null = null): RowSight => ({
 });
 
 /** Compares what is reported with what was asked for, for all rows at once. */
-export function judgeStatus(status: HostObservation, fence: Fence, rows: readonly AskedRow[]): StatusSight {
+export function judgeStatus(status: HostObservation, fence: Fence, rows: readonly AskedRow[]): StatusObservation {
   const { report } = status;
   if (!report) return { known: true, has: false, rows: rows.map((row) => judgeUnfenced(status, row)) };
   const has =
@@ -60,7 +60,7 @@ export function judgeStatus(status: HostObservation, fence: Fence, rows: readonl
   return { known: has || !report.complete, has, rows: rows.map((row) => judgeFenced(report, fence, row)) };
 }
 
-function judgeFenced(report: ObservedReport, fence: Fence, row: AskedRow): RowSight {
+function judgeFenced(report: ObservedReport, fence: Fence, row: AskedRow): RowObservation {
   const decky = report.deckies.get(row.deckyName);
   if (!decky || !sameAttempt(decky, fence)) return open(row.deckyName);
   if (decky.status === 'succeeded' || decky.status === 'failed')
@@ -75,8 +75,8 @@ function judgeFenced(report: ObservedReport, fence: Fence, row: AskedRow): RowSi
   return open(row.deckyName, decky.step);
 }
 
-/** Without a fence only what runs can tell, and one look may fall into the middle of the work. */
-function judgeUnfenced(status: HostObservation, row: AskedRow): RowSight {
+/** Without a fence only what runs can tell, and one observation may fall into the middle of the work. */
+function judgeUnfenced(status: HostObservation, row: AskedRow): RowObservation {
   const known = status.deckies.find((decky) => decky.name === row.deckyName);
   // Of an agent of DECNET `deployed: false` names no decky, and means it.
   if (!known && status.deployed && !status.complete) return open(row.deckyName);
@@ -94,7 +94,7 @@ function judgeUnfenced(status: HostObservation, row: AskedRow): RowSight {
   return failed(row.deckyName, rowText(describeServices(runtime.services)));
 }
 
-const failed = (deckyName: string, error: string): RowSight => ({
+const failed = (deckyName: string, error: string): RowObservation => ({
   ...open(deckyName),
   status: 'failed',
   proof: 'twice',

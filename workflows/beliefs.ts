@@ -5,7 +5,7 @@
 import type { HostSight } from '../activities/agents.ts';
 import type { DeckyReport, HostReport } from '../fleet/agent-wire.ts';
 import { errorText } from '../fleet/errors.ts';
-import type { RowSight } from '../fleet/judge-host.ts';
+import type { RowObservation } from '../fleet/judge-host.ts';
 import type { DeployShardInput, Watch } from './shard-input.ts';
 import type { ShardLedger } from './shard-ledger.ts';
 
@@ -119,7 +119,7 @@ export function takeSight(sight: HostSight, input: Terms, rows: Rows, watch: Wat
   }
 }
 
-const sightError = (input: Terms, row: RowSight): string =>
+const sightError = (input: Terms, row: RowObservation): string =>
   errorText('ContainerExited', `host ${input.hostName} was asked twice and says: ${row.error ?? 'it does not run'}.`);
 
 /**
@@ -144,7 +144,7 @@ function provedTwice(
   return false;
 }
 
-function end({ deckyName, seen }: RowSight, status: 'succeeded' | 'failed', error: string, ledger: Rows): void {
+function end({ deckyName, seen }: RowObservation, status: 'succeeded' | 'failed', error: string, ledger: Rows): void {
   if (status === 'succeeded') ledger.succeed(deckyName, seen);
   else ledger.fail(deckyName, error, seen);
 }
