@@ -1,7 +1,7 @@
 /** The operators' API over HTTP: logs in by itself, keeps the token in memory only, and tells "no answer" from "no". */
 import { LOGIN_KEY_HEADER } from '../adapters/login-key.ts';
 import type { Connection } from './connection.ts';
-import { CliError, EXIT } from './exit-codes.ts';
+import { CliError, EXIT } from './errors.ts';
 
 /** A DELETE may take 15 s by contract; anything that takes twice as long has died. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -27,13 +27,13 @@ export class ApiRefusal extends CliError {
   }
 }
 
-export interface ApiRequest {
+interface ApiRequest {
   readonly query?: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface ApiAnswer<T> {
+interface ApiAnswer<T> {
   readonly status: number;
   readonly headers: Headers;
   readonly body: T;

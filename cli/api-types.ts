@@ -72,7 +72,7 @@ export interface DeployAccepted {
   readonly warnings?: readonly string[];
 }
 
-export interface DriftEntry {
+interface DriftEntry {
   readonly decky_name: string;
   readonly host_uuid: string | null;
   readonly host_name: string | null;

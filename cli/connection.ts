@@ -1,9 +1,10 @@
-/** Where the API is and who asks: flags, then the environment, then the embedded stack's own stack.json. */
+/** Where the API is, who asks, and whom to trust: flags first, then the environment, then the stack's own stack.json. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { rootCertificates } from 'node:tls';
+import { Agent, fetch as fetchBy } from 'undici';
 import { z } from 'zod';
-import { CliError, EXIT } from './exit-codes.ts';
-import { type Fetch, fetchTrusting } from './trust.ts';
+import { CliError, EXIT } from './errors.ts';
 
 export type Credentials =
   | { readonly token: string }
@@ -120,4 +121,28 @@ function checkedUrl(text: string): string {
   throw new CliError(EXIT.couldNotAsk, `${JSON.stringify(text)} is no URL of an API.`, {
     advice: 'Write it as http://host:port, without a path.',
   });
+}
+
+// Whom to trust besides Node's own authorities, when the master speaks TLS
+
+type Fetch = (url: URL | string, init?: RequestInit) => Promise<Response>;
+
+/** `file` holds authorities in PEM. Throws CliError when it can't be read. */
+function fetchTrusting(file: string): Fetch {
+  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, readAuthorities(file)] } });
+  // The same interfaces, by the library that Node's own fetch is made of.
+  return (url, init) =>
+    fetchBy(url, { ...init, dispatcher } as Parameters<typeof fetchBy>[1]) as Promise<unknown> as Promise<Response>;
+}
+
+function readAuthorities(file: string): string {
+  const advice =
+    'Name a file in PEM by --ca or DECKHAND_CA: the certificate of the authority that signed the master’s.';
+  try {
+    const text = readFileSync(file, 'utf8');
+    if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+  } catch (cause) {
+    throw new CliError(EXIT.couldNotAsk, `${file} can’t be read: ${(cause as Error).message}`, { advice, cause });
+  }
+  throw new CliError(EXIT.couldNotAsk, `${file} holds no certificate.`, { advice });
 }

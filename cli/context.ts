@@ -1,10 +1,9 @@
 /** What every command gets: the outside, the flags that all share, and a master to ask. */
 import { createApiClient } from './api-client.ts';
 import { type Connection, type ConnectionOptions, homeOf, resolveConnection } from './connection.ts';
-import { type Feed, feedOf } from './feed.ts';
-import { type Hosts, hostsOf } from './hosts.ts';
+import { type Feed, feedOf } from './event-stream.ts';
 import type { Io } from './io.ts';
-import { type Master, masterOf } from './master.ts';
+import { type Hosts, hostsOf, type Master, masterOf } from './master.ts';
 
 export interface GlobalOptions extends ConnectionOptions {
   readonly json?: boolean | undefined;

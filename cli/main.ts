@@ -1,5 +1,5 @@
 /** The `deckhand` command. */
-import { processIo } from './process-io.ts';
+import { processIo } from './io.ts';
 import { run } from './run.ts';
 
 process.exitCode = await run(process.argv.slice(2), processIo());

@@ -1,7 +1,7 @@
 /** `deckhand drift`, `reconcile`, `stop`, `start` and `reconcile-interval`: what there is to say, and how it is explained. */
 import type { Command } from 'commander';
-import { drift, power, reconcile, reconcileInterval } from './commands/converge.ts';
-import { intervalOrOff, timeoutMs } from './commands/options.ts';
+import { drift, power, reconcile, reconcileInterval } from './convergence.ts';
+import { intervalOrOff, timeoutMs } from './options.ts';
 import type { Act } from './program-host.ts';
 
 const TIMEOUT = [

@@ -1,8 +1,7 @@
 /** `deckhand events` and `deckhand audit`: what there is to say, and how it is explained. */
 import type { Command } from 'commander';
-import { audit } from './commands/audit.ts';
-import { events } from './commands/events.ts';
-import { wholeNumber } from './commands/options.ts';
+import { audit, events } from './feed.ts';
+import { wholeNumber } from './options.ts';
 import type { Act } from './program-host.ts';
 
 const EVENTS = `

@@ -1,10 +1,9 @@
 /** `deckhand host …` and `deckhand agent …`: what there is to say, and how it is explained. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { checkHosts, enroll, listHosts, renewHost, showHost } from './commands/host.ts';
-import { drainHost, removeHost } from './commands/host-leave.ts';
-import { timeoutMs } from './commands/options.ts';
 import type { Context } from './context.ts';
-import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
+import { CliError, EXIT, type ExitCode } from './errors.ts';
+import { checkHosts, drainHost, enroll, listHosts, removeHost, renewHost, showHost } from './host.ts';
+import { timeoutMs } from './options.ts';
 
 /** Runs a command and keeps its exit code. */
 export type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;

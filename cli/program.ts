@@ -1,21 +1,18 @@
 /** The command line: what there is to say and how it is explained. `deckhand --help` should be enough to learn it. */
+
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
-import { cancel } from './commands/cancel.ts';
-import { deckies } from './commands/deckies.ts';
-import { deploy } from './commands/deploy.ts';
-import { doctor } from './commands/doctor.ts';
-import { mutate, mutateInterval } from './commands/mutate.ts';
-import { open } from './commands/open.ts';
-import { durationOption, intervalOrOff, timeoutMs, wholeNumber } from './commands/options.ts';
-import { status } from './commands/status.ts';
-import { teardown } from './commands/teardown.ts';
 import { contextOf, type GlobalOptions } from './context.ts';
-import type { ExitCode } from './exit-codes.ts';
+import { deploy } from './deploy.ts';
+import type { ExitCode } from './errors.ts';
+import { cancel, mutate, mutateInterval, showFleet, status } from './fleet.ts';
 import type { Io } from './io.ts';
+import { durationOption, intervalOrOff, timeoutMs, wholeNumber } from './options.ts';
 import { addConvergence } from './program-converge.ts';
 import { addFeed } from './program-feed.ts';
 import { type Act, addAgent, addHosts } from './program-host.ts';
+import { doctor, open } from './stack.ts';
+import { teardown } from './teardown.ts';
 
 const OVERVIEW = `
 Where it asks:
@@ -41,7 +38,7 @@ const TIMEOUT = [
 ] as const;
 
 /** Loaded late: it brings the engine's client, which no other command needs. */
-const loadPurge = () => import('./commands/purge.ts');
+const loadPurge = () => import('./purge.ts');
 
 /** `done` gets the exit code of the one command that runs. */
 export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
@@ -154,7 +151,7 @@ function addLooks(program: Command, act: Act): void {
     'The fleet: state, address, services and last error of each decky.',
     `  deckhand deckies
   deckhand deckies --json`,
-  ).action((_options, command: Command) => act(command, deckies));
+  ).action((_options, command: Command) => act(command, showFleet));
 }
 
 function addMutate(program: Command, act: Act): void {

@@ -1,8 +1,7 @@
 /** One run of the command, from its arguments to its exit code; prints what went wrong. */
 import { CommanderError } from 'commander';
 import { DeckhandError } from '../fleet/errors.ts';
-import { adviceFor } from './advice.ts';
-import { CliError, EXIT, type ExitCode } from './exit-codes.ts';
+import { adviceFor, CliError, EXIT, type ExitCode } from './errors.ts';
 import { type Io, isInterrupted } from './io.ts';
 import { buildProgram } from './program.ts';
 import { indented } from './text.ts';

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FleetOverview } from '../../cli/api-types.ts';
-import type { HostView } from '../../cli/hosts.ts';
+import type { HostView } from '../../cli/master.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { identify } from '../../lib/process-table.ts';
 import { ROOT } from '../../stack/root.ts';

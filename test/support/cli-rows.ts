@@ -1,6 +1,6 @@
 /** Rows and deckies as the API gives them, for tests of the command. */
 import type { DeploymentDetail, FleetDecky, OperationRow } from '../../cli/api-types.ts';
-import { countByStatus } from '../../cli/tally.ts';
+import { countByStatus } from '../../cli/rows.ts';
 
 export const T0 = '2026-11-24T06:00:00.000000Z';
 export const at = (seconds: number): string => new Date(Date.parse(T0) + seconds * 1000).toISOString();

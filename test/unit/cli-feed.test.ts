@@ -1,8 +1,8 @@
 /** What `deckhand events` and `deckhand audit` print. */
 import assert from 'node:assert/strict';
 import pc from 'picocolors';
-import { type AuditEntry, parseBlock } from '../../cli/feed.ts';
-import { renderAudit, renderEvent } from '../../cli/render-feed.ts';
+import { type AuditEntry, parseBlock } from '../../cli/event-stream.ts';
+import { renderAudit, renderEvent } from '../../cli/feed.ts';
 
 const plain = pc.createColors(false);
 const entry: AuditEntry = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { HostView } from '../../cli/hosts.ts';
-import { renderLive } from '../../cli/render-live.ts';
-import { renderFleet } from '../../cli/render-tables.ts';
+import { renderLive } from '../../cli/live.ts';
+import type { HostView } from '../../cli/master.ts';
+import { renderFleet } from '../../cli/render.ts';
 import { run } from '../../cli/run.ts';
 import { type CapturedIo, capturedIo } from '../support/captured-io.ts';
 import { decky, deployment, row, T0 } from '../support/cli-rows.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { selectMissing } from '../../cli/missing.ts';
-import { writeIni } from '../../cli/write-ini.ts';
+import { selectMissing, writeIni } from '../../cli/add-missing.ts';
 import { expandSections } from '../../fleet/deckies.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type IniConfig, parseIni } from '../../fleet/ini.ts';

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import pc from 'picocolors';
-import { renderFindings } from '../../cli/render-doctor.ts';
-import { fitRows, renderLive } from '../../cli/render-live.ts';
-import { changeLine } from '../../cli/render-rows.ts';
-import { renderDeployment, renderDeployments, renderFleet } from '../../cli/render-tables.ts';
-import { outcomeText } from '../../cli/tally.ts';
+import { fitRows, renderLive } from '../../cli/live.ts';
+import { renderDeployment, renderDeployments, renderFindings, renderFleet } from '../../cli/render.ts';
+import { changeLine, outcomeText } from '../../cli/rows.ts';
 import { at, decky, deployment, row, T0 } from '../support/cli-rows.ts';
 
 const colours = pc.createColors(false);

@@ -8,7 +8,7 @@ import { deployBody, mutateBody } from '../../agent/body-schemas.ts';
 import { readAgentConfig } from '../../agent/config.ts';
 import { apiVariables, rolloutDefaults } from '../../api/config.ts';
 import { DeployBody, lostAfter, rolloutOptions } from '../../api/routes/deckies.ts';
-import { durationOption, timeoutMs } from '../../cli/commands/options.ts';
+import { durationOption, timeoutMs } from '../../cli/options.ts';
 import {
   boundedDuration,
   DURATION_NAMES,

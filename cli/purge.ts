@@ -1,15 +1,19 @@
-import { existsSync, rmSync } from 'node:fs';
+/** `deckhand purge`: removes what carries the instance's label from its engine, without asking the master. */
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Purged } from '../../engine/engine.ts';
-import { unmountBelow } from '../../stack/dockerd.ts';
-import { StackHome } from '../../stack/home.ts';
-import { findSurvivors } from '../../stack/survivors.ts';
-import { type Context, printJson } from '../context.ts';
-import { CliError, EXIT, type ExitCode } from '../exit-codes.ts';
-import { instanceOf, type OwnEngine, ownEngine } from '../own-engine.ts';
-import { counted } from '../text.ts';
+import { createDockerEngine } from '../engine/docker/docker-engine.ts';
+import type { ComposeEngine, Purged } from '../engine/engine.ts';
+import { createLogger } from '../lib/logger.ts';
+import { DEFAULT_SOCKET } from '../stack/docker.ts';
+import { unmountBelow } from '../stack/dockerd.ts';
+import { StackHome } from '../stack/home.ts';
+import { findSurvivors } from '../stack/survivors.ts';
+import { readStackFile } from './connection.ts';
+import { type Context, printJson } from './context.ts';
+import { CliError, EXIT, type ExitCode } from './errors.ts';
+import { counted } from './text.ts';
 
-export interface PurgeOptions {
+interface PurgeOptions {
   readonly yes?: boolean;
   readonly state?: boolean;
 }
@@ -85,4 +89,40 @@ export async function purge(context: Context, options: PurgeOptions): Promise<Ex
     if (state) io.out(`Removed ${home}.`);
   }
   return EXIT.succeeded;
+}
+
+// The engine and the instance of a state directory: purge works without a master
+
+interface OwnEngine {
+  readonly instance: string;
+  readonly dockerHost: string;
+  readonly engine: ComposeEngine;
+}
+
+/** The id that our containers carry. Throws CliError (255) where there is none: then nothing can be told to be ours. */
+export function instanceOf(home: string, environment: NodeJS.ProcessEnv): string {
+  if (environment.DECKHAND_INSTANCE) return environment.DECKHAND_INSTANCE;
+  const file = join(home, 'instance');
+  const text = existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+  if (/^[0-9a-f]{12}$/.test(text)) return text;
+  throw new CliError(EXIT.couldNotAsk, `${home} is no state directory of a stack (there is no file \`instance\`).`, {
+    advice: 'Name the right one with --home DIR, or the instance by DECKHAND_INSTANCE.',
+  });
+}
+
+/** The engine of the stack that runs in `home`; else DOCKER_HOST; else the default socket. Null where that stack simulates. */
+function ownEngine(home: string, environment: NodeJS.ProcessEnv): OwnEngine | null {
+  const instance = instanceOf(home, environment);
+  const stack = readStackFile(home);
+  if (stack && !stack.docker_host) return null;
+  const dockerHost = stack?.docker_host ?? (environment.DOCKER_HOST || `unix://${DEFAULT_SOCKET}`);
+  const engine = createDockerEngine({
+    dockerHost,
+    // Purge goes by the instance alone; the project names nothing here.
+    scope: { instance, project: 'decnet' },
+    images: { context: () => undefined },
+    composeDir: join(home, 'compose'),
+    logger: createLogger('deckhand'),
+  });
+  return { instance, dockerHost, engine };
 }

@@ -1,17 +1,17 @@
-import type { ReconcileAnswer } from '../api-types.ts';
-import { type Context, printJson } from '../context.ts';
-import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { renderDrift, renderMending } from '../render-drift.ts';
-import { nextCommands } from '../report.ts';
-import { followAndTell } from './follow.ts';
+/** `deckhand drift`, `reconcile`, `stop`, `start` and `reconcile-interval`. */
+import type { ReconcileAnswer } from './api-types.ts';
+import { type Context, printJson } from './context.ts';
+import { EXIT, type ExitCode } from './errors.ts';
+import { followAndTell, nextCommands } from './follow.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
+import { renderDrift, renderMending } from './render.ts';
 
 interface Waiting {
   readonly wait?: boolean;
   readonly timeout?: number;
 }
 
-export interface DriftOptions {
+interface DriftOptions {
   readonly decky?: string;
   readonly host?: string;
 }
@@ -24,7 +24,7 @@ export async function drift(context: Context, options: DriftOptions): Promise<Ex
   return EXIT.succeeded;
 }
 
-export interface ReconcileOptions extends Waiting {
+interface ReconcileOptions extends Waiting {
   readonly dryRun?: boolean;
   readonly host?: string;
 }
@@ -75,7 +75,7 @@ async function untilEnded(
   const id = answer.deployment_id;
   if (!wait || !id) {
     if (context.json) printJson(context.io, answer);
-    else if (id) context.io.out(`Accepted. Follow it: ${nextCommands(id).lookAgain}`);
+    else if (id) context.io.out(`Accepted. Follow it: ${nextCommands(id).followAgain}`);
     return EXIT.succeeded;
   }
   const followed = { id, deadline: startedAt + timeout };

@@ -1,8 +1,40 @@
-/** Lifecycle rows as text: what the live view, the piped view and `status` share. Pure. */
+/** Lifecycle rows: how many stand where, and how one is shown by every view. Pure. */
 import { hasEnded, OPERATION, type Status } from '../fleet/lifecycle.ts';
 import type { OperationRow } from './api-types.ts';
+import { EXIT, type ExitCode } from './errors.ts';
 import type { Colours } from './io.ts';
 import { harmless, indented, shortDuration } from './text.ts';
+
+export type Counts = Readonly<Record<Status, number>>;
+
+export function countByStatus(rows: readonly OperationRow[]): Counts {
+  const counts = { pending: 0, running: 0, succeeded: 0, failed: 0 };
+  for (const row of rows) counts[row.status] += 1;
+  return counts;
+}
+
+export const allEnded = (rows: readonly OperationRow[]): boolean => rows.every((row) => hasEnded(row.status));
+
+export function exitCodeOf(rows: readonly OperationRow[]): ExitCode {
+  if (rows.some((row) => row.status === 'failed')) return EXIT.someFailed;
+  return allEnded(rows) ? EXIT.succeeded : EXIT.stillRunning;
+}
+
+/** `5 succeeded, 1 failed, 2 unchanged, 1 removed`: the first two always, the others where there are any. */
+export function outcomeText(rows: readonly OperationRow[], unchanged: number): string {
+  const removals = rows.filter((row) => row.operation === OPERATION.teardown && row.status === 'succeeded').length;
+  const counts = countByStatus(rows);
+  const onlyRemovals = removals > 0 && rows.every((row) => row.operation === OPERATION.teardown);
+  const parts = [
+    `${onlyRemovals ? counts.succeeded : counts.succeeded - removals} succeeded`,
+    `${counts.failed} failed`,
+  ];
+  if (unchanged > 0) parts.push(`${unchanged} unchanged`);
+  if (removals > 0 && !onlyRemovals) parts.push(`${removals} removed`);
+  return parts.join(', ');
+}
+
+// One row as text
 
 const GLYPH: Readonly<Record<Status, string>> = { pending: '·', running: '▸', succeeded: '✓', failed: '✗' };
 const FRAMES = ['◐', '◓', '◑', '◒'] as const;
@@ -19,7 +51,7 @@ export const glyph = (status: Status, now: number | null): string =>
   status === 'running' && now !== null ? (FRAMES[Math.floor(now / FRAME_MS) % FRAMES.length] ?? '◐') : GLYPH[status];
 
 /** Time from the row's start to its end, or to `now`; null while it is pending or where a time makes no sense. */
-export function elapsed(row: OperationRow, now: number): number | null {
+function elapsed(row: OperationRow, now: number): number | null {
   if (row.status === 'pending') return null;
   const start = Date.parse(row.started_at);
   const end = hasEnded(row.status) ? Date.parse(row.completed_at ?? row.updated_at) : now;

@@ -1,20 +1,20 @@
+/** `deckhand deploy`: reads the INI, sends it, and follows it with --wait. */
 import { randomUUID } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
-import { OPERATION } from '../../fleet/lifecycle.ts';
-import type { OperationRow } from '../api-types.ts';
-import { type Context, printJson } from '../context.ts';
-import { EXIT, type ExitCode } from '../exit-codes.ts';
-import type { Accepted, DeployBody } from '../master.ts';
-import { type Missing, selectMissing } from '../missing.ts';
-import { readText } from '../read-text.ts';
-import { nextCommands, reportEnd } from '../report.ts';
-import { countByStatus } from '../tally.ts';
-import { deckies } from '../text.ts';
-import { follow } from './follow.ts';
+import { readFile, writeFile } from 'node:fs/promises';
+import { buffer as readAll } from 'node:stream/consumers';
+import { byteName, encodingProblem, lineAt } from '../fleet/encoding.ts';
+import { OPERATION } from '../fleet/lifecycle.ts';
+import { type Missing, selectMissing } from './add-missing.ts';
+import type { OperationRow } from './api-types.ts';
+import { type Context, printJson } from './context.ts';
+import { CliError, EXIT, type ExitCode } from './errors.ts';
+import { follow, nextCommands, reportEnd, submit } from './follow.ts';
+import type { Accepted, DeployBody } from './master.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
-import { submit } from './submit.ts';
+import { countByStatus } from './rows.ts';
+import { deckies } from './text.ts';
 
-export interface DeployOptions {
+interface DeployOptions {
   readonly replace?: boolean;
   readonly addMissing?: boolean;
   readonly wait?: boolean;
@@ -100,7 +100,7 @@ function acceptedOnly(context: Context, accepted: Accepted | null, missing: Miss
   return EXIT.succeeded;
 }
 
-/** Exit codes: exit-codes.ts. Without --wait, 0 means that the deploy was accepted. */
+/** Exit codes: errors.ts. Without --wait, 0 means that the deploy was accepted. */
 export async function deploy(context: Context, file: string, options: DeployOptions): Promise<ExitCode> {
   const startedAt = Date.now();
   const timeoutMs = options.timeout ?? DEFAULT_TIMEOUT_MS;
@@ -131,4 +131,35 @@ export async function deploy(context: Context, file: string, options: DeployOpti
     json: context.json,
     extra: { ...accepted, ...allWarnings(accepted, missing) },
   });
+}
+
+// Reading what the operator names: a file, or `-` for standard input. Only UTF-8 goes to the master.
+
+async function bytesOf(file: string): Promise<Uint8Array> {
+  try {
+    return file === '-' ? await readAll(process.stdin) : await readFile(file);
+  } catch (cause) {
+    throw new CliError(EXIT.couldNotAsk, `${file} can’t be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+const nameOf = (file: string): string => (file === '-' ? 'Standard input' : file);
+
+function refusal(file: string, bytes: Uint8Array): CliError | null {
+  const problem = encodingProblem(bytes);
+  if (problem === null) return null;
+  const { encoding, offset, byte } = problem;
+  const what =
+    byte === null
+      ? `${nameOf(file)} is ${encoding}.`
+      : `${nameOf(file)} is not UTF-8: line ${lineAt(bytes, offset)} holds ${byteName(byte)}, as ${encoding} has it.`;
+  return new CliError(EXIT.couldNotAsk, `${what} Save the file as UTF-8.`);
+}
+
+/** A byte order mark of UTF-8 is taken off: editors put it there, and it means nothing. Throws CliError. */
+export async function readText(file: string): Promise<string> {
+  const bytes = await bytesOf(file);
+  const refused = refusal(file, bytes);
+  if (refused !== null) throw refused;
+  return new TextDecoder().decode(bytes);
 }

@@ -1,7 +1,7 @@
 /** Options that several commands share, checked before anything is asked. */
 import { InvalidArgumentError } from 'commander';
-import { DURATIONS, type DurationName, intervalProblem, parseDuration } from '../../fleet/durations.ts';
-import { isDeckhandError } from '../../fleet/errors.ts';
+import { DURATIONS, type DurationName, intervalProblem, parseDuration } from '../fleet/durations.ts';
+import { isDeckhandError } from '../fleet/errors.ts';
 
 /** A duration of the table → milliseconds. The sentence of a refusal is the API's own, with the option in place of the field. */
 const parsed = (name: DurationName, text: string): number => {

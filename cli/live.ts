@@ -1,12 +1,33 @@
-/** The live view: a line per decky, a summary, what is waited for; never taller than the terminal. Pure. */
+/**
+ * What is shown while a command waits.
+ *
+ * 1. `renderLive`: a frame with a line per decky, a summary, and what is waited for. It never exceeds the terminal. Pure.
+ * 2. The three views: redrawn on a terminal, a line per change into a pipe, nothing with --json.
+ */
+
+import { createLogUpdate } from 'log-update';
 import type { Status } from '../fleet/lifecycle.ts';
 import type { OperationRow } from './api-types.ts';
-import type { Colours } from './io.ts';
-import { elapsedText, glyph, hostOf, paint, rowDetail, rowTitle } from './render-rows.ts';
-import { countByStatus } from './tally.ts';
+import type { Colours, Io } from './io.ts';
+import { changeLine, countByStatus, elapsedText, glyph, hostOf, paint, rowDetail, rowTitle } from './rows.ts';
 import { deckies, harmless, oneLine, shortDuration } from './text.ts';
 
-export interface LiveModel {
+export interface Snapshot {
+  readonly rows: readonly OperationRow[];
+  readonly waitingFor: string | null;
+  /** The operation was refused or withdrawn after all: its rows never come. */
+  readonly refusal: string | null;
+}
+
+export interface WatchView {
+  update(snapshot: Snapshot): void;
+  /** A sentence about the wait itself, or null when it has passed. */
+  notice(sentence: string | null): void;
+  /** The last word; nothing is drawn after it. */
+  close(): void;
+}
+
+interface LiveModel {
   readonly rows: readonly OperationRow[];
   readonly waitingFor: string | null;
   /** Something that the operator should know now ("the API does not answer …"), or null. */
@@ -15,7 +36,7 @@ export interface LiveModel {
   readonly startedAt: number;
 }
 
-export interface Screen {
+interface Screen {
   readonly columns: number;
   readonly lines: number;
   readonly colours: Colours;
@@ -100,4 +121,65 @@ export function renderLive(model: LiveModel, screen: Screen, now: number): strin
   const lines = shown.map((row) => rowLine(row, widths, screen, now));
   if (hidden.length > 0) lines.push(colours.dim(`  ${oneLine(hiddenLine(hidden), columns - 2)}`));
   return [...lines, ...footer].join('\n');
+}
+
+// 2. The views
+
+const REDRAW_MS = 120;
+/** A terminal that does not tell its size. */
+const COLUMNS = 80;
+const LINES = 24;
+
+const silentView = (): WatchView => ({ update: () => {}, notice: () => {}, close: () => {} });
+
+/** Lines appear as rows change; the first update prints what has begun already. */
+function plainView(io: Io): WatchView {
+  const seen = new Map<string, string>();
+  let said: string | null = null;
+  return {
+    update(snapshot) {
+      for (const row of snapshot.rows) {
+        const before = seen.get(row.id) ?? 'pending';
+        seen.set(row.id, row.status);
+        if (before !== row.status) io.out(changeLine(row, Date.now(), io.colours));
+      }
+    },
+    notice(sentence) {
+      if (sentence !== null && said === null) io.err(sentence);
+      if (sentence === null && said !== null) io.err('The API answers again.');
+      said = sentence;
+    },
+    close() {},
+  };
+}
+
+function liveView(io: Io, terminal: NodeJS.WriteStream): WatchView {
+  const draw = createLogUpdate(terminal);
+  const startedAt = Date.now();
+  let snapshot: Snapshot | null = null;
+  let notice: string | null = null;
+  const redraw = () => {
+    const screen = { columns: terminal.columns || COLUMNS, lines: terminal.rows || LINES, colours: io.colours };
+    const { rows, waitingFor } = snapshot ?? { rows: [], waitingFor: null };
+    draw(renderLive({ rows, waitingFor, notice, startedAt }, screen, Date.now()));
+  };
+  const timer = setInterval(redraw, REDRAW_MS);
+  return {
+    update(next) {
+      snapshot = next;
+    },
+    notice(sentence) {
+      notice = sentence;
+    },
+    close() {
+      clearInterval(timer);
+      redraw();
+      draw.done();
+    },
+  };
+}
+
+export function viewFor(io: Io, json: boolean): WatchView {
+  if (json) return silentView();
+  return io.terminal ? liveView(io, io.terminal) : plainView(io);
 }
