@@ -55,6 +55,7 @@ const sign = (claims: { uuid: string }, secret: string, expires: number): Promis
     .setExpirationTime(expires)
     .sign(new TextEncoder().encode(secret));
 
+// proof: conformance
 describe('conformance: the exchanges of the master’s API', function () {
   this.timeout(120_000);
   let player: Player;
@@ -111,6 +112,7 @@ describe('conformance: the exchanges of the master’s API', function () {
     );
 });
 
+// proof: conformance
 describe('conformance: the exchanges of the swarm controller', function () {
   this.timeout(120_000);
   let player: Player;

@@ -60,16 +60,20 @@ describe('Schemathesis with the OpenAPI document', function () {
   const OWN_ACCOUNT = '^/api/v1/auth/(logout|change-password)$';
   const others = ['--exclude-path-regex', OWN_ACCOUNT];
 
+  // proof: schemathesis
   it('as an administrator', async () => {
     const { accepted, requests: made } = await run({ account: scene.admin, filter: others });
     assert.ok(accepted >= LEAST_ACCEPTED * made, `${accepted} of ${made} answers were other than 401`);
   });
+  // proof: schemathesis
   it('as a viewer', async () => {
     await run({ account: scene.viewer, filter: others });
   });
+  // proof: schemathesis
   it('as nobody', async () => {
     await run({ account: null, filter: [] });
   });
+  // proof: schemathesis
   it('on the routes of one’s own account, which end tokens', async () => {
     const own = [`--include-path-regex`, `${OWN_ACCOUNT}|/reset-password$`];
     await run({ account: scene.restless, onItself: true, filter: own });

@@ -198,6 +198,7 @@ describe('conformance: the tables of the master’s API', function () {
       answers(await deploy(`${GENERAL}[lax]\nservices=ssh\n`, { replace_fleet: 'yes' }), 202);
       await api.settle();
     });
+    // proof: conformance
     row('wire 1.3 answer', 'an id for each decky, in the order of the INI', async () => {
       const { json } = answers(await deploy(`${GENERAL}[zeta]\nservices=ssh\n[alpha]\nservices=ssh\n`), 202);
       assert.deepEqual([json.mode, typeof json.message, json.lifecycle_ids.length], ['unihost', 'string', 2]);

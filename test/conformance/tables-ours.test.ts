@@ -28,6 +28,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
       assert.deepEqual(answers(await deploy(ini, {}, key), 202).json.lifecycle_ids, json.lifecycle_ids);
       answers(await deploy(`${GENERAL}[other]\nservices=ssh\n`, {}, key), 422, /Idempotency-Key/);
     });
+    // proof: conformance
     row('ours additions 2', '409 names the decky that is busy, and its row', async () => {
       const { json } = answers(await deploy(`${GENERAL}[busy]\nservices=ssh\n`), 202);
       answers(await ask('POST', '/busy/mutate'), 409, new RegExp(`busy.*${json.lifecycle_ids[0]}`));

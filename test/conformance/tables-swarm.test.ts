@@ -55,6 +55,7 @@ describe('conformance: the tables of the swarm controller', function () {
   });
 
   describe('heartbeats (wire 2.1)', () => {
+    // proof: conformance
     row('wire 2.1 order', 'the body first (422), then the host (404), then its certificate (403)', async () => {
       answers(await beat({ host_uuid: 5 }), 422);
       answers(await beat({ host_uuid: NOWHERE }), 404, 'unknown host');

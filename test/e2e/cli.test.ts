@@ -25,6 +25,7 @@ describe('the deckhand command against a master', () => {
     await master.stop();
   });
 
+  // proof: command
   it('deploys a fleet, shows it, and follows it again by its id', async () => {
     const summary = join(master.home, 'summary.json');
     const deployed = await master.run('deploy', file, '--wait', '--summary-file', summary);
@@ -64,6 +65,7 @@ describe('the deckhand command against a master', () => {
     assert.equal((await master.run('teardown', 'nobody')).code, 1);
   });
 
+  // proof: promise-1
   it('the wait outlives an API that is killed and comes back', async () => {
     const deploying = master.begin(
       'deploy',

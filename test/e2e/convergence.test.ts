@@ -83,6 +83,7 @@ describe('convergence over an agent', function () {
   const stateOf = async (name: string): Promise<string | undefined> =>
     (await json<FleetOverview>('deckies')).deckies.find((one) => one.name === name)?.state;
 
+  // proof: drift
   it('shows a container that was removed by hand with the next heartbeat, and mends it', async () => {
     const neighbour = await containers('web-02');
     await drifts();
@@ -101,6 +102,7 @@ describe('convergence over an agent', function () {
     assert.match(await run('reconcile'), /^Nothing drifts\.$/m);
   });
 
+  // proof: stays-stopped
   it('keeps a stopped decky stopped through a deploy of its neighbours, a reconcile and an agent’s restart', async () => {
     await run('stop', 'web-01', '--wait');
     const kept = await containers('web-01', true);

@@ -37,6 +37,7 @@ describe('npm start -- --once in a fresh clone', () => {
     return stack;
   }
 
+  // proof: fresh-clone
   it('deploys the quickstart fleet, and leaves no container, network or process', async function () {
     assert.equal(existsSync(join(root, 'node_modules')), false);
     assert.match((await once(this)).output, /packages: installed/);

@@ -93,6 +93,7 @@ describe('the agent of DECNET 1.0.0', function () {
     );
   });
 
+  // proof: interop
   it('serves a deploy to the end, and shows its deckies under its own addresses (gap B12)', async () => {
     const accepted = await world.deploy('[a]\nservices=ssh\n[b]\nservices=smb\n');
     assert.equal(accepted.mode, 'swarm');
@@ -153,6 +154,7 @@ describe('the agent of DECNET 1.0.0', function () {
     });
   });
 
+  // proof: drift
   it('shows no drift where there is none, and is not asked to keep a decky stopped', async () => {
     // Two heartbeats.
     await pause(4_000);
@@ -164,6 +166,7 @@ describe('the agent of DECNET 1.0.0', function () {
     });
   });
 
+  // proof: interop
   it('takes one down, and then it is gone from the fleet', async () => {
     const { lifecycle_id } = await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     const [row] = await world.ended([lifecycle_id]);

@@ -7,9 +7,13 @@ import { testDirectory } from '../support/stack.ts';
 /** With it a worker dies while containers start, and the silent bus answers again, so that a subscriber must see all. */
 const SEED = 'npm test 3';
 const TITLES = {
+  // proof: killed-processes
   worker: 'the worker, and another goes on (gaps A1, A2)',
+  // proof: killed-processes
   api: 'the API, and an answer that was lost is asked for again',
+  // proof: killed-processes
   both: 'the worker and the API',
+  // proof: killed-processes
   nats: 'the bus, which is silent throughout and delays nobody',
 } as const;
 

@@ -34,6 +34,7 @@ describe('logs', function () {
     return text.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line) as Line] : []));
   }
 
+  // proof: log-ids
   it('of API, worker and agent name a deploy by the same id, with request, decky and host', async () => {
     const { api_url: url, admin } = stack.stackFile();
     const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>

@@ -28,6 +28,7 @@ describe('a deploy whose workflow is gone', function () {
     assert.deepEqual((await spawned?.stop()) ?? [], []);
   });
 
+  // proof: lost-workflows
   it('ends as failed: WorkflowLost when an operator terminated it, and can be deployed again', async () => {
     const fleet = fleetOf(stack, 'ended');
     const { ids } = await deploy(stack, fleet, LONG_HEALTH);
@@ -48,6 +49,7 @@ describe('a deploy whose workflow is gone', function () {
     await takeDown(stack, fleet.names);
   });
 
+  // proof: lost-workflows
   it('is done after all when Temporal’s database was lost and everything restarted (gap A3)', async () => {
     const fleet = fleetOf(stack, 'lost');
     const { ids } = await deploy(stack, fleet, LONG_HEALTH);

@@ -62,6 +62,7 @@ describe('the stack’s own Docker Engine', () => {
     assert.doesNotMatch(readFileSync('/proc/self/mounts', 'utf8'), new RegExp(` ${home}/`));
   });
 
+  // proof: start-stays
   it('prints where everything is, and its fleet answers on its addresses', async () => {
     const running = await start('--fleet', join(home, 'fleet.ini')).up();
     const file = running.stackFile();

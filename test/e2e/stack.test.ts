@@ -74,6 +74,7 @@ describe('npm start', () => {
     assert.equal(existsSync(join(home, 'stack.json')), false);
   });
 
+  // proof: field-4-6
   it('lets its command in after ten wrong passwords of others from this machine', async () => {
     const { api_url, admin, login_key } = (await start(...NO_FLEET).up()).stackFile();
     const wrong = { api_url, admin: { ...admin, password: 'not-the-password' } };
@@ -84,6 +85,7 @@ describe('npm start', () => {
     assert.ok(login_key.length > 40);
   });
 
+  // proof: supervisor
   it('brings back what dies, and writes the new pid down', async () => {
     const stack = await start(...NO_FLEET).up();
     for (const name of PROCESSES) {
@@ -107,6 +109,7 @@ describe('npm start', () => {
     assert.deepEqual(first.stackFile(), before);
   });
 
+  // proof: supervisor
   it('takes the servers over that a killed start left, and starts its programs anew', async () => {
     const first = await start(...NO_FLEET).up();
     const before = first.stackFile();
@@ -121,6 +124,7 @@ describe('npm start', () => {
     assert.deepEqual(left(home), []);
   });
 
+  // proof: supervisor
   it('finds no obstacle in a half-written state, after everything was killed at once', async () => {
     const first = await start(...NO_FLEET).up();
     const before = first.stackFile();
@@ -164,6 +168,7 @@ describe('npm start', () => {
 });
 
 describe('npm start -- --once', () => {
+  // proof: fresh-clone
   it('deploys, takes down, and leaves no container, network or process', async () => {
     const home = testDirectory('once');
     mkdirSync(home, { recursive: true });

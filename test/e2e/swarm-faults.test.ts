@@ -13,8 +13,11 @@ import { testDirectory } from '../support/stack.ts';
 const SEED = 'npm test 5';
 const AGENTS = 3;
 const TITLES: readonly (readonly [Kind, string])[] = [
+  // proof: swarm-kills
   ['worker', 'the worker'],
+  // proof: swarm-kills, gap-a4
   ['api', 'the API, and reports are kept until it is back (gap A6)'],
+  // proof: swarm-kills, gap-a4
   ['agent-2', 'an agent, which goes on where it was (gap A5)'],
 ];
 
@@ -40,6 +43,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
       assert.deepEqual(problems, [], `seed ${SEED}, at ${momentMs} of ${lengthMs} ms: ${told}`);
     });
 
+  // proof: promise-3, lost-delta
   it('the disk of an agent: it is asked, gets the order again, and all is settled within two minutes', async () => {
     const drill = present(stack);
     const fleet = fleetOf(drill, 'disk');
@@ -66,6 +70,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
     assert.deepEqual(await drill.containers(), []);
   });
 
+  // proof: host-lost, gap-a4
   it('a host for too long: its rows end as HostLost, the others are done long before; back, it is put right by rows of its own, and no ended row changes (gap A4)', async () => {
     const drill = present(stack);
     const fleet = fleetOf(drill, 'silent');
@@ -106,6 +111,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
     assert.deepEqual(await drill.containers(), []);
   });
 
+  // proof: owed-teardown
   it('one of three hosts during the teardown of all: the two are clean, the third is listed, and clean within a heartbeat of its return (gaps B17, C15, C16)', async () => {
     const drill = present(stack);
     const fleet = fleetOf(drill, 'owed');

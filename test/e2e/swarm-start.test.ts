@@ -110,6 +110,7 @@ describe('npm start -- --agents', () => {
     }
   }
 
+  // proof: swarm-start
   it('--once spreads real containers over three agents, and leaves nothing behind', async () => {
     const running = start('--once', '--agents', '3', '--fleet', fleet);
     const code = await running.ended();
@@ -180,6 +181,7 @@ describe('npm start -- --agents', () => {
     assert.match(third.output, /could not start: POST \/api\/v1\/auth\/login was answered with/);
   });
 
+  // proof: first-host
   it('moves no decky that ran before there were agents (B9)', async () => {
     const alone = await start('--fleet', fleet).up();
     const before = (await deckies(alone)).map(({ name, ip }) => [name, null, ip]);
@@ -217,6 +219,7 @@ describe('npm start -- --agents', () => {
     assert.equal(again.pidOf('agent-2'), null);
   });
 
+  // proof: move
   it('drains a host with --move: its deckies run on the other one, and nothing is left where they were', async () => {
     const running = await start('--agents', '2', '--fleet', fleet).up();
     await settled(running, isOnItsHost);

@@ -65,10 +65,12 @@ describe('who may use what', function () {
   }
 
   describe('on the operators’ listener', () => {
+    // proof: access-matrix
     it('has an entry for every route, and a route for every entry', () => {
       assert.deepEqual(routesOf(api.app), Object.keys(OPERATOR_ROUTES).sort());
     });
 
+    // proof: access-matrix
     for (const operator of OPERATORS)
       it(`${operator}: exactly what the table says`, async () => {
         const holes: string[] = [];
@@ -134,10 +136,12 @@ describe('who may use what', function () {
       return {};
     };
 
+    // proof: access-matrix
     it('has an entry for every route, and a route for every entry', () => {
       assert.deepEqual(routesOf(swarm.app), Object.keys(SWARM_ROUTES).sort());
     });
 
+    // proof: access-matrix
     for (const peer of PEERS)
       it(`${peer}: exactly what the table says`, async () => {
         const holes: string[] = [];
@@ -210,10 +214,12 @@ describe('who may use what', function () {
         made.end(method === 'POST' ? '{"decky_id":null}' : undefined);
       });
 
+    // proof: access-matrix
     it('has an entry for every route, and a route for every entry', () => {
       assert.deepEqual(routesOf(app), Object.keys(AGENT_ROUTES).sort());
     });
 
+    // proof: access-matrix
     for (const peer of AGENT_PEERS)
       it(`${peer}: exactly what the table says`, async () => {
         const holes: string[] = [];

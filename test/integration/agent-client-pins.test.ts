@@ -4,6 +4,7 @@ import type { Identity } from '../../adapters/pki/authority.ts';
 import { agentCalls, order } from '../support/agent-calls.ts';
 import { json, listen, serve } from '../support/test-agents.ts';
 
+// proof: agent-pin, gap-d
 describe('the client that talks to agents, on a mismatch has sent not one byte of HTTP (gaps, D: pinning on the connection used)', () => {
   const on = agentCalls();
   const { owned, client, at } = on;

@@ -22,6 +22,7 @@ describe('the agent when something dies', () => {
   });
   afterEach(() => host?.clean());
 
+  // proof: gap-a4
   it('A5: goes on with what it took when it is killed at any moment, and reports each decky once', async () => {
     const operations: string[] = [];
     for (const [round, moment] of MOMENTS.entries()) {
@@ -89,6 +90,7 @@ describe('the agent when something dies', () => {
     assert.equal(ended(host.master.deltas()).length, 2, 'it was reported twice');
   });
 
+  // proof: promise-3, gap-a4
   it('A6: keeps what the master has not acknowledged, also when it is killed itself, and delivers it later', async () => {
     await host.master.away();
     const order = host.order([host.decky('one', 11), host.decky('two', 12)]);

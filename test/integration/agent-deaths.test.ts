@@ -61,6 +61,7 @@ describe('an agent that dies at an order', function () {
       ended(host.master.deltas()).map((delta) => [delta.decky_name.slice(host.prefix.length + 1), delta]),
     );
 
+  // proof: field-1.6-1
   it('fails the decky that ends it, brings up the others, and goes on', async () => {
     await supervise(`${host.prefix}-bad`);
     const names = ['good', 'bad', 'fine', 'well'];
@@ -77,6 +78,7 @@ describe('an agent that dies at an order', function () {
     await until('the end of the next order', () => outcomes().next?.status === 'succeeded');
   });
 
+  // proof: field-1.6-2
   it('takes a teardown, a later order and a cancellation, though the one before ends it', async () => {
     await supervise(`${host.prefix}-bad`);
     const dead = host.order([host.decky('bad', 11), host.decky('bad2', 12)]);
@@ -99,6 +101,7 @@ describe('an agent that dies at an order', function () {
     );
   });
 
+  // proof: field-1.6-5
   it('gives up a teardown that ends it once, however often the master asks for the same one', async () => {
     await host.start();
     await host.call('POST', '/deploy', host.order([host.decky('gone', 11), host.decky('kept', 12)]));
@@ -117,6 +120,7 @@ describe('an agent that dies at an order', function () {
     assert.ok(starts > before, 'a later teardown was not tried');
   });
 
+  // proof: field-1.6-3
   it('says in its log which order was in work when an error ends it', async () => {
     const order = host.order([host.decky('bad', 11)]);
     await host.start({ NODE_OPTIONS: `--require ${LOADED}`, DEADLY: `${host.prefix}-bad`, DEADLY_THROWS: '1' });
@@ -131,6 +135,7 @@ describe('an agent that dies at an order', function () {
     assert.deepEqual([deployment_id, err.message], [order.deckhand?.operation_id, 'Cannot read redirect']);
   });
 
+  // proof: field-1.6-4
   it('removes what a kill left half-written, and nothing else', async () => {
     const state = join(host.directory, 'state');
     await host.start();
@@ -164,6 +169,7 @@ describe('the deadlines of an order', function () {
   });
   afterEach(() => host.clean());
 
+  // proof: field-1.5-1
   it('count from the begin of the work, however often the agent is started anew', async () => {
     const order = host.order([host.decky('one', 11)], {
       min_healthy_time_ms: 600_000,

@@ -104,6 +104,7 @@ describe('the agent at work', () => {
     assert.deepEqual(Object.keys(await addresses()), ['good']);
   });
 
+  // proof: field-2.1-5
   it('fails a decky whose image is no reference before it is touched, and its neighbour comes up', async () => {
     const honey = (image: string) => ({ name: 'honey', image, exec_cmd: '', ports: [] });
     const images = ['registry.example/honey/', 'https://ghcr.io/foo/bar:1', 'a/../../127.0.0.1:9099/secret', 'bb : 1'];
@@ -153,6 +154,7 @@ describe('the agent at work', () => {
     assert.doesNotMatch(JSON.stringify(host.master.heartbeats.map(({ body }) => body.lifecycle)), /hunter2-4711/);
   });
 
+  // proof: gap-b3
   it('B3: works off a deploy and a mutation of the same decky one after the other', async () => {
     const decky = host.decky('queue', 11);
     const [first, second] = [host.order([decky]), randomUUID()];
@@ -269,6 +271,7 @@ describe('the agent at work', () => {
     assert.deepEqual(networks, []);
   });
 
+  // proof: gap-c18
   it('C18: does and reports nothing at a dry run', async () => {
     const order = host.order([host.decky('dry', 11)]);
     const names = order.config.deckies.map(({ name }) => name);

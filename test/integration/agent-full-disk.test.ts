@@ -20,6 +20,7 @@ describe('an agent whose disk is full', function () {
   afterEach(() => host.clean());
   const ended = () => host.master.deltas().filter(({ status }) => status !== 'running');
 
+  // proof: field-3.14-1
   it('refuses orders with a sentence, lives, and takes them once there is room', async () => {
     const order = host.order([host.decky('one', 11)]);
     await writeFile(full, '');
@@ -39,6 +40,7 @@ describe('an agent whose disk is full', function () {
     assert.equal(ended()[0]?.status, 'succeeded');
   });
 
+  // proof: field-3.14-1
   it('goes on with an order that it took before, and says so once there is room', async () => {
     const order = host.order([host.decky('one', 11), host.decky('two', 12)], { min_healthy_time_ms: 1_000 });
     const answer = host.call('POST', '/deploy', order);

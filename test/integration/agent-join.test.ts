@@ -144,6 +144,7 @@ describe('renewing a certificate', () => {
   let host: AgentHost;
   afterEach(() => host?.clean());
 
+  // proof: renewal
   it('takes a new key, certificate and pin when the master asks for it, and goes on without a restart', async () => {
     host = await agentHost({ engine: 'simulated' });
     const { authority, master } = host;

@@ -7,6 +7,7 @@ import type { AgentHost } from '../support/agent-host.ts';
 import { startedAgent } from '../support/started-agent.ts';
 import { until } from '../support/until.ts';
 
+// proof: promise-8
 describe('the agent when deckies change places', () => {
   let host: AgentHost;
   startedAgent((made) => {

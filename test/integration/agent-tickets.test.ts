@@ -11,6 +11,7 @@ describe('an agent that hears of an earlier operation late', function () {
   });
   afterEach(() => host.clean());
 
+  // proof: field-3.10-2
   it('refuses its orders, says why, and does so after a restart', async () => {
     const order = (ticket: number, ...names: string[]) =>
       host.order(

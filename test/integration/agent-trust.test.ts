@@ -30,11 +30,13 @@ describe('whom the agent trusts', () => {
     await rm(other, { recursive: true, force: true });
   });
 
+  // proof: agent-trust
   it('lets a client of a foreign CA not past TLS, whatever name it has', async () => {
     const foreign = await (await openAuthority(other)).master();
     for (const [method, path] of ENDPOINTS) await assert.rejects(host.call(method, path, undefined, foreign));
   });
 
+  // proof: agent-trust
   it('refuses another host’s certificate on every endpoint', async () => {
     const neighbour = await host.authority.issue({ name: 'neighbour', sans: ['127.0.0.1'] });
     for (const [method, path] of ENDPOINTS) {
@@ -54,6 +56,7 @@ describe('whom the agent trusts', () => {
       assert.equal((await host.call('GET', '/health', undefined, impostor)).status, 403);
   });
 
+  // proof: agent-trust
   it('reports to the master only: another host that poses as it is sent nothing', async () => {
     await host.call('POST', '/deploy', host.order([host.decky('one', 11)], { min_healthy_time_ms: 0 }));
     await until('a decky that succeeded', () => host.master.deltas().some(({ status }) => status === 'succeeded'));

@@ -54,6 +54,7 @@ describe('API: auth', () => {
     assert.ok(Number.isInteger(claims.iat) && Number.isInteger(claims.exp));
   });
 
+  // proof: bad-input
   it('refuses every guarded route without a token, and to a viewer what is an admin’s', async () => {
     const viewer = await api.viewer();
     for (const [method, path, role] of GUARDED) {
@@ -67,6 +68,7 @@ describe('API: auth', () => {
     }
   });
 
+  // proof: bad-input
   it('refuses tokens that are forged, expired, incomplete, of another kind, or of nobody', async () => {
     const claims = await claimsOfAdmin();
     const status = async (token: string) => (await api.call('GET', '/api/v1/deckies', { token })).status;
@@ -190,6 +192,7 @@ describe('API: auth', () => {
     assert.equal(late.json.detail, late.json.error);
   });
 
+  // proof: field-4-6
   it('lets the holder of the login key in, however many passwords others get wrong', async () => {
     const withKey = (key: string, password = ADMIN_PASSWORD) =>
       api.call('POST', '/api/v1/auth/login', {

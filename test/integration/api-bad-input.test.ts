@@ -97,6 +97,7 @@ describe('API: bad input', () => {
     ['no body', {}, 400, STRUCTURE, 'InvalidRequest'],
     ['a list as the body', { body: [] }, 422, 'Invalid INI config', 'InvalidParameters'],
     [
+      // proof: field-2.6-1
       'an INI that is not UTF-8',
       {
         raw: Uint8Array.from(Buffer.from('{"ini_content": "[a]\\n[a.http]\\nserver_header=caf\u00e9"}', 'latin1')),
@@ -148,6 +149,7 @@ describe('API: bad input', () => {
   for (const [what, call, status, detail, code] of cases)
     it(`refuses ${what}`, () => refused(call, status, detail, code));
 
+  // proof: schemathesis
   it('answers texts that PostgreSQL can’t hold with a 4xx, wherever they stand, and audits them', async () => {
     const texts = ['\0', 'a\u0000b', '\uD800', [{ v: { '\0': null } }], ['\0'], ['\uDFFF']];
     const bodies: readonly (readonly [string, string, string])[] = [
@@ -175,6 +177,7 @@ describe('API: bad input', () => {
     assert.ok(requests.includes(JSON.stringify({ host: 'a\uFFFDb' })), requests.join('\n'));
   });
 
+  // proof: bad-input
   it('refuses a body that is not announced as JSON, before it looks at the token', async () => {
     for (const headers of [{ 'content-type': 'text/plain' }, { 'content-type': 'multipart/form-data; boundary=x' }]) {
       const answer = await api.call('POST', DEPLOY, { raw: '{}', headers });
@@ -247,6 +250,7 @@ describe('API: bad input', () => {
     assert.equal(await remove('/deckies/%zz'), 422);
   });
 
+  // proof: field-2.7-1
   it('accepts typing mistakes, and warns in the answer, the deployment and an event', async () => {
     const made = await api.call('POST', DEPLOY, { token, ...net('[typo]\nservices=ssh\nnmap_oss=linux\n') });
     assert.equal(made.status, 202, made.text);
@@ -259,12 +263,14 @@ describe('API: bad input', () => {
     assert.deepEqual([...events], [{ decky_name: 'typo', payload: { lifecycle_id, warning } }]);
   });
 
+  // proof: bad-input
   it('names the decky and the row in the 409 of an open row', async () => {
     const first = await api.call('POST', DEPLOY, { token, ...net('[busy]\nservices=ssh\n') });
     assert.equal(first.status, 202, first.text);
     await refused(net('[busy]\nservices=ssh\n'), 409, new RegExp(`busy.*${first.json.lifecycle_ids[0]}`), 'DeckyBusy');
   });
 
+  // proof: bad-input, gap-b1
   it('accepts one of three same requests at the same time (B1)', async () => {
     const body = { ini_content: `${GENERAL}[race]\nservices=ssh\n` };
     const answers = await Promise.all([1, 2, 3].map(() => api.call('POST', DEPLOY, { token, body })));

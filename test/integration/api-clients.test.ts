@@ -16,6 +16,7 @@ describe('API: the role of a user', () => {
   const setRole = (uuid: string, body: unknown, token = admin) =>
     api.call('PUT', `/api/v1/config/users/${uuid}/role`, { token, body });
 
+  // proof: field-4-2
   it('is changed by an admin, and ends the tokens of that user', async () => {
     const before = await api.viewer('rosa');
     const answer = await setRole(await uuidOf('rosa'), { role: 'admin' });
@@ -25,12 +26,14 @@ describe('API: the role of a user', () => {
     assert.equal((await api.call('GET', '/api/v1/config', { token })).json.role, 'admin');
   });
 
+  // proof: field-4-2
   it('is not changed by oneself', async () => {
     const answer = await setRole(await uuidOf('admin'), { role: 'viewer' });
     assert.deepEqual([answer.status, answer.json], [403, { detail: 'Cannot change your own role' }]);
     assert.equal((await api.deps.users.byUsername('admin'))?.role, 'admin');
   });
 
+  // proof: field-4-2
   it('of nobody is 404, and one that does not exist a 4xx', async () => {
     const uuid = await uuidOf('admin');
     for (const nobody of ['00000000-0000-4000-8000-000000000000', 'x', '%00'])
@@ -50,6 +53,7 @@ describe('API: the catalogue of the wizard', () => {
   after(() => api?.close());
   const get = (path: string) => api.call('GET', `/api/v1/topologies/${path}`, { token });
 
+  // proof: field-4-4
   it('has every archetype of the catalogue, in its order', async () => {
     const { archetypes } = (await get('archetypes')).json;
     assert.deepEqual(
@@ -65,12 +69,14 @@ describe('API: the catalogue of the wizard', () => {
     for (const { description } of archetypes) assert.match(description, /./);
   });
 
+  // proof: field-4-4
   it('has every service of a decky, and names those that are none', async () => {
     const { services, fleet_singletons } = (await get('services')).json;
     assert.deepEqual(services, SELECTABLE_SERVICES);
     assert.deepEqual(fleet_singletons, ['sniffer']);
   });
 
+  // proof: field-4-4
   it('has every setting of every service, with its type, default and choices', async () => {
     for (const service of SERVICES) {
       const { status, json } = await get(`services/${service.name}/schema`);

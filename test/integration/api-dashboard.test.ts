@@ -24,6 +24,7 @@ describe('API: figures for a dashboard', () => {
   const ticket = async (): Promise<string> =>
     (await api.call('POST', '/api/v1/auth/sse-ticket', { token })).json.ticket;
 
+  // proof: field-4-3
   it('come at once by a ticket, with zero where there is no source', async () => {
     const reading = await readEvents(url(`?ticket=${await ticket()}&search=ssh`), {});
     const [stats, histogram] = await reading.take(2);
@@ -35,6 +36,7 @@ describe('API: figures for a dashboard', () => {
     reading.close();
   });
 
+  // proof: field-4-3
   it('count what should be, and what was seen running', async () => {
     const body = { ini_content: `${GENERAL}[a]\nservices=ssh\n[b]\nservices=ssh\n` };
     assert.equal((await api.call('POST', '/api/v1/deckies/deploy', { token, body })).status, 202);
@@ -52,6 +54,7 @@ describe('API: figures for a dashboard', () => {
     assert.deepEqual(await seen(), [2, 1]);
   });
 
+  // proof: field-4-3
   it('are for who has a token or an unused ticket', async () => {
     const status = async (query: string): Promise<number> => (await fetch(url(query))).status;
     assert.deepEqual(await Promise.all([status(''), status('?ticket=guessed'), status('?ticket=')]), [401, 401, 401]);
@@ -131,6 +134,7 @@ describe('API: figures for a dashboard', () => {
     assert.equal(asked, 2);
   });
 
+  // proof: field-4-3
   it('end when the master stops', async () => {
     const answer = await fetch(url(), { headers: { authorization: `Bearer ${token}` } });
     stopping.abort();

@@ -89,6 +89,7 @@ describe('API: deploys', () => {
     assert.deepEqual([rows[0].decky_name, rows[0].operation], ['a', 'teardown']);
   });
 
+  // proof: gap-b5
   it('takes the same INI again after a deploy that failed (B5)', async () => {
     await deploy('[a]\nservices=ssh\n');
     await api.settle('failed');
@@ -111,6 +112,7 @@ describe('API: deploys', () => {
     });
   });
 
+  // proof: gap-c22
   it('removes whatever name can be deployed (C22)', async () => {
     const names = ['Web_01', 'a.b-c', 'x', `n${'a'.repeat(127)}`];
     const answer = await deploy(names.map((name) => `[${name}]\nservices=ssh\n`).join(''));

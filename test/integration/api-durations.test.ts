@@ -48,6 +48,7 @@ describe('durations at the API', function () {
     await swarm.api.settle();
   });
 
+  // proof: field-1.1-1
   it('are refused outside, by a sentence with field and range, on every route that takes one', async () => {
     const before = await swarm.api.counts();
     const routes: readonly (readonly [string, (value: unknown) => ReturnType<typeof api>, boolean])[] = [
@@ -74,6 +75,7 @@ describe('durations at the API', function () {
     assert.deepEqual(await swarm.api.counts(), before);
   });
 
+  // proof: field-1.1-3
   it('that repeat are refused by a sentence where they are none, or longer than 100 years', async () => {
     const routes = [
       ['/deckies/x/mutate-interval', 'mutate_interval'],
@@ -98,6 +100,7 @@ describe('durations at the API', function () {
     assert.deepEqual([status, json.detail.includes('is longer than 100 years')], [422, true]);
   });
 
+  // proof: field-1.1-2
   it('that can’t both be met are refused by a sentence with both, also where one is the default', async () => {
     const before = await swarm.api.counts();
     for (const given of [

@@ -38,6 +38,7 @@ describe('API: limits', () => {
       return text;
     }
 
+    // proof: limits
     it('headers that come a byte at a time end the connection, and others are served meanwhile', async () => {
       server = await startServer(api.app, { host: HOST, port: 0, limits: { headersMs: 300, checkMs: 100 } });
       const slow = connect(server.port, HOST);
@@ -75,6 +76,7 @@ describe('API: limits', () => {
       assert.equal(answer.status, 431);
     });
 
+    // proof: limits
     it('connections beyond the limit are closed as they come, and there is room again when one ends', async () => {
       server = await startServer(api.app, { host: HOST, port: 0, maxConnections: 2 });
       const held = [connect(server.port, HOST), connect(server.port, HOST)];
@@ -95,6 +97,7 @@ describe('API: limits', () => {
     const ask = (origin: string, method = 'GET', headers: Record<string, string> = {}) =>
       api.call(method, '/api/v1/deckies', { headers: { origin, ...headers } });
 
+    // proof: limits
     it('every answer says what it may be used for: errors, pages and metrics too', async () => {
       for (const path of ['/healthz', '/metrics', '/openapi.json', '/nowhere', '/api/v1/deckies']) {
         const { headers } = await api.call('GET', path);
@@ -187,6 +190,7 @@ describe('API: limits', () => {
       await assert.rejects(once(socket, 'secureConnect'));
     });
 
+    // proof: tls
     it('a new certificate is taken up, and a pair that is not whole is not', async () => {
       const before = await shown();
       writeFileSync(files.certFile, 'half a file');

@@ -48,6 +48,7 @@ describe('API: mutating', () => {
     assert.match(busy.json.detail, /open mutate \(lifecycle id [0-9a-f-]{36}\)/);
   });
 
+  // proof: mutate
   it('gives the first answer to the same Idempotency-Key, and 422 where decky or services differ', async () => {
     const headers = { 'idempotency-key': 'k1' };
     const first = await mutate('b', { services: ['ssh'] }, headers);
@@ -58,6 +59,7 @@ describe('API: mutating', () => {
     assert.equal((await mutate('Web_01.a', { services: ['ssh'] }, headers)).status, 422);
   });
 
+  // proof: gap-c10
   it('stores an interval in minutes, takes the number that the original’s page sends (gap C21), and null is off (gap C14)', async () => {
     const states: unknown[] = [];
     for (const value of ['5d', '30m', '2M', '1y', 45, null]) {

@@ -175,6 +175,7 @@ describe('API: the program', function () {
     assert.match(program.output(), /DECKHAND_LIMITER_ENABLED: may be false on loopback only/);
   });
 
+  // proof: tls
   it('speaks TLS with a certificate, to a command that trusts its authority; names the files that make none', async () => {
     const home = testDirectory('api-program-tls');
     const authority = await openAuthority(join(home, 'authority'));

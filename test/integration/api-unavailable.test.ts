@@ -51,6 +51,7 @@ describe('API: unavailable', () => {
     }
   });
 
+  // proof: promise-7
   it('answers 503 instead of waiting for a database that hangs', async () => {
     const api = await createApiHarness({ deps: () => ({ deadlines: { answerMs: 1_000, operationMs: 1_000 } }) });
     try {

@@ -89,6 +89,7 @@ describe('API: with a worker', function () {
     await database.drop();
   });
 
+  // proof: promise-1, bad-input
   it('answers 503 without a worker, and nothing happens when one comes', async () => {
     const answer = await call('POST', '/deckies/deploy', { ini_content: '[never]\nservices=ssh\n' });
     assert.equal(answer.status, 503, JSON.stringify(answer.json));

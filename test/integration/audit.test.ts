@@ -133,6 +133,7 @@ describe('API: the audit', function () {
     assert.equal((await swarm.call('POST', '/swarm/heartbeat', { body: {} })).headers['x-request-id']?.length, 36);
   });
 
+  // proof: audit
   it('has an entry for every route that changes something, whatever became of the request', async () => {
     const changing = api.app.routes.filter(
       ({ method, path }) => !['ALL', 'GET'].includes(method) && path.startsWith('/api/v1/'),
@@ -167,6 +168,7 @@ describe('API: the audit', function () {
     for (const entry of await entries('?user=admin')) assert.equal(entry.username, 'admin');
   });
 
+  // proof: audit
   it('has no secret in it', async () => {
     const [row] = await api.database.sql<{ text: string }[]>`select string_agg(a::text, ' ') as text from audit a`;
     assert.ok((row?.text.length ?? 0) > 1_000);

@@ -66,6 +66,7 @@ describe('the programs on a bus of their own', function () {
     return (await exit)[0];
   }
 
+  // proof: field-3.5-5
   it('that refuses: the API is not ready and says why, and is ready once that is mended', async () => {
     nats = await startNats(withRoom('1MB'));
     const { child, output } = run('api');
@@ -83,6 +84,7 @@ describe('the programs on a bus of their own', function () {
     assert.equal(await ended(child), 0);
   });
 
+  // proof: field-3.5-5
   it('that refuses: the worker’s log has the reason before the first event', async () => {
     nats = await startNats(() => '');
     const { output } = run('worker');
@@ -93,12 +95,14 @@ describe('the programs on a bus of their own', function () {
     );
   });
 
+  // proof: field-3.5-5
   it('that has little room: the worker’s log says what is kept', async () => {
     nats = await startNats(withRoom('900MB'));
     const { output } = run('worker');
     await until('the size', () => /keeps 512 MiB of events instead of 1 GiB/.test(output()), PATIENCE_MS);
   });
 
+  // proof: field-1.7-4
   it('that hangs: a worker ends all the same', async () => {
     nats = await startNats();
     const { child, output } = run('worker');

@@ -44,6 +44,7 @@ describe('a bus that can’t store events', function () {
     await nc.close();
   }
 
+  // proof: field-3.5-2
   for (const [what, config, words] of [
     ['too little storage', withRoom('1MB'), /can’t keep events: insufficient storage.*max_file_store/],
     ['no JetStream', () => '', /has no JetStream: .*-js/],
@@ -60,6 +61,7 @@ describe('a bus that can’t store events', function () {
       assert.equal(check.includes('a:b@'), false);
     });
 
+  // proof: field-3.5-2
   for (const [name, subjects, words] of [
     [EVENT_STREAM, ['orders.>'], /its stream DECKHAND_EVENTS has the subjects orders\.> instead of decky\.>/],
     [EVENT_STREAM, ['decky.>', 'orders.>'], /has the subjects decky\.>, orders\.> instead of decky\.>/],
@@ -74,6 +76,7 @@ describe('a bus that can’t store events', function () {
       assert.match(check, /Remove or rename that stream/);
     });
 
+  // proof: field-3.5-3
   it('keeps /readyz 200 where it is out of reach, and says so', async () => {
     const { status, word, check, doctor } = await said('nats://127.0.0.1:1');
     assert.deepEqual([status, word], [200, 'ready']);
@@ -81,6 +84,7 @@ describe('a bus that can’t store events', function () {
     assert.equal(doctor.status, 'missing');
   });
 
+  // proof: field-3.5-3
   it('keeps /readyz 200 where it hangs, new or known', async () => {
     nats = await startNats();
     const bus = createBus(nats.url);
@@ -94,6 +98,7 @@ describe('a bus that can’t store events', function () {
     await bus.close();
   });
 
+  // proof: field-3.5-2
   it('is noticed by a connection that was well before', async () => {
     nats = await startNats();
     const bus = createBus(nats.url);
@@ -109,6 +114,7 @@ describe('a bus that can’t store events', function () {
     await Promise.all([bus.close(), nc.close()]);
   });
 
+  // proof: field-3.5-4
   it('with room for a smaller stream only is ready; bus, doctor and screen tell what it keeps', async () => {
     nats = await startNats(withRoom('900MB'));
     const smaller = /keeps 512 MiB of events instead of 1 GiB/;
@@ -128,6 +134,7 @@ describe('a bus that can’t store events', function () {
     for (const sentence of [doctor.found, screen ?? '']) assert.match(sentence, smaller);
   });
 
+  // proof: field-1.7-4
   it('holds up neither a ping nor the end of its user where it hangs', async () => {
     nats = await startNats();
     const bus = createBus(nats.url);

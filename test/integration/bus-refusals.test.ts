@@ -39,6 +39,7 @@ describe('a bus that refuses', function () {
     return end === 'ok' ? null : end;
   }
 
+  // proof: field-3.5-1
   it('gets a smaller stream where there is too little room for the usual one', async () => {
     assert.equal(await pinged((directory) => `jetstream { store_dir: "${directory}", max_file_store: 900MB }`), null);
   });
@@ -49,6 +50,7 @@ describe('a bus that refuses', function () {
   it('is told where it has no JetStream', async () => {
     assert.match((await pinged(() => '')) ?? '', /has no JetStream/);
   });
+  // proof: field-3.5-1
   it('is told where it does not let Deckhand in', async () => {
     assert.match(
       (await pinged(() => 'authorization { user: a, password: b }')) ?? '',

@@ -77,6 +77,7 @@ describe('what the engine refuses', () => {
       assert.deepEqual([info.Id, info.State.Running], [id, true]);
     });
 
+  // proof: two-stacks
   it("leaves another's network alone, and does so before it removes anything (C7)", async () => {
     const other = stage.another({ project: `${stage.scope.project}-b` });
     const name = `${stage.scope.project}-b_lan`;
@@ -90,6 +91,7 @@ describe('what the engine refuses', () => {
     }
   });
 
+  // proof: one-bad-decky
   it("says who has the address that is taken by another's container; then goes on once it is free", async () => {
     const spec = stage.spec('address', 4);
     await stranger(`${stage.prefix}squatter`, {}, stage.ip(4));
@@ -107,6 +109,7 @@ describe('what the engine refuses', () => {
     assert.deepEqual((await stage.engine.observe([one]))[0]?.differences, []);
   });
 
+  // proof: promise-9, one-bad-decky, gap-c2
   it("an image that can't be had fails its decky only; mended, it needs no cleaning by hand", async () => {
     const image = 'deckhand.invalid/nothing:1';
     const bad = stage.spec('image', 6, { http: { image } });

@@ -47,6 +47,7 @@ describe('a decky whose base was started after its services', () => {
   };
 
   let n = 0;
+  // proof: field-3.1-1
   for (const [how, happens] of Object.entries(ways))
     it(`is put right by a look, base ${how}: it answers on its port`, async () => {
       n += 1;
@@ -67,6 +68,7 @@ describe('a decky whose base was started after its services', () => {
       assert.deepEqual(await on.stage.ids(spec.decky), ids);
     });
 
+  // proof: field-3.1-1
   it('is put right by a deploy, which makes its services anew and leaves the base', async () => {
     const { spec, ip } = await answering('deafup', 10);
     const before = await on.stage.ids(spec.decky);
@@ -77,6 +79,7 @@ describe('a decky whose base was started after its services', () => {
     assert.equal((await on.stage.engine.up(spec, on.stage.network)).unchanged, true);
   });
 
+  // proof: field-3.1-1
   it('is not healthy: the watch brings it back, and it answers when it says so', async () => {
     const { spec, ip } = await answering('deafwatch', 11);
     await container(spec.decky).restart({ t: 0 });

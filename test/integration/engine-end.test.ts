@@ -61,6 +61,7 @@ describe('taking deckies down', () => {
     assert.deepEqual((await stage.engine.observe([spec]))[0]?.differences, []);
   });
 
+  // proof: two-stacks
   it("purge removes all of the instance, of any project, and nothing of another's", async () => {
     const neighbours = await scene(docker);
     const other = stage.another({ project: `${stage.scope.project}-b` });

@@ -22,6 +22,7 @@ describe('the health of a running decky', () => {
 
   const sentenceOf = (health: Health): string => (health.status === 'failed' ? health.sentence : health.status);
 
+  // proof: promise-8
   it('is healthy when all stayed up, not before', async () => {
     const spec = on.stage.spec('well', 1);
     await on.stage.engine.up(spec, on.stage.network);
@@ -30,6 +31,7 @@ describe('the health of a running decky', () => {
     assert.deepEqual((await settled(spec, 1_000)).health, { status: 'healthy' });
   });
 
+  // proof: promise-8, promise-9, gap-c6
   it('C6, C8: a service that exits at once has failed, with exit code and last log lines; its neighbour has not', async () => {
     const restart = 'no';
     const bad = on.stage.spec('exits', 2, {
@@ -43,6 +45,7 @@ describe('the health of a running decky', () => {
     assert.equal((await settled(good, 500)).health.status, 'healthy');
   });
 
+  // proof: promise-8
   it('C6: a service that restarts over and over has failed', async () => {
     const spec = on.stage.spec('loops', 4, { http: script("console.log('again'); process.exit(4)") });
     await on.stage.engine.up(spec, on.stage.network);
@@ -79,6 +82,7 @@ describe('the health of a running decky', () => {
     assert.equal(sentenceOf(await on.stage.engine.health(spec, 0)), `container ${spec.decky}-ssh is not there`);
   });
 
+  // proof: one-bad-decky
   it('deploying again, mended, needs no cleaning by hand', async () => {
     const bad = on.stage.spec('mend', 7, { http: script('process.exit(1)') });
     await on.stage.engine.up(bad, on.stage.network);

@@ -51,12 +51,14 @@ describe('the helper interface under macvlan', function (this: Suite) {
   };
   const isThere = (): boolean => ip('link', 'show', 'dev', helper);
 
+  // proof: field-4-7
   it('leads this machine to its deckies, and to no other address', async () => {
     await Promise.all([stage.engine.up(spec('one', 1), network()), stage.engine.up(spec('two', 2), network())]);
     assert.deepEqual(routes(), [stage.ip(1), stage.ip(2)]);
     for (const n of [1, 2]) await until(`an answer of decky ${n}`, () => answers(stage.ip(n)));
   });
 
+  // proof: field-4-7
   it('is made anew by the next look after a reboot', async () => {
     ip('link', 'delete', helper);
     assert.equal(await answers(stage.ip(1)), false);
@@ -70,6 +72,7 @@ describe('the helper interface under macvlan', function (this: Suite) {
     assert.deepEqual(routes(), [stage.ip(1), stage.ip(2)]);
   });
 
+  // proof: field-4-7
   it('follows the deckies that go, and goes with the network', async () => {
     await stage.engine.down(`${stage.prefix}one`);
     assert.deepEqual(routes(), [stage.ip(2)]);

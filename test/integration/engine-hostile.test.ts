@@ -117,6 +117,7 @@ describe('the client of an engine that misbehaves', () => {
     process.removeListener('unhandledRejection', note);
   });
 
+  // proof: field-2.1-3
   for (const [what, answerOf] of Object.entries(ANSWERS))
     it(`survives ${what} at every call, asks nobody else, and ends each call`, async () => {
       engine.answer = answerOf(engine);
@@ -166,6 +167,7 @@ describe('the client of an engine that misbehaves', () => {
     assert.deepEqual(engine.requests, []);
   });
 
+  // proof: field-2.1-4
   it('asks for nothing but what was meant, whatever a name or an image holds', async function () {
     this.timeout(120_000);
     const MEANT: readonly RegExp[] = [

@@ -40,6 +40,7 @@ describe('what the engine left behind when it came back', () => {
     'ended the base': (base) => on.docker.client.getContainer(base).kill(),
   };
   let n = 10;
+  // proof: field-3.3-1
   for (const [what, happens] of Object.entries(doings))
     it(`is brought back while it is watched, and its time counts anew: the engine ${what}`, async () => {
       n += 1;

@@ -45,6 +45,7 @@ describe('a macvlan network', function (this: Suite) {
     assert.equal((await stage.engine.up(stage.spec('one', 1), network())).unchanged, true);
   });
 
+  // proof: field-2.4-2
   it('never gets an address of this machine, though its interface is not that of the default route', async () => {
     const [parent] = links ?? [''];
     const subnet = stage.network.subnet.replace(/^10\./, '12.');

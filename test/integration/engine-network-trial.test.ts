@@ -71,6 +71,7 @@ describe('a network that is to be made anew', () => {
     }
   });
 
+  // proof: field-2.2-5
   it('is refused by the interface of the machine that has its addresses', async () => {
     const { readHostNetworks } = await import('../../engine/host-networks.ts');
     const { addresses } = await readHostNetworks();

@@ -77,6 +77,7 @@ for (const liveRestore of [true, false])
     for (const signal of ['SIGKILL', 'SIGTERM'] as const)
       for (let round = 1; round <= ROUNDS; round += 1) {
         const moment = Math.round(random() * WITHIN_MS);
+        // proof: field-3.2-1
         it(`all come up and answer: ${signal} after ${moment} ms (seed ${SEED})`, async function () {
           this.timeout(DEADLINE_MS * 2);
           const name = `${signal.slice(3).toLowerCase()}${round}`;
@@ -98,6 +99,7 @@ for (const liveRestore of [true, false])
         });
       }
 
+    // proof: field-3.2-2
     it('leaves no shim of containerd behind when the engine has ended for good', async () => {
       const { execRoot } = dockerd;
       await stage.clean();

@@ -23,6 +23,7 @@ describe('an operator who takes over with docker compose', () => {
     await docker?.stop();
   });
 
+  // proof: compose-takeover
   it('changes nothing by `up`, may change the file, and Deckhand still knows its containers', async () => {
     const spec = stage.spec('over', 1, { http: { environment: { PASSWORD: 'a$b' } }, ssh: {} });
     await stage.engine.up(spec, stage.network);

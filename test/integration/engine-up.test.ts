@@ -30,6 +30,7 @@ describe('bringing a decky up', () => {
     assert.ok(service.Config.Env.includes('PASSWORD=a$b'));
   });
 
+  // proof: same-again, gap-c3
   it('C3: leaves a decky that is as it should be alone, and its neighbours too', async () => {
     const [one, two] = [on.stage.spec('one', 2), on.stage.spec('two', 3)];
     await up(one);
@@ -40,6 +41,7 @@ describe('bringing a decky up', () => {
     assert.deepEqual(await on.stage.ids(one.decky), before);
   });
 
+  // proof: same-again
   it('replaces the one service that changed, and only it', async () => {
     const before = on.stage.spec('change', 4);
     await up(before);

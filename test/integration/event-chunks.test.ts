@@ -76,6 +76,7 @@ describe('events on a connection', () => {
     return { socket, text: () => text };
   }
 
+  // proof: event-readers
   it('are whole chunks for HTTP/1.1, and the answer ends as one', async () => {
     const answer = await fetch(`${url}/events`);
     const text = answer.text();

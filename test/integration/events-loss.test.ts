@@ -48,6 +48,7 @@ const unavailable = { code: 'Unavailable', message: /can’t be reached/ };
 describe('events and a bus that goes away', function () {
   this.timeout(90_000);
 
+  // proof: events, event-readers
   it('none is missed and none comes twice; a reader that comes meanwhile is told to try again', async () => {
     const { line, seen, resume, publish, until, close } = await scene(`loss${process.pid}`);
     await publish(1, 5);
@@ -62,6 +63,7 @@ describe('events and a bus that goes away', function () {
     await close();
   });
 
+  // proof: schemathesis, event-readers
   it('nor where it takes connections and answers nothing', async () => {
     const { line, seen, resume, publish, until, close } = await scene(`hang${process.pid}`);
     await publish(1, 5);

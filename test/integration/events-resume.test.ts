@@ -69,6 +69,7 @@ describe('who resumes', function () {
   const numbers = (from: number, to: number): string[] =>
     Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
 
+  // proof: field-3.6-1
   it('reads all that was missed where the bus answers later than a second', async () => {
     await publish(1, 95);
     const cable = await layCable('127.0.0.1', nats.port);
@@ -83,6 +84,7 @@ describe('who resumes', function () {
     await cable.close();
   });
 
+  // proof: field-3.6-1
   it('is told of a gap where the stream was made anew, however many events it has again', async () => {
     await publish(1, 5);
     const before = createEventStream(createEventLog(nats.url, 'before'));

@@ -83,6 +83,7 @@ describe('API: events', () => {
     }
   });
 
+  // proof: events
   it('goes on after Last-Event-ID: none is missed, none comes twice, also while more come', async () => {
     const { id } = await deploy(60);
     const first = await read(`?deployment=${id}`);
@@ -123,6 +124,7 @@ describe('API: events', () => {
     assert.equal(elsewhere.events.length, 0);
   });
 
+  // proof: events
   it('serves 200 readers by one consumer', async () => {
     const { id } = await deploy(300);
     const many = await Promise.all(Array.from({ length: 200 }, () => read(`?deployment=${id}`)));

@@ -72,6 +72,7 @@ describe('a peer that is frozen', function () {
     }
     const inOrder = (count: number): string[] => Array.from({ length: count }, (_, index) => `${decky}/${index + 1}`);
 
+    // proof: field-1.7-1
     it('a stopped worker holds no lock, another sends on, and order holds when it wakes', async () => {
       await announce(1, 2, 3);
       const child: ChildProcess = spawn(
@@ -108,6 +109,7 @@ describe('a peer that is frozen', function () {
       assert.deepEqual(await stored(), inOrder(4));
     });
 
+    // proof: field-1.7-1
     it('a hung bus keeps nobody waiting: no lock, no open transaction, and others skip', async () => {
       await announce(1, 2);
       const name = `${database.schema}-hung`;
@@ -248,6 +250,7 @@ describe('a peer that is frozen', function () {
       assert.deepEqual([...(await sql`select 3 as three`)], [{ three: 3 }]);
     });
 
+    // proof: field-1.7-1
     it('statements and transactions all end where connections are closed under them', async () => {
       for (let round = 0; round < 2; round += 1) {
         const one = async (): Promise<void> => void (await sql`select pg_sleep(0.3)`);

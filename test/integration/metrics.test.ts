@@ -72,6 +72,7 @@ describe('the API’s metrics', () => {
     assert.doesNotMatch(text, /secretive/);
   });
 
+  // proof: observability
   it('leave out the sizes of what does not answer, and tell those of the others', async () => {
     const registry = createRegistry();
     const stream = async () => ({ events: 7, bytes: 700 });

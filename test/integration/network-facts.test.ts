@@ -36,6 +36,7 @@ describe('the networks of the engine’s machine', () => {
     );
   });
 
+  // proof: field-2.2-2
   it('know the fleet’s own network by its labels, and leave it free', async () => {
     const context = await facts();
     assert.deepEqual(

@@ -29,6 +29,7 @@ describe('the OpenAPI document', () => {
   const lacking = (what: (operation: Named) => boolean): string[] =>
     operations.filter((operation) => !what(operation)).map(({ route }) => route);
 
+  // proof: openapi
   it('has every route', () => {
     const routes = swarm.api.app.routes.filter(({ method }) => method !== 'ALL');
     const wanted = routes.map(({ method, path }) => `${method} ${path.replace(/:(\w+)(\{.*\})?/g, '{$1}')}`);
@@ -48,6 +49,7 @@ describe('the OpenAPI document', () => {
     );
   });
 
+  // proof: openapi
   it('has an example of every body, and each fits its schema', () => {
     const wrong = operations.flatMap(({ route, requestBody, responses }) => {
       const bodies = [{ of: 'its body', content: requestBody?.content }].concat(
@@ -64,6 +66,7 @@ describe('the OpenAPI document', () => {
     assert.deepEqual(wrong, []);
   });
 
+  // proof: schemathesis, openapi
   it('says of every operation how it can be refused', () => {
     const has = ({ responses }: Operation, ...statuses: number[]): boolean =>
       statuses.every((status) => responses[status] !== undefined);
@@ -138,6 +141,7 @@ describe('the OpenAPI document', () => {
     );
   });
 
+  // proof: openapi
   it('is held against what the API answers in every test', async () => {
     const api = await createApiHarness({ deps: () => ({ simulated: 'perhaps' as unknown as boolean }) });
     const token = await api.login('admin', ADMIN_PASSWORD);

@@ -32,6 +32,7 @@ describe('the hosts of an accepted operation', () => {
     return acceptance;
   }
 
+  // proof: field-1.4-8
   it('are its parts where they are few, and uuids alone where they are many', async () => {
     const id = await storeDeploy(database.sql, SIX);
     const few = await accepted(id);
@@ -48,6 +49,7 @@ describe('the hosts of an accepted operation', () => {
     assert.deepEqual(await store.hostParts(id, rest), few.parts.slice(1));
   });
 
+  // proof: field-1.4-8
   it('fit into one payload of Temporal’s, for as many as a request may have', () => {
     const hostUuids = Array.from({ length: LIMITS.deploymentLimitMax }, () => randomUUID());
     const names = hostUuids.map(() => 'n'.repeat(63));
@@ -68,6 +70,7 @@ describe('the hosts of an accepted operation', () => {
     assert.deepEqual([...(move.leaving?.names ?? [])].sort(), [...own].sort());
   });
 
+  // proof: field-1.4-7
   it('end what is open as failed and hand their lanes on, once, also when it is tried again', async () => {
     const { sql } = database;
     const store = createOperationStore(sql);

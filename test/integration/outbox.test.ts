@@ -52,6 +52,7 @@ describe('the outbox and the bus', () => {
     return found;
   }
 
+  // proof: promise-5, subscribers, gap-a10
   it('sends in order, in DECNET’s envelope, for subscribers now and later (gap A12)', async () => {
     const live = nats.subscribe(lifecycleSubject(decky), { max: 3 });
     for (const id of ['1', '2', '3']) await announce(id);
@@ -72,6 +73,7 @@ describe('the outbox and the bus', () => {
     assert.equal(envelope.topic, lifecycleSubject(decky));
   });
 
+  // proof: promise-5
   it('an event that was sent but not marked is stored once', async () => {
     await announce('1');
     const bus = openBus();
@@ -81,6 +83,7 @@ describe('the outbox and the bus', () => {
     assert.equal((await stored()).length, 1);
   });
 
+  // proof: promise-5
   it('a bus that fails in the middle keeps what it took, and the rest follows in order (promise 5)', async () => {
     for (const id of ['1', '2', '3', '4']) await announce(id);
     const bus = openBus();
@@ -98,6 +101,7 @@ describe('the outbox and the bus', () => {
     );
   });
 
+  // proof: promise-5
   it('two drainers at the same time send each event once and in order', async () => {
     for (let id = 0; id < 60; id += 1) await announce(String(id));
     const buses = [openBus(), openBus()];

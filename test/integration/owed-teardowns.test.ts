@@ -63,6 +63,7 @@ describe('teardowns that a lost host owes', () => {
       (row) => row.decky_name,
     );
 
+  // proof: gap-b11
   it('are listed, refuse other work by name of the host, and end the books once the host is back (gaps B17, C16)', async () => {
     const reports = createHostReports(database.sql);
     const configs = await createFleetReader(database.sql).deckies();
@@ -117,6 +118,7 @@ describe('teardowns that a lost host owes', () => {
     assert.deepEqual([moved?.host_uuid, await owed()], [h2, []]);
   });
 
+  // proof: move
   it('are of a host whose deckies move away, also when their rows are pruned', async () => {
     const { sql } = database;
     await enroll('h2');

@@ -64,6 +64,7 @@ describe('identities in a TLS handshake', () => {
     await assert.rejects(meet(posing, agent, '127.0.0.1'), /signature|unable to|self.signed/);
   });
 
+  // proof: gap-d
   it('names of the master’s own get no certificate, on either way (gaps, D)', async () => {
     const reserved = { code: 'HostNameReserved' };
     const { csrPem } = await createSigningRequest('h1');

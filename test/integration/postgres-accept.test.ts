@@ -33,6 +33,7 @@ describe('acceptance in PostgreSQL', () => {
     );
   };
 
+  // proof: promise-1
   it('accepting twice returns the same rows', async () => {
     const request = await storeDeploy(database.sql, ONE);
     await acceptRequest(database.sql, request);
@@ -42,6 +43,7 @@ describe('acceptance in PostgreSQL', () => {
     assert.equal(await count('decky_lifecycle'), 1);
   });
 
+  // proof: gap-b1
   it('of many requests for one decky at the same moment exactly one is accepted (gaps B1, B2)', async () => {
     const requests = await Promise.all(Array.from({ length: 6 }, () => storeDeploy(database.sql, ONE)));
     const outcomes = await Promise.all(requests.map((id) => acceptRequest(database.sql, id)));
@@ -60,6 +62,7 @@ describe('acceptance in PostgreSQL', () => {
     assert.equal(new Set(deckies.map((one) => one.ip)).size, 4);
   });
 
+  // proof: promise-1
   it('a withdrawn request is never accepted, and an accepted one never withdrawn', async () => {
     const withdrawn = await storeDeploy(database.sql, ONE);
     assert.equal(await closeRequest(database.sql, withdrawn, 'withdrawn', null), 'withdrawn');
@@ -120,6 +123,7 @@ describe('acceptance in PostgreSQL', () => {
     );
   });
 
+  // proof: promise-6
   it('tickets of a host run in the order of acceptance (promise 6)', async () => {
     const first = await storeDeploy(database.sql, ONE);
     await acceptRequest(database.sql, first);

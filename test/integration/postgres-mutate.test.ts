@@ -58,6 +58,7 @@ describe('mutations in PostgreSQL', () => {
     assert.equal((await currentTicket(database.sql, 'local'))?.workflowId, `mutate/${id}`);
   });
 
+  // proof: gap-c10
   it('tell the bus old and new services and who wanted it, once the row has succeeded (gap C12)', async () => {
     const byHand = await storeMutate(database.sql, 'a', ['http']);
     await acceptRequest(database.sql, byHand);
@@ -79,6 +80,7 @@ describe('mutations in PostgreSQL', () => {
     ]);
   });
 
+  // proof: gap-b4
   it('that fail bring back what was before, and tell no mutation (gap B6)', async () => {
     const before = await config('a');
     const id = await storeMutate(database.sql, 'a');
@@ -89,6 +91,7 @@ describe('mutations in PostgreSQL', () => {
     assert.deepEqual(await mutations(), []);
   });
 
+  // proof: gap-b4
   it('and intervals outlast a later additive deploy, and a mutation that fails (gap B4)', async () => {
     const id = await storeMutate(database.sql, 'a', ['http']);
     await acceptRequest(database.sql, id);

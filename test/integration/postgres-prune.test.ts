@@ -42,6 +42,7 @@ describe('the prune of PostgreSQL', () => {
     return id;
   }
 
+  // proof: pruned
   it('lets requests and their rows go after 90 days, a few at a time, and never the fleet', async () => {
     const old = [await endedDeploy('a', 91), await endedDeploy('b', 300), await endedDeploy('c', 91)];
     const kept = await endedDeploy('d', 89);
@@ -75,6 +76,7 @@ describe('the prune of PostgreSQL', () => {
     );
   });
 
+  // proof: pruned
   it('never touches a deployment that has not ended, however old, nor one with an open row or an open ticket', async () => {
     const { sql } = database;
     const open = await storeDeploy(sql, '[a]\nservices=ssh\n');

@@ -26,6 +26,7 @@ describe('lifecycle rows in PostgreSQL', () => {
   const decky = async (name: string) =>
     (await createFleetReader(database.sql).overview()).deckies.find((one) => one.name === name);
 
+  // proof: promise-2, gap-a14
   it('a row that has ended never changes, whoever asks (promise 2, gap A14)', async () => {
     const [id = ''] = ids;
     await set(id, 'running');
@@ -36,6 +37,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     assert.equal((await row(id))?.status, 'succeeded');
   });
 
+  // proof: promise-2
   it('states only move forward, and nothing succeeds that did not run', async () => {
     const [id = ''] = ids;
     await assert.rejects(set(id, 'succeeded'), /does not follow/);
@@ -43,6 +45,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     await assert.rejects(set(id, 'pending'), /does not follow/);
   });
 
+  // proof: gap-a14
   it('only an ended row has completed_at (gap A14)', async () => {
     const [id = ''] = ids;
     await database.sql`update decky_lifecycle set status = 'running', completed_at = now() where id = ${id}`;
@@ -51,6 +54,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     assert.match((await row(id))?.completed_at ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
   });
 
+  // proof: promise-2
   it('a decky has one open row at most (promise 2)', async () => {
     await assert.rejects(
       database.sql`insert into decky_lifecycle (id, decky_name, operation, workflow_id) values ('other', 'a', 'mutate', 'w')`,
@@ -58,6 +62,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     );
   });
 
+  // proof: promise-5, gap-a13
   it('each transition leaves one event, in the same transaction (gap A13)', async () => {
     const [id = ''] = ids;
     await assert.rejects(
@@ -88,6 +93,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     assert.equal((await database.sql`select from outbox`).length, 4);
   });
 
+  // proof: gap-b5
   it('a decky is established by its first success, and falls back to its last good version (gap B5)', async () => {
     const [a = '', b = ''] = ids;
     assert.deepEqual([(await decky('a'))?.state, (await decky('a'))?.established], ['pending', false]);
@@ -107,6 +113,7 @@ describe('lifecycle rows in PostgreSQL', () => {
     assert.deepEqual([(await decky('a'))?.services, (await decky('a'))?.state], [['ssh'], 'running']);
   });
 
+  // proof: gap-c5
   it('a step is noted on open rows only (gap C5)', async () => {
     const [a = '', b = ''] = ids;
     await set(b, 'failed');

@@ -11,6 +11,7 @@ describe('the tickets of a host’s lane', () => {
   const draw = (hostUuid: string, operationId: string): Promise<number> =>
     database.sql.begin((tx) => openTicket(tx, { hostUuid, operationId, workflowId: `deploy/${operationId}` }));
 
+  // proof: field-3.10-3
   it('get numbers beyond the agent’s, in their order, where this database did not send that one', async () => {
     const { sql } = database;
     await draw('h', 'ended');

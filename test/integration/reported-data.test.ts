@@ -50,6 +50,7 @@ describe('transitions that the database refuses', () => {
     assert.ok([...(rows[1]?.[1] ?? '')].length <= 2_000);
   });
 
+  // proof: field-1.2-2
   it('end their own row with a sentence, and leave the others of the batch as they are', async () => {
     await database.sql`alter table fleet_deckies add check (state <> 'degraded')`;
     const rows = await ends([

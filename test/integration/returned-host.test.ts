@@ -33,6 +33,7 @@ describe('a host that is back after a mutation was given up', function () {
     deckhand: { ...OURS.deckhand, deckies: { [name]: { status, drift: [] } } },
   });
 
+  // proof: field-3.11-1
   it('and has carried it out gets a row that says why and brings the services of before back', async () => {
     const name = await givenUp();
     const [config] = await configs([name]);
@@ -53,12 +54,14 @@ describe('a host that is back after a mutation was given up', function () {
     assert.deepEqual(await owed(), []);
   });
 
+  // proof: field-3.11-1
   it('and has not carried it out gets no row, and nothing is owed', async () => {
     const name = await givenUp();
     await heartbeat({ status: statusOf(await configs([name]), true, ours(name, 'succeeded')) });
     assert.deepEqual([(await rows()).length, await owed()], [0, []]);
   });
 
+  // proof: field-3.11-1
   it('gets no row for a decky that an operator replaced meanwhile', async () => {
     const name = await givenUp();
     const ini = `[general]\nnet=10.77.0.0/24\ngw=10.77.0.1\ninterface=eth0\n[${name}]\nservices=http\n`;

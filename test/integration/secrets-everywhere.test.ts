@@ -212,6 +212,7 @@ services=ghost-${place}
     assert.deepEqual(found(sinks, { ...FLEET, ...PEOPLE }), []);
   }
 
+  // proof: no-secret
   it('of the fleet stand where configuration must, so that the search is known to find', async () => {
     const rows = await rowsOf(world.database.sql, world.database.schema);
     assert.deepEqual(
@@ -220,6 +221,7 @@ services=ghost-${place}
     );
   });
 
+  // proof: no-secret
   it('are in no other column of any table, and none of people’s is in any', async () => {
     const rows = await rowsOf(world.database.sql, world.database.schema);
     assert.deepEqual(found(rows, PEOPLE), []);
@@ -228,6 +230,7 @@ services=ghost-${place}
     await searched(others);
   });
 
+  // proof: promise-10
   it('are in no log of API, worker or agent, at the level that tells the most', async () => {
     const logs = [
       ['API', master.output()],
@@ -238,18 +241,21 @@ services=ghost-${place}
     await searched(logs);
   });
 
+  // proof: promise-10
   it('are in no event', async () => {
     const stream = await eventsOf(testServers.natsUrl);
     for (const name of names) assert.ok(stream[1].includes(name), name);
     await searched([stream]);
   });
 
+  // proof: promise-10
   it('are in no history, memo or screen of any workflow', async () => {
     const workflows = await workflowsOf(world.temporal.client, world.id);
     assert.ok(workflows.length >= 6, workflows.map(([name]) => name).join());
     await searched(workflows);
   });
 
+  // proof: no-secret
   it('are in no metric of the three programs, and no trace', async () => {
     const urls = [`${master.apiUrl}/metrics`, ...metricsPorts.map((port) => `http://127.0.0.1:${port}/metrics`)];
     const texts = await Promise.all(urls.map(async (url) => [url, await (await fetch(url)).text()] as const));
@@ -258,6 +264,7 @@ services=ghost-${place}
     await searched([...texts, ['traces', collector.raw()]]);
   });
 
+  // proof: no-secret
   it('are in no answer to a viewer or an admin, but those that the contract demands', async () => {
     const { sql } = world.database;
     const [deployment] = await sql<{ id: string }[]>`select id from deployments limit 1`;

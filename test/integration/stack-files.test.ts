@@ -28,6 +28,7 @@ describe('the state directory', () => {
     assert.deepEqual(readdirSync(directory), ['a.json']);
   });
 
+  // proof: supervisor
   it('sets half a file aside instead of failing', () => {
     writeFileSync(path('a.json'), '{"n": 1');
     assert.equal(readJson(path('a.json'), z.object({ n: z.number() })), null);

@@ -54,6 +54,7 @@ console.log(names.join(), place);
   }
   const place = (): string => pathToFileURL(join(root, 'greeter/place.ts')).href;
 
+  // proof: bundles
   it('is made once, and each source knows where it lies', async () => {
     assert.equal(await greet(), `one ${place()}`);
     const first = [recorded(), ...made()];
@@ -62,6 +63,7 @@ console.log(names.join(), place);
     assert.deepEqual([recorded(), ...made()], first);
   });
 
+  // proof: bundles
   it('is made anew when a source, or a package’s version, is another', async () => {
     await greet();
     write('greeter/names.json', '["one","two"]');
@@ -71,6 +73,7 @@ console.log(names.join(), place);
     assert.equal(made().length, 3);
   });
 
+  // proof: bundles
   it('is made once where many start at the same time', async () => {
     const printed = await Promise.all(Array.from({ length: 5 }, greet));
     assert.deepEqual(new Set(printed), new Set([`one ${place()}`]));
@@ -100,6 +103,7 @@ console.log(names.join(), place);
     await assert.rejects(greet(), ({ stderr }: { stderr: string }) => /greeter\/place\.ts:1/.test(stderr));
   });
 
+  // proof: bundles
   it('runs by tsx where nothing can be kept', async () => {
     write('node_modules/.cache', 'no directory');
     assert.equal(await greet(), `one ${place()}`);

@@ -90,6 +90,7 @@ describe('the supervisor', () => {
     );
   }).timeout(30_000);
 
+  // proof: supervisor
   it('brings back what dies, with another pid, and says so', async () => {
     const supervisor = supervise();
     await supervisor.start(program('a'));
@@ -122,6 +123,7 @@ describe('the supervisor', () => {
     await assert.rejects(supervise().start(broken), /a ended while it started[\s\S]*no licence/);
   });
 
+  // proof: supervisor
   it('takes over a server that outlived its supervisor', async () => {
     const [pid = 0] = await leave(program('a'));
     const supervisor = supervise();

@@ -56,6 +56,7 @@ describe('deckies of a host that was removed', () => {
   const drift = async () =>
     (await createDriftReader(database.sql).drift({})).map((one) => `${one.decky_name} ${one.reason}: ${one.detail}`);
 
+  // proof: field-3.9-1
   it('are named by drift and by the list, and no reconcile claims to mend them', async () => {
     assert.deepEqual(
       (await listed()).map((one) => one.slice(0, 3)),
@@ -68,6 +69,7 @@ describe('deckies of a host that was removed', () => {
     assert.equal((await createDriftReader(database.sql).mendable({ deckies: null, host: null })).length, 0);
   });
 
+  // proof: field-3.9-1
   it('move with the next additive deploy of others', async () => {
     const h2 = await enroll('h2');
     assert.deepEqual(await deploy('[c]\nservices=ssh\n'), ['c', 'a', 'b']);
@@ -78,6 +80,7 @@ describe('deckies of a host that was removed', () => {
     assert.deepEqual(await drift(), []);
   });
 
+  // proof: field-3.9-1
   it('can be deployed again by their names, and the others move along', async () => {
     const h2 = await enroll('h2');
     assert.deepEqual(await deploy('[a]\nservices=ftp\n'), ['a', 'b']);

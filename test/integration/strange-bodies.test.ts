@@ -130,6 +130,7 @@ describe('strange bodies', () => {
       }),
     );
 
+  // proof: field-2.5-1
   it('never make a route of the operators’ API answer 5xx, and change nothing', async () => {
     const routes = apiRoutes();
     assert.ok(routes.filter(({ required }) => required).length > 5);
@@ -147,6 +148,7 @@ describe('strange bodies', () => {
     assert.deepEqual(await facts(), before);
   }).timeout(120_000);
 
+  // proof: field-2.5-1
   it('never make a route of the swarm listener answer 5xx, and change nothing', async () => {
     const routes = swarm.app.routes
       .filter(({ method }) => READS_BODY.has(method))
@@ -163,6 +165,7 @@ describe('strange bodies', () => {
     assert.deepEqual(await facts(), before);
   }).timeout(120_000);
 
+  // proof: field-2.5-1
   it('never make a route of the agent answer 5xx, or take an order', async () => {
     const orders: unknown[] = [];
     const certificate = { raw: Buffer.from('a certificate'), subject: { CN: MASTER_NAME } };

@@ -94,6 +94,7 @@ describe('bundles of DECNET', function () {
   const from = (token: string, socket: object, headers: Record<string, string> = {}) =>
     on.swarm.api.app.request(`/api/v1/swarm/enroll-bundle/${token}.sh`, { headers }, { incoming: { socket } } as never);
 
+  // proof: field-4-5
   it('are had from another machine over TLS, by a command that says https', async () => {
     const { token } = (await api('POST', '/swarm/enroll-bundle', order)).json;
     const answer = await from(token, { remoteAddress: '192.0.2.9', encrypted: true });
@@ -102,6 +103,7 @@ describe('bundles of DECNET', function () {
     assert.equal(claimed.status, 403, 'no header of a stranger is believed');
   });
 
+  // proof: field-4-5
   it('are had over the listener’s own certificate from an address that is not loopback', async function () {
     const [address] = Object.values(networkInterfaces()).flatMap((all) =>
       (all ?? []).filter((one) => one.family === 'IPv4' && !one.internal).map((one) => one.address),
@@ -143,6 +145,7 @@ describe('bundles of DECNET', function () {
     assert.match(await script({}), /http:\/\/192\.0\.2\.1/);
   });
 
+  // proof: field-4-5
   it('outlast a restart of the master, and only their hash is kept', async () => {
     const { sql } = on.swarm.api.database;
     const { token, host_uuid } = (await api('POST', '/swarm/enroll-bundle', order)).json;
@@ -158,6 +161,7 @@ describe('bundles of DECNET', function () {
     assert.equal((await sql`select from enrollment_bundles`).length, 0);
   });
 
+  // proof: field-4-5
   it('stay good where the certificate could not be made, and end with their host and their time', async () => {
     const { sql } = on.swarm.api.database;
     const { token, host_uuid } = (await api('POST', '/swarm/enroll-bundle', order)).json;

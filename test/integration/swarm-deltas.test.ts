@@ -44,6 +44,7 @@ describe('deltas of a heartbeat', function () {
     assert.deepEqual(await told(workflowId), []);
   });
 
+  // proof: heartbeats, gap-a10
   it('one of nonsense among good ones costs itself only (A10)', async () => {
     const [a, b] = [fresh(), fresh()];
     const { ids, workflowId } = await deployed(a, b);
@@ -75,6 +76,7 @@ describe('deltas of a heartbeat', function () {
     assert.equal((await on.swarm.hosts.get(on.host.host.uuid))?.status, 'enrolled');
   });
 
+  // proof: heartbeats
   it('for a decky of another host change nothing, and so does another host’s certificate', async () => {
     const { ids, workflowId } = await deployed(fresh());
     await on.swarm.dispatch(ids);
@@ -88,6 +90,7 @@ describe('deltas of a heartbeat', function () {
     assert.equal((await on.swarm.hosts.get(on.host.host.uuid))?.status, 'enrolled', 'a stranger is no sign of life');
   });
 
+  // proof: promise-4
   it('of an agent with fences belong to one operation (A8)', async () => {
     const name = fresh();
     const { ids, workflowId, operationId } = await deployed(name);
@@ -112,6 +115,7 @@ describe('deltas of a heartbeat', function () {
     assert.equal((await told(workflowId)).length, 1);
   });
 
+  // proof: promise-4
   it('without fences count from the dispatch on, by the corrected clock (A8)', async () => {
     const name = fresh();
     const { ids, workflowId } = await deployed(name);
@@ -140,6 +144,7 @@ describe('deltas of a heartbeat', function () {
     assert.match(report?.error ?? '', /^CalledProcessError: --password=\[cut\] x/);
   });
 
+  // proof: heartbeats
   it('for a row that has ended change nothing', async () => {
     const name = fresh();
     const { ids, workflowId } = await deployed(name);
@@ -150,6 +155,7 @@ describe('deltas of a heartbeat', function () {
     assert.equal((await on.swarm.rows(ids))[0]?.status, 'succeeded');
   });
 
+  // proof: promise-3
   it('are not acknowledged while the workflow is gone and the row open', async () => {
     const name = fresh();
     const { ids, workflowId } = await deployed(name);
@@ -161,6 +167,7 @@ describe('deltas of a heartbeat', function () {
     assert.match(answer.json.detail, /Keep the report and send it again/);
   });
 
+  // proof: promise-3
   it('deltas are not acknowledged while Temporal is away, though the host is seen', async () => {
     const connection = Connection.lazy({ address: `127.0.0.1:${await freePort()}` });
     const away = createReportSignals(new Client({ connection }));

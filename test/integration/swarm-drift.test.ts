@@ -70,6 +70,7 @@ describe('drift of a host', function () {
     assert.deepEqual(await drift(), []);
   });
 
+  // proof: unknown-never-gone
   it('is unknown, never gone, where the host’s engine does not answer, and where the host is silent', async () => {
     const a = fresh();
     await up(a);

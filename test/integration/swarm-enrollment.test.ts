@@ -72,6 +72,7 @@ describe('enrolment of hosts', () => {
     assert.equal((await swarm.hosts.get(uuid))?.useIpvlan, false);
   });
 
+  // proof: one-shot-token
   it('a token works once, also when it is used twice at the same moment', async () => {
     const { token, host_uuid } = await invite('twice');
     const requests = await Promise.all([createSigningRequest('twice'), createSigningRequest('twice')]);
@@ -96,6 +97,7 @@ describe('enrolment of hosts', () => {
     assert.equal((await join('nothing', csrPem)).status, 403);
   });
 
+  // proof: enrolment
   it('the master’s own names are refused on every way (gaps, D)', async () => {
     const call = { token: swarm.admin };
     for (const name of ['swarmctl', 'decnet-master', 'Updater-7']) {
@@ -111,6 +113,7 @@ describe('enrolment of hosts', () => {
     assert.equal((await swarm.api.call('POST', '/api/v1/swarm/enroll-bundle', { ...call, body: bundle })).status, 409);
   });
 
+  // proof: enrolment
   it('a name belongs to one host: 409, also when two join at the same moment', async () => {
     const [one, other] = await Promise.all([invite('same'), invite('same')]);
     const requests = await Promise.all([createSigningRequest('same'), createSigningRequest('same')]);
@@ -126,6 +129,7 @@ describe('enrolment of hosts', () => {
     assert.deepEqual([third.status, third.json], [409, { detail: "Worker 'same' is already enrolled" }]);
   });
 
+  // proof: renewal, gap-d
   it('renewal: both certificates count until the new one is seen in use, then the old one is out (gaps, D)', async () => {
     const { uuid, identity: old } = await joined('renewing');
     const patched = await swarm.api.call('PATCH', `/api/v1/swarm/hosts/${uuid}`, {
@@ -162,6 +166,7 @@ describe('enrolment of hosts', () => {
     assert.equal((await swarm.heartbeat(known)).headers['deckhand-renew'], undefined);
   });
 
+  // proof: enrolment
   it('a removed host is out at once, on the connection that it has too', async () => {
     const { uuid, identity } = await joined('leaving');
     assert.equal((await beat(uuid, identity)).status, 204);

@@ -28,6 +28,7 @@ const PLACEHOLDERS: Readonly<Record<string, RegExp>> = {
 /** Python's own words stand there for what only the recording machine could do. */
 const FROM_ELSEWHERE = 'request from 10.1.2.3';
 
+// proof: enrolment
 describe('the recorded exchanges of the swarm controller', function () {
   this.timeout(60_000);
   let swarm: SwarmHarness;

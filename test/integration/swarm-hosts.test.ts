@@ -103,6 +103,7 @@ describe('hosts', function () {
     assert.match(String(late.headers['retry-after']), /^\d+$/);
   });
 
+  // proof: renewal
   it('are all asked to renew when the master’s certificate is another, and only then', async () => {
     const { sql } = on.swarm.api.database;
     const { host } = await on.swarm.enroll('h1');

@@ -62,6 +62,7 @@ describe('the listener of the swarm controller', () => {
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const only = { minVersion: version, maxVersion: version };
 
+    // proof: enrolment
     it(`${version}: a certificate of a foreign CA gets no answer at all`, async () => {
       const stranger = await foreign.issue({ name: 'h1', sans: [] });
       assert.equal((await ask({ ...only, ...shows(stranger) })).received, '');
@@ -108,6 +109,7 @@ describe('the listener of the swarm controller', () => {
     assert.equal((await ask(shows(posing))).received, '');
   });
 
+  // proof: enrolment
   it('an agent’s certificate opens no operator route, with an admin’s token too', async () => {
     const { identity } = await swarm.enroll('agent-1');
     for (const [method, path, body] of OPERATOR_ROUTES) {
@@ -193,6 +195,7 @@ describe('the listener of the swarm controller', () => {
     assert.equal((await swarm.call('POST', '/swarm/join', { body: refused })).status, 403);
   });
 
+  // proof: limits
   it('cuts who is slow with the handshake, with headers and with a body, and who comes beyond the limit', async () => {
     const listener = await startListener(swarm.app, {
       host: '127.0.0.1',

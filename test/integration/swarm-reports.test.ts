@@ -25,6 +25,7 @@ describe('what a heartbeat reports of a host', function () {
     assert.ok(after?.reported_at > before?.reported_at);
   });
 
+  // proof: gap-b3
   it('states of the fleet are what was seen, where no row is open (B8)', async () => {
     const [a, b] = [fresh(), fresh()];
     const first = await deployed(a);
@@ -44,6 +45,7 @@ describe('what a heartbeat reports of a host', function () {
     assert.deepEqual([(await fleet(a)).state, (await fleet(a)).last_error], ['running', null]);
   });
 
+  // proof: gap-b12
   it('the address that is reported is the decky’s, once no row is open (B12)', async () => {
     const name = fresh();
     const { ids } = await deployed(name);
@@ -89,6 +91,7 @@ describe('what a heartbeat reports of a host', function () {
     assert.equal(own?.state, 'degraded');
   });
 
+  // proof: gap-b12
   it('a decky that vanishes from the reports is torn down, and says since when it is missed (B16)', async () => {
     const [a, b] = [fresh(), fresh()];
     await up(a, b);
@@ -111,6 +114,7 @@ describe('what a heartbeat reports of a host', function () {
     assert.deepEqual([(await fleet(b)).state, (await fleet(b)).last_error], ['running', null]);
   });
 
+  // proof: gap-b12
   it('`deployed: false` says that all is gone where the agent is ours, and nothing where it is DECNET’s (B16)', async () => {
     const name = fresh();
     await up(name);

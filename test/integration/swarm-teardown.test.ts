@@ -38,6 +38,7 @@ describe('teardowns over the API', function () {
     await sql`update host_tickets set closed_at = now()`;
   }
 
+  // proof: gap-b11
   it('of a host have a row for each decky that the fleet has there, and name those that are under way (gaps B17, C16)', async () => {
     const { host } = await fleet('a', 'b');
     const first = await api('POST', `/swarm/hosts/${host.uuid}/teardown`, { decky_id: null, host_lost_after: '30s' });
@@ -78,6 +79,7 @@ describe('teardowns over the API', function () {
     assert.equal((await api('DELETE', '/deckies?host_lost_after=soon')).status, 422);
   });
 
+  // proof: gap-b11
   it('by name leave no shard behind, though DECNET’s agent goes on reporting the decky (gap B17)', async () => {
     const host = await swarm.enroll('h1');
     await swarm.deploy(['a', 'b']);
@@ -110,6 +112,7 @@ describe('teardowns over the API', function () {
     assert.match(refused.json.detail, /decky 'a' has an open deploy/);
   });
 
+  // proof: gap-b11
   it('begin anew with the first heartbeat of a host that was lost, once, whatever it reports (gap C16)', async () => {
     const host = await fleet('a', 'b');
     const before = { status: { deployed: false, deckies: [] } };

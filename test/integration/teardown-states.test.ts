@@ -35,6 +35,7 @@ describe('states right after a teardown was accepted', function () {
   });
   const both = (states: Record<string, string>) => ({ fleet: states, shards: states });
 
+  // proof: field-3.12-1
   it('are `tearing_down` at once, of one decky, and a heartbeat does not take it back', async () => {
     assert.deepEqual(await seen(), both({ a: 'running', b: 'running', c: 'running' }));
     assert.equal((await api('DELETE', '/deckies/a')).status, 202);
@@ -54,6 +55,7 @@ describe('states right after a teardown was accepted', function () {
     assert.equal(counts.pending, 2);
   });
 
+  // proof: field-3.12-1
   it('are `tearing_down` at once, of what replace_fleet removes', async () => {
     const ini = `${GENERAL}[a]\nservices=ssh\n`;
     const answer = await api('POST', '/deckies/deploy', { ini_content: ini, replace_fleet: true });

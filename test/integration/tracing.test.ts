@@ -27,6 +27,7 @@ describe('traces', () => {
     });
     afterEach(() => world.close());
 
+    // proof: observability
     it('lead from the request through workflow and child to the activities, and carry no secret', async () => {
       const variables = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '200' };
       const worker = await spawnWorker({ ...world.environment, ...variables });

@@ -47,6 +47,7 @@ describe('addresses of a host’s deckies', () => {
     });
   });
 
+  // proof: field-2.4-3
   it('are never one of the host’s, whatever is ordered and whatever was before', () => {
     const address = fc.integer({ min: 0, max: 31 }).map((last) => `10.7.0.${last}`);
     const scene = fc.record({
@@ -94,6 +95,7 @@ describe('addresses of a host’s deckies', () => {
     });
   });
 
+  // proof: gap-b12
   it('B12: never change for a decky that stays, and are never given twice', () => {
     const names = fc.uniqueArray(fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz'), { minLength: 1, maxLength: 20 });
     fc.assert(
@@ -132,6 +134,7 @@ describe('the network of a host', () => {
     ...change,
   });
 
+  // proof: gap-b12
   it('B15: is ipvlan where the order says so, unless the host is set to bridge', () => {
     const drivers = (['auto', 'macvlan', 'ipvlan', 'bridge'] as const).map((setting) => [
       driverOf(setting, false),
@@ -162,6 +165,7 @@ describe('the network of a host', () => {
     assert.throws(() => resolveOwnNetwork(null, context({ detected: null })), /DECKHAND_AGENT_NET/);
   });
 
+  // proof: field-2.2-3
   it('is refused where this host has something in its way, and says what to set', () => {
     const host = {
       addresses: [{ interface: 'eth0', address: '192.168.1.20', subnet: '192.168.1.20/24' }],

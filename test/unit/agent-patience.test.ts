@@ -31,6 +31,7 @@ describe('trying again', () => {
     assert.equal(result, 2);
   });
 
+  // proof: field-3.7-2
   it('says why, and until when, in the step and to the log', async () => {
     const [steps, told]: [string[], string[]] = [[], []];
     const began = Date.now();

@@ -62,6 +62,7 @@ const sent = fc
 const step = fc.record({ sent, works: fc.nat(2), restarts: fc.boolean() });
 
 describe('the tickets of a host', () => {
+  // proof: field-3.10-1
   it('decide what runs: orders in any order, repeated and late, leave what the highest one said', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 30 }), (steps) => {

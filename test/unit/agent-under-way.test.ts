@@ -37,6 +37,7 @@ const first = (state: AgentState): OrderRecord => {
 };
 
 describe('what an agent writes down of work under way', () => {
+  // proof: field-1.5-3
   it('keeps the begin, the steps and the deaths of a decky over any number of restarts', () => {
     const names = fc.subarray(['a', 'b', 'c'], { minLength: 1 });
     const run = fc.record({ names, dies: fc.boolean() });

@@ -61,6 +61,7 @@ describe('the way back after a failure', () => {
       'degraded',
     ],
   ];
+  // proof: field-3.4-1
   for (const [what, engine, sentence, seen] of CASES)
     it(`says that a version ${what}`, async () => {
       const told = await wayBack(bench(engine), { name: 'web', network, established }, terms);
@@ -68,6 +69,7 @@ describe('the way back after a failure', () => {
       assert.equal(told.seen, seen);
     });
 
+  // proof: field-3.4-1
   it('says that what was started was removed only where nothing is left', async () => {
     const removal = { name: 'web', network, established: null };
     const gone = await wayBack(bench({ there: ['other'] }), removal, terms);
@@ -76,6 +78,7 @@ describe('the way back after a failure', () => {
     assert.deepEqual([left.sentence, left.seen, left.isDone], ['a container of it is still there', 'degraded', false]);
   });
 
+  // proof: field-3.14-1
   it('that did not work is done later, once the disk has room', async () => {
     let isFull = true;
     const full = async (): Promise<never> => {

@@ -25,6 +25,7 @@ describe('npm run audit', () => {
     assert.match(auditVerdict(found()).lines.join(), /^Audited package-lock.json: 0 packages/);
   });
 
+  // proof: security-page
   it('says aloud that nothing was audited where the registry does not answer, without its address', () => {
     const refused = { message: '405 Method Not Allowed - POST https://registry.example/audit', statusCode: 405 };
     for (const [stdout, reason] of [

@@ -10,6 +10,7 @@ const error = fc
   .map((one) => ({ error: one.repeat(2_000).slice(0, 2_000), status: 'failed' }));
 
 describe('a list that goes through Temporal', () => {
+  // proof: field-1.9-1
   it('is cut into batches that fit, in order, with nothing left out', () => {
     fc.assert(
       fc.property(fc.array(error, { maxLength: 300 }), fc.integer({ min: 1, max: 250 }), (items, most) => {
@@ -74,6 +75,7 @@ describe('a sweep of many operations', () => {
     most = 0;
   });
 
+  // proof: field-1.9-1
   it('asks Temporal some at a time which rows nobody works on', async () => {
     assert.equal((await sweep('closed').findOrphans()).lost.length, COUNT);
     assert.deepEqual((await sweep('unknown').findOrphans()).restart, ids);

@@ -24,6 +24,7 @@ describe('cli api client', () => {
     assert.equal(master.count('POST', '/api/v1/auth/login'), 2);
   });
 
+  // proof: field-4-6
   it('shows the login key at the login, and nowhere else', async () => {
     const connect = () => ({ ...resolveConnection({}, master.environment), loginKey: 'k' });
     await createApiClient(connect, never).request('GET', '/api/v1/fleet');
@@ -42,6 +43,7 @@ describe('cli api client', () => {
     assert.equal(master.count('POST', '/api/v1/auth/login'), 0);
   });
 
+  // proof: promise-10
   it('says that the credentials don’t do, without naming the password', async () => {
     const wrong = { ...master.environment, DECKHAND_PASSWORD: 'not-the-password' };
     await assert.rejects(client(wrong).request('GET', '/api/v1/fleet'), (error: CliError) => {

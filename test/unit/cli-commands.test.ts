@@ -9,6 +9,7 @@ describe('cli commands', () => {
   const on = cliScene();
   const { text } = on;
 
+  // proof: command
   it('--json is one document on standard output, for results and for errors', async () => {
     on.master.script = scripted({
       'POST /deckies/deploy': ACCEPTED,
@@ -35,6 +36,7 @@ describe('cli commands', () => {
     assert.match(text(), /DEPLOYMENT +KIND[\s\S]*Deployment d-1[\s\S]*DECKY +STATE[\s\S]*1 succeeded, 0 failed/);
   });
 
+  // proof: command
   it('exits 255 when it could not ask: nothing listens, no stack, wrong password, wrong usage, no file', async () => {
     const gone = { ...on.master.environment };
     await on.master.stop();

@@ -31,6 +31,7 @@ describe('cli connection', () => {
     assert.deepEqual(credentials, { missing: 'No credentials for http://b:1/.' });
   });
 
+  // proof: field-4-6
   it('has the stack’s login key for the stack’s own address, whoever logs in, and for no other', () => {
     writeStack(JSON.stringify({ api_url: 'http://127.0.0.1:8000', admin, login_key: 'k' }));
     const key = (environment: NodeJS.ProcessEnv) => resolveConnection({ home }, environment).loginKey;

@@ -94,6 +94,7 @@ describe('cli: convergence', () => {
     assert.match(text(), /by hand only/);
   });
 
+  // proof: field-1.1-3
   it('an interval that is none is refused by a sentence before the master is asked', async () => {
     for (const command of [['reconcile-interval'], ['mutate-interval', 'web-01']])
       for (const interval of ['', '0', '5s', '5 m', '999999999y', 'Off']) {

@@ -34,6 +34,7 @@ describe('cli: deploy', () => {
     });
   });
 
+  // proof: field-2.6-1
   it('deploy refuses a file that is not UTF-8 with its line and encoding, and sends nothing', async () => {
     const refusals: readonly (readonly [Uint8Array, RegExp])[] = [
       [
@@ -87,6 +88,7 @@ describe('cli: deploy', () => {
     assert.deepEqual(JSON.parse(readFileSync(summary, 'utf8')), { succeeded: 1, failed: 1, unchanged: 0 });
   });
 
+  // proof: promise-7
   it('deploy exits 5 when the wait ended first, saying what is waited for and how to look again', async () => {
     const open = deployment([row('web-01', 'running')], { waiting_for: 'web-01 to stay up, until 06:05' });
     on.master.script = scripted({ 'POST /deckies/deploy': ACCEPTED, 'GET /deployments/d-1': found(open) });

@@ -44,6 +44,7 @@ describe('cli --add-missing', () => {
     });
   });
 
+  // proof: field-2.7-1
   it('warns of typing mistakes itself where it writes the rest anew', () => {
     const text = '[a]\nservices=ssh\n[b]\nservice=ssh\n';
     const { ini, warnings } = selectMissing(text, [decky('a')]);

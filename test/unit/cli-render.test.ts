@@ -48,6 +48,7 @@ describe('cli live view', () => {
     );
   });
 
+  // proof: command
   it('is never taller or wider than the terminal', () => {
     const status = fc.constantFrom('pending', 'running', 'succeeded', 'failed' as const);
     const model = fc.record({

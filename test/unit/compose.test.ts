@@ -16,6 +16,7 @@ describe('compose document', () => {
     assert.deepEqual(compose('[web]\nservices=ftp\n').networks, { decnet_lan: { external: true } });
   });
 
+  // proof: gap-c17
   it('gap C17: names the container of smtp_relay as the status probe looks for it, on the context of smtp', () => {
     const { services } = compose('[mq]\nservices=smtp_relay\n');
     assert.equal(services['mq-smtp_relay']?.container_name, 'mq-smtp-relay');

@@ -29,6 +29,7 @@ describe('deckies', () => {
     assert.equal(rows[0]?.mutate_interval, 45);
   });
 
+  // proof: gap-c20
   it('gap C20: refuses an address of the gateway, host, network or broadcast, and one that is wanted twice', () => {
     const refused: [ip: string, reason: RegExp][] = [
       ['10.77.0.1', /is the gateway's/],

@@ -15,6 +15,7 @@ async function answer(port: number, question: Uint8Array, atLeast: number): Prom
 describe('decoys: binary protocols', function () {
   this.timeout(30_000);
 
+  // proof: decoys
   it('MySQL shows MYSQL_VERSION in a whole handshake and denies access', () =>
     withDecoy('mysql', { MYSQL_VERSION: '5.7.44-log' }, async (decoy) => {
       const talk = await Talk.to(decoy.port(3306));

@@ -103,6 +103,7 @@ describe('decoys: protocols of datagrams', function () {
       assert.match(String(answer), /^SIP\/2\.0 200 OK\r\nVia: SIP\/2\.0\/UDP a;branch=1\r\n/);
     }));
 
+  // proof: decoys
   it('an answer is at most four times its question, whatever is asked', async () => {
     const records = Array.from({ length: 20 }, (_, at) => `big A 192.0.2.${at}`).join('\n');
     await withDecoy('dns', { DNS_DOMAIN: 'x', DNS_EXTRA_RECORDS: records }, async (decoy) => {

@@ -13,6 +13,7 @@ const dialogue = async (port: number, steps: readonly (readonly [string, RegExp]
 describe('decoys: protocols of lines', function () {
   this.timeout(30_000);
 
+  // proof: decoys
   it('SSH gives its identification, offers algorithms, and disconnects with the host’s name', () =>
     withDecoy('ssh', { SSH_HOSTNAME: 'bastion-7' }, async (decoy) => {
       const talk = await Talk.to(decoy.port(22));

@@ -14,6 +14,7 @@ const draws = (one: DesiredDecky, count = 300): (readonly string[])[] =>
   Array.from({ length: count }, (_, seed) => drawMutation(one, [], seededRandom(`draw ${seed}`)));
 
 describe('what a mutation draws', () => {
+  // proof: gap-c10
   it('is one to three services, no two on one port, and another set than before (gap C11)', () => {
     const before = decky('[web-01]\nservices=http,ssh\n');
     const sizes = new Set<number>();

@@ -97,6 +97,7 @@ describe('drift', () => {
 });
 
 describe('the pause between two tries to mend a decky', () => {
+  // proof: reconcile-interval
   it('doubles, from the interval to six hours, and is never shorter than the interval', () => {
     const minutes = (interval: number, tries: number): number => mendPauseMs(interval * 60_000, tries) / 60_000;
     assert.deepEqual(

@@ -59,6 +59,7 @@ describe('the judge of the drills', () => {
     assert.deepEqual(judgeSeen(A, [RUNNING], false), []);
   });
 
+  // proof: rotation-drill
   it('wants an ended row or a recorded skip for each action of a Schedule, and none that overlaps another', () => {
     const ended = { status: 'succeeded', overlaps: false };
     const seen = { actions: 3, rows: [ended, { ...ended, status: 'failed' }], skips: 1 };

@@ -116,6 +116,7 @@ const TAKING = Object.entries(profiles).filter(
 );
 
 describe('durations', () => {
+  // proof: field-1.1-1
   it('are taken by the API, the command and the environment within the table alone', () => {
     for (const name of DURATION_NAMES) {
       const { least, most } = DURATIONS[name];
@@ -164,6 +165,7 @@ describe('durations', () => {
     assert.equal(timeoutMs('0'), 0);
   });
 
+  // proof: field-1.1-2
   it('are refused where min_healthy_time outlasts healthy_deadline, whichever of them is a default', () => {
     const healthy = (name: 'min_healthy_time' | 'healthy_deadline') =>
       fc.option(fc.oneof(accepted(name), fc.integer({ min: 1_000, max: 600_000 })), { nil: undefined });
@@ -191,6 +193,7 @@ describe('durations', () => {
     );
   });
 
+  // proof: field-1.1-2
   it('stop the API from starting where its defaults can’t be met, with both names', () => {
     const read = (variables: Record<string, string>) => () =>
       readEnvironment(apiVariables, { DATABASE_URL, ...variables });
@@ -208,6 +211,7 @@ describe('durations', () => {
     assert.doesNotThrow(read({ DECKHAND_MIN_HEALTHY_TIME: '10m', DECKHAND_HEALTHY_DEADLINE: '20m' }));
   });
 
+  // proof: field-1.1-1
   it('that the master takes are taken by the agent', () => {
     const decky = { name: 'a', ip: '10.0.0.2', services: ['ssh'], distro: 'd', base_image: 'i', hostname: 'h' };
     const config = { mode: 'swarm', interface: 'eth0', subnet: '10.0.0.0/24', gateway: '10.0.0.1', deckies: [decky] };
@@ -227,6 +231,7 @@ describe('durations', () => {
     );
   });
 
+  // proof: field-1.1-1
   it('give every profile time-outs that end, whatever is accepted, stored or left', () => {
     assert.deepEqual(TAKING.map(([name]) => name).sort(), [
       'AWAIT_HOST',
@@ -274,6 +279,7 @@ describe('durations', () => {
     assert.equal(intervalMs('999999999y'), intervalMs('100y'), 'Temporal and PostgreSQL can count no further');
   });
 
+  // proof: field-1.1-1
   it('are documented with the range that holds', () => {
     const page = readFileSync(join(ROOT, 'docs/environment.md'), 'utf8').split('\n');
     for (const name of DURATION_NAMES) {

@@ -34,6 +34,7 @@ describe('Encodings', () => {
     );
   });
 
+  // proof: field-2.6-2
   it('names UTF-16 without its mark where little of it is English', () => {
     const text = Buffer.from(`[web]\n# ${'при日本'.repeat(60)}\n`, 'utf16le');
     assert.equal(nameOf(text), 'UTF-16 (little-endian)');
@@ -66,6 +67,7 @@ describe('Encodings', () => {
     assert.equal(nameOf(Uint8Array.from([0x41, 0x93])), 'Windows-1252');
   });
 
+  // proof: field-2.6-1
   it('names the line within ini_content, whatever stands before it', () => {
     const line = fc.string({ unit: fc.constantFrom('a', '"', '\\', ':', ',', '{', '\u00e9', '\t', '[') });
     const breaks = fc.constantFrom('\n', '\r\n', '\r');

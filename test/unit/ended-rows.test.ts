@@ -19,6 +19,7 @@ const placed = (id: string, changes: Partial<LifecycleRow> = {}, position = 0): 
 });
 
 describe('ended rows', () => {
+  // proof: lifecycle-rate
   it('are kept for a minute, and open ones never', () => {
     const rows = new EndedRows();
     rows.add([placed('done'), placed('failed', { status: 'failed' }), placed('open', { status: 'running' })], 1_000);

@@ -15,6 +15,7 @@ const container = (startedAt: number, restarts = 0): Inspection => ({
 });
 
 describe('the age of a container', () => {
+  // proof: field-3.14-2
   it('is never negative, and grows by the steady clock alone, wherever other clocks stand', () => {
     const clock = fc.integer({ min: -1e12, max: 1e12 });
     fc.assert(
@@ -35,6 +36,7 @@ describe('the age of a container', () => {
     );
   });
 
+  // proof: field-3.14-2
   it('counts anew with another start, and with a restart of the engine’s', () => {
     let steady = 0;
     const ages = new Ages(() => steady);

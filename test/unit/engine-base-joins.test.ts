@@ -34,10 +34,12 @@ describe('which services have joined their base', () => {
   const starts = { 'id-web1': 10, 'id-web1-http': 11, 'id-web1-ssh': 9 };
   const all = [listed('web1'), listed('web1-http'), listed('web1-ssh')];
 
+  // proof: field-3.1-1
   it('tells those that were started before their base', async () => {
     assert.deepEqual(await engine(starts).cutOff(all), ['web1-ssh']);
   });
 
+  // proof: field-3.1-1
   it('inspects nothing of a fleet that stands still, and a base with its services when it starts anew', async () => {
     const times = { ...starts, 'id-web1-ssh': 12 };
     const { asked, cutOff } = engine(times);

@@ -21,6 +21,7 @@ const vector = (key: string): Vector => {
 };
 
 describe("Compose's config hash", () => {
+  // proof: compose-takeover
   for (const { key, service, base_id, hash } of vectors)
     it(`is the one that docker compose v2.40.3 gave to ${key}`, () => {
       assert.equal(composeConfigHash(service, base_id), hash);

@@ -37,6 +37,7 @@ describe('errors of the Docker Engine', () => {
     assert.equal(error.message, 'creation of container web1: the engine says (400) No command specified');
   });
 
+  // proof: field-3.14-3
   it('a full disk is temporary, whoever says so, with whatever status', () => {
     const words = [
       'no space left on device',
@@ -54,6 +55,7 @@ describe('errors of the Docker Engine', () => {
     }
   });
 
+  // proof: gap-c9
   it('C9: words alone never make an error permanent', () => {
     const error = toDeckhandError(engineError({ status: 500, message: 'layer not found, try later' }), 'x');
     assert.equal(error.retryable, true);

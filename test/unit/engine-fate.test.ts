@@ -35,6 +35,7 @@ const statusOf = (container: Inspection | null, itsBase: Inspection | null = bas
   judgeOne({ name: 'web1-ssh', container, base: itsBase, ageMs }, 3_000).status;
 
 describe('the fate of a container', () => {
+  // proof: field-3.2-3
   it('is “stopped” of every exited one that its policy keeps up, whatever its exit code', () => {
     for (const container of each('exited')) {
       const isKeptUp = ['always', 'unless-stopped'].includes(container.policy);
@@ -49,6 +50,7 @@ describe('the fate of a container', () => {
       for (const container of each(state)) assert.equal(statusOf(container), 'stopped', JSON.stringify(container));
   });
 
+  // proof: field-3.2-3
   it('is “cut off” exactly where both run and the base was started later', () => {
     for (const state of ['running', 'exited', 'restarting', 'paused', 'created'])
       for (const later of [-1, 0, 1]) {
@@ -61,6 +63,7 @@ describe('the fate of a container', () => {
     assert.equal(fateOf(inspection(), null), 'running');
   });
 
+  // proof: field-3.14-4
   it('is “paused” of a paused one, which is told as that, with the way out', () => {
     for (const container of each('paused')) {
       assert.equal(fateOf(container, base), 'paused');

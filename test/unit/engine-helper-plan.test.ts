@@ -60,6 +60,7 @@ const current: fc.Arbitrary<CurrentHelper | null> = fc.option(
 );
 
 describe('the helper interface of the engine’s machine', () => {
+  // proof: field-4-7
   it('is as it should be after the commands, whatever was there, and then needs none', () => {
     fc.assert(
       fc.property(desired, current, fc.boolean(), (wanted, before, other) => {

@@ -197,6 +197,7 @@ describe('the differences of a decky, by reason', () => {
     assert.deepEqual(reasons(spec(), withoutBase), ['web1 missing']);
   });
 
+  // proof: drift
   it('tell an exited container, another image, another configuration, a moved address and an orphan apart', () => {
     const seen = (change: Record<string, Partial<CurrentContainer>>, wanted = spec()) =>
       reasons(wanted, all(spec(), change));
@@ -210,6 +211,7 @@ describe('the differences of a decky, by reason', () => {
     assert.deepEqual(seen({ 'web1-ssh': { key: 'web1-ftp' } }), ['web1-ssh missing', 'web1-ssh orphan']);
   });
 
+  // proof: field-3.14-6
   it('call a paused container paused, with the way out, and one that is cut off cut off', () => {
     const seen = (change: Record<string, Partial<CurrentContainer>>) =>
       findDifferences(spec(), all(spec(), change), CONTEXT).map(({ reason, detail }) => [reason, detail]);

@@ -80,6 +80,7 @@ describe('a reader of events', () => {
     );
   });
 
+  // proof: event-readers
   it('shares the text of a batch with those who have the same events only', async () => {
     const some = [event(1, 'a'), event(2, 'b'), event(3, 'a'), event(4, 'b')];
     const wants = [() => true, () => true, ...['a', 'b', 'a'].map((name) => wantsOnly(name))];

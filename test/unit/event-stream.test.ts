@@ -58,6 +58,7 @@ describe('a stream of events', () => {
   const taken = async (reader: EventReader): Promise<number[] | undefined> =>
     (await reader.take(10_000))?.map(({ sequence }) => sequence);
 
+  // proof: event-readers
   it('hands out together what comes close together', async () => {
     const { log, stream } = scene([]);
     const reader = await stream.read({ after: null, wants: all });
@@ -93,6 +94,7 @@ describe('a stream of events', () => {
     await stream.close('over');
   });
 
+  // proof: event-readers
   it('repeats nothing to who comes from another API that is ahead of this one', async () => {
     const { log, stream } = scene(range(1, 3));
     const early = await stream.read({ after: null, wants: all });

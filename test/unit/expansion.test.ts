@@ -18,6 +18,7 @@ describe('expansion', () => {
     );
   });
 
+  // proof: gap-a11
   it('gap A11: refuses a name that is made twice, whichever section comes first', () => {
     const sentence = /'g-01' is made twice, by \[g\] amount=2 and by \[g-01\]/;
     assertRefused(() => expand('[g]\namount=2\n[g-01]\n'), 'InvalidDecky', sentence);
@@ -47,6 +48,7 @@ describe('expansion', () => {
     assert.deepEqual(configs(text), { 'web-01': { ssh: { user: 'own' } }, 'web-02': { ssh: { user: 'group' } } });
   });
 
+  // proof: field-2.7-2
   it('warns of a sub-section for a service that its decky does not have', () => {
     const lacks = (owner: string, section: string, line: number) =>
       `[${owner}.https] (line ${line}) configures a service that [${section}] does not have. It takes effect only if a mutation brings https.`;

@@ -24,6 +24,7 @@ describe('docs/gaps.md', () => {
     );
   });
 
+  // proof: gaps-page
   it('names a test for each, by words of its title', () => {
     for (const row of rows) {
       const references = [...row.matchAll(/`(test\/[\w/.-]+)` ((?:“[^”]+”(?:, )?)+)/g)];

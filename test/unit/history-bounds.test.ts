@@ -16,6 +16,7 @@ import type { OpenRow } from '../../fleet/rows.ts';
 const MOST = LIMITS.deploymentLimitMax;
 
 describe('the history of a deployment', () => {
+  // proof: field-1.4-5
   it('has a bound for any share of the most deckies among hosts and the master', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: MOST }), fc.double({ min: 0, max: 1, noNaN: true }), (deckies, share) => {
@@ -33,12 +34,14 @@ describe('the history of a deployment', () => {
     assert.ok(grantsForGoodFrom(HOSTS_PER_GROUP) > 0);
   });
 
+  // proof: field-1.4-5
   it('has a bound where a host with any number of deckies leaves', () => {
     fc.assert(fc.property(fc.nat(2 * MOST), (deckies) => mostLeavingEvents(deckies) <= MOST_EVENTS));
   });
 });
 
 describe('hosts in groups', () => {
+  // proof: field-1.4-6
   it('are each in one, in order; the widths together are no more than max_parallel', () => {
     const counts = fc.tuple(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min: 1, max: 500 }));
     fc.assert(
@@ -63,6 +66,7 @@ describe('hosts in groups', () => {
 });
 
 describe('the rows that one sweep ends as lost', () => {
+  // proof: field-1.4-5
   it('belong to so few hosts that the history of housekeeping has room for a question to each', () => {
     const rows = Array.from({ length: 3_000 }, (_, at) => ({ hostUuid: at % 7 === 0 ? null : `h${at % 1_000}` }));
     const kept = ofFewHosts(rows as OpenRow[]);

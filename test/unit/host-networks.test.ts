@@ -136,6 +136,7 @@ describe('a net that the machine has already', () => {
     );
   });
 
+  // proof: field-2.2-1
   it('stands in the way of a bridge whenever one address is shared, and never else', () => {
     const subnet = fc
       .record({ base: fc.nat({ max: 0x0fffffff }), prefix: fc.integer({ min: 4, max: 30 }) })
@@ -178,6 +179,7 @@ describe('a net that the machine has already', () => {
 });
 
 describe('a net that no machine can have', () => {
+  // proof: field-2.2-4
   for (const net of [
     '127.0.0.0/8',
     '127.5.0.0/24',
@@ -205,6 +207,7 @@ describe('a net that no machine can have', () => {
           );
     });
 
+  // proof: field-2.3-1
   it('is a /30 no more: it has room for one decky', () => {
     assert.equal(on('bridge', 'net=10.3.0.0/30').deckies[0]?.config.ip, '10.3.0.2');
     assertRefused(
@@ -217,6 +220,7 @@ describe('a net that no machine can have', () => {
 describe('a gateway that nobody named', () => {
   const fleetOn = (network: FleetNetwork) => ({ ...carriedOut(on('bridge', '')), network });
 
+  // proof: field-2.3-3
   it('is implied anew where the fleet’s own does not fit the new net', () => {
     for (const [net, gateway] of [
       ['10.9.0.0/24', '10.9.0.1'],
@@ -268,6 +272,7 @@ describe('an address of the engine’s machine', () => {
     assertRefused(() => plan(named('', '192.0.2.77'), options), 'InvalidAddress', /this host's own/);
   });
 
+  // proof: field-2.4-1
   it('is never given to a decky, whatever interfaces there are and whatever the deckies had', () => {
     const last = fc.integer({ min: 1, max: 62 });
     const scene = fc.record({

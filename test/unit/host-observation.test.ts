@@ -95,6 +95,7 @@ function assertStorable(error: string | null, seen: string | null): void {
 const cut = (text: string): string => text.replaceAll('root', '[cut]');
 
 describe('what an agent says', () => {
+  // proof: field-1.2-1
   it('is read without an error, whatever it is, and what a look proves of it can be stored', () => {
     void fc.assert(
       fc.property(fc.oneof({ weight: 8, arbitrary: status }, anything), (value) => {
@@ -113,6 +114,7 @@ describe('what an agent says', () => {
     );
   });
 
+  // proof: field-1.2-1
   it('in deltas is read without an error, in any order, and every report of it can be stored', () => {
     const row = (deckyName: string) => ({
       lifecycleId: deckyName,
@@ -137,6 +139,7 @@ describe('what an agent says', () => {
     );
   });
 
+  // proof: field-1.2-1
   it('has a bound that holds after secrets were cut out, which makes a text longer', () => {
     const error = deltaError('root'.repeat(500), cut);
     assert.equal(error.length, 2_000);
@@ -206,6 +209,7 @@ describe('what a look at a host leaves in a history', () => {
       step: null,
     }));
 
+  // proof: field-1.2-4
   it('stays under Temporal’s limit for any number of failures, and says that there are more', () => {
     const sight = bounded(rows(10_000, '😀'.repeat(1_000)));
     assert.ok(Buffer.byteLength(JSON.stringify(sight)) < 512 * 1024);

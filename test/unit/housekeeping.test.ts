@@ -32,11 +32,13 @@ const dayOf = (lookMs: number, rotateMs = MINUTE, reconcileMs = MINUTE): number 
   ]);
 
 describe('housekeeping of an idle day', () => {
+  // proof: field-3.15-1
   it('adds less than 20 runs to Temporal’s list as it is installed', () => {
     const day = dayOf(DURATIONS.look_interval.usual, rotationLookMs(30), 10_000 * DAY);
     assert.ok(day < 20, String(day));
   });
 
+  // proof: field-3.15-1
   it('adds less than 50 runs whatever the intervals', () => {
     const { least, most } = DURATIONS.look_interval;
     const look = fc.oneof(
@@ -81,6 +83,7 @@ describe('housekeeping of an idle day', () => {
 });
 
 describe('what comes by the clock', () => {
+  // proof: field-3.15-1
   it('comes once in each interval, however often and unevenly it is asked for', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 5 * MINUTE }), { minLength: 1, maxLength: 50 });
     fc.assert(

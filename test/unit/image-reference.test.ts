@@ -83,6 +83,7 @@ describe('an image reference', () => {
     // Without a registry, a first part that looks like one would be read as one.
     .filter(({ domain, path }) => domain !== null || !/^(?:[^/]*\.[^/]*|localhost)\//.test(path));
 
+  // proof: field-2.1-2
   it('round-trips whatever the grammar makes', () => {
     fc.assert(fc.property(reference, (made) => assert.deepEqual(parse(formatImageReference(made)), made)));
   });
@@ -132,6 +133,7 @@ describe('an image reference', () => {
 describe('binary= of a custom service', () => {
   const ini = (binary: string) => `[a]\nservices=honey\n\n[custom-honey]\nexec=run\nbinary = ${binary}\n`;
 
+  // proof: field-2.1-1
   it('is refused with section, key and line where it is no image reference', () => {
     for (const text of [
       'registry.example/honey/',

@@ -35,9 +35,11 @@ function assertLinear(make: (size: number) => string): void {
 }
 
 describe('The cost of an INI', () => {
+  // proof: field-1.8-1
   for (const [what, make] of Object.entries(NASTY))
     it(`grows no faster than the text: ${what}`, () => assertLinear(make));
 
+  // proof: field-1.8-1
   it('grows no faster than the text, whatever fragments repeat', () => {
     const fragment = fc.constantFrom(
       ...[

@@ -109,9 +109,11 @@ describe('Typos in an INI', () => {
       'Line 3 holds U+FFFD, which stands for a character that could not be read. Save the INI as UTF-8 unless it is meant.',
     ],
   ];
+  // proof: field-2.7-1
   for (const [what, text, ...warnings] of cases)
     it(`earn a warning: ${what}`, () => assert.deepEqual(warningsOf(text), warnings));
 
+  // proof: field-2.7-2
   it('earn a warning where a command was written for a shell, wherever it stands', () => {
     const custom = '[a]\nservices=x\n[custom-x]\nbinary=x\n';
     const quoted = /^\[custom-x\] exec= \(line 5\) has quotes, and they do not hold arguments together/;
@@ -135,6 +137,7 @@ describe('Typos in an INI', () => {
       assert.deepEqual(warningsOf(`${custom}exec = ${command}\n`), [], command);
   });
 
+  // proof: field-2.7-2
   it('are none for a decky whose name has dots, or begins like that of a custom service', () => {
     assert.deepEqual(warningsOf('[web]\n[db.corp.example]\n[web-2.corp.example]\n[customer-x]\n'), []);
   });
@@ -151,6 +154,7 @@ describe('Typos in an INI', () => {
     assert.deepEqual(warningsOf('[DEFAULT]\nwho=root\n[a]\n[a.ssh]\nuser=%(who)s\npassword=%(mine)s\nmine=x'), []);
   });
 
+  // proof: field-2.7-1
   it('never repeat a value', () => {
     const word = fc.stringMatching(/^[a-z_]{1,12}$/);
     const kind = fc.constantFrom('general', 'web', 'web.http', 'custom-x', 'DEFAULT', 'web.htpp');
@@ -163,6 +167,7 @@ describe('Typos in an INI', () => {
     );
   });
 
+  // proof: field-2.7-1
   it('are told fifty at most, each in a line, and the rest is counted', () => {
     const keys = Array.from({ length: 80 }, (_, index) => `strange${index}${'x'.repeat(1_000)}=\n`).join('');
     const { warnings } = plan(`${GENERAL}[web]\nservices=http,https\n${keys}`);

@@ -68,6 +68,7 @@ describe('INI text', () => {
     assert.equal(first('[a]\nnote=50% off\nservices=ssh').name, 'a');
   });
 
+  // proof: gap-c19
   it('gap C19: answers a lone % with a sentence that names section, key and line, and not the value', () => {
     assertRefused(
       () => parseIni('[a]\n[a.ssh]\npassword=top%secret'),
@@ -79,6 +80,7 @@ describe('INI text', () => {
     assertRefused(() => parseIni('[a]\nip=%(ip)s'), 'InvalidIni', /deeper than 10/);
   });
 
+  // proof: gap-c19
   it('gap C19: answers a key without = with its line', () => {
     assertRefused(() => parseIni('[a]\nservices=ssh\nnonsense'), 'InvalidIni', /line 3, in section \[a\]/);
     assertRefused(() => parseIni('[a]\n= x'), 'InvalidIni', /line 2/);
@@ -166,6 +168,7 @@ describe('INI sections', () => {
       assertRefused(() => parseIni(`[${name}]\nservices=ssh`), 'InvalidDecky');
   });
 
+  // proof: gap-c22
   it('gap C22: takes upper case, underscore, dot and 128 characters, the pattern of every path', () => {
     for (const name of ['Web_1.lan', '-x', '_y', 'n'.repeat(128)]) assert.equal(first(`[${name}]\n`).name, name);
   });
@@ -178,6 +181,7 @@ describe('INI sections', () => {
     assertRefused(() => parseIni('[a]\n[custom-]\nbinary=x'), 'InvalidDecky');
   });
 
+  // proof: field-4-1
   it('passes over a custom service with the name of a built-in one, which stays', () => {
     const ini = parseIni('[a]\nservices=ssh\n[custom-ssh]\nbinary=x');
     assert.deepEqual(ini.custom_services, []);
@@ -185,6 +189,7 @@ describe('INI sections', () => {
     assert.match(ini.warnings.texts.join(), /^\[custom-ssh\] \(line 3\) was ignored: 'ssh' is a built-in service/);
   });
 
+  // proof: field-4-1
   it('takes [box.myapp] for a decky beside [custom-myapp], with a warning', () => {
     const ini = parseIni('[box]\nservices=myapp\n[custom-myapp]\nbinary=x\n[box.myapp]\nservices=ssh');
     assert.deepEqual(
@@ -194,6 +199,7 @@ describe('INI sections', () => {
     assert.match(ini.warnings.texts.join(), /^\[box\.myapp\] \(line 5\) makes a decky .*takes no settings/);
   });
 
+  // proof: field-4-1
   it('takes a blank value for none, and the other spelling of its key', () => {
     for (const text of ['mutate_interval=', 'mutate-interval =  ', 'mutate_interval=%(x)s\nx='])
       assert.equal(first(`[a]\n${text}`).mutate_interval, null, text);
@@ -203,6 +209,7 @@ describe('INI sections', () => {
     assertRefused(() => parseIni('[a]\namount='), 'InvalidDecky', /positive integer, got ''/);
   });
 
+  // proof: field-1.8-1
   it('bounds what one section may ask for', () => {
     const keys = Array.from({ length: 101 }, (_, index) => `k${index}=\n`).join('');
     assertRefused(() => parseIni(`[a]\n[a.ssh]\n${keys}`), 'InvalidIni', /^\[a\.ssh\] \(line 2\) has 101 keys/);

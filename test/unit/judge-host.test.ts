@@ -148,6 +148,7 @@ describe('the order for a host', () => {
     remove: [],
   };
 
+  // proof: gap-b12
   it('B15: has the host’s use_ipvlan', () => {
     assert.equal(deployBody([A], facts).config.ipvlan, false);
     assert.equal(deployBody([A], { ...facts, useIpvlan: true }).config.ipvlan, true);

@@ -14,6 +14,7 @@ describe('what the worker measures', () => {
   const value = async (name: string, labels: Record<string, string> = {}): Promise<number | null> =>
     sample(await metrics.registry.metrics(), name, labels);
 
+  // proof: observability
   it('rows that moved, once, with the code that their error begins with', async () => {
     const store = measuredStore(
       { record: async () => ['1', '2'] } as unknown as PostgresOperationStore,

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { natsOptions, withoutCredentials } from '../../adapters/nats/connect.ts';
 
 describe('NATS_URL', () => {
+  // proof: field-3.5-7
   for (const [url, options] of [
     ['nats://127.0.0.1:4222', { servers: ['127.0.0.1:4222'] }],
     ['bus:4222', { servers: ['bus:4222'] }],

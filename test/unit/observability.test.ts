@@ -97,6 +97,7 @@ describe('observability', () => {
     }
   }
 
+  // proof: observability
   it('every alert is a query that the programs’ metrics can answer', () => {
     assert.ok(rules.length > 10);
     for (const { alert, expr } of rules) assertAnswers(alert, expr);

@@ -75,6 +75,7 @@ describe('the outbox pump', () => {
     await pump.stop();
   });
 
+  // proof: field-1.7-2
   it('sends once for all who ask while a round is under way, and tells each', async () => {
     const rounds: ((sent: number) => void)[] = [];
     const pump = new OutboxPump(() => new Promise<number>((resolve) => rounds.push(resolve)));

@@ -42,10 +42,12 @@ describe('placement over hosts', () => {
     );
   });
 
+  // proof: first-host, gap-b9
   it('B9: enrolling the first host moves no local decky', () => {
     assert.deepEqual(places(['old', 'new'], { old: at(null) }, [host('h1')]), { old: null, new: 'uuid-h1' });
   });
 
+  // proof: first-host, gap-b9
   it('B10: an unreachable or draining host keeps what came up on it', () => {
     const hosts = [host('h1', { status: 'unreachable' }), host('h2', { draining: true }), host('h3')];
     const placed = { a: at('uuid-h1'), b: at('uuid-h2') };

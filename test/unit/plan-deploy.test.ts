@@ -111,6 +111,7 @@ describe('an additive deploy', () => {
     assert.equal(plan('[x]\nservices=ftp\n', { fleet: busy }).deckies.length, 1);
   });
 
+  // proof: gap-b13
   it('gap B13: refuses another net, gateway or interface, and takes the same in another spelling', () => {
     const refused = (general: string, sentence: RegExp): void =>
       assertRefused(() => plan(`[general]\n${general}\n[x]\nservices=ftp\n`, { fleet }), 'NetworkConflict', sentence);
@@ -121,6 +122,7 @@ describe('an additive deploy', () => {
     assert.deepEqual(plan(same, { fleet }).network, NETWORK);
   });
 
+  // proof: gap-b13
   it('gap B13: stays on the network of the fleet whatever the machine says now', () => {
     assert.deepEqual(plan('[x]\nservices=ftp\n', { fleet, context: BRIDGE }).network, NETWORK);
   });
@@ -140,12 +142,14 @@ describe('replace_fleet', () => {
   const fleet = carriedOut(first);
   const again = (ini: string) => plan(ini, { fleet, replace: true, seed: 'second' });
 
+  // proof: same-again
   it('changes nothing when the same INI comes again, drawn hostnames and services included', () => {
     const second = again(text);
     assert.deepEqual(second.deckies, first.deckies);
     assert.deepEqual(second.removed, []);
   });
 
+  // proof: same-again
   it('changes one when one is left out, and one when one is changed', () => {
     const without = again(text.replace('[web]\nservices=http\n', ''));
     assert.deepEqual(without.deckies, first.deckies.slice(1));

@@ -13,6 +13,7 @@ describe('the step of work that is retried', () => {
     assert.equal(retriedText('making network', 'no', null), 'making network; retried; last error: no');
   });
 
+  // proof: field-3.7-3
   it('fits into a row with all three, however long they are', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 2_000 }), fc.string({ maxLength: 4_000 }), (step, error) => {

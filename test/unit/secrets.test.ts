@@ -30,6 +30,7 @@ describe('secrets', () => {
     assert.deepEqual(secrets(`[a]\nservices=h\n${custom}`), ['s3cret=1', 't0ken', 'abcd']);
   });
 
+  // proof: promise-10
   it('are cut out of any text, the whole before its part, with characters of patterns taken as they are', () => {
     const values = ['hunter2-longer', 'hunter2', 'a.b$(c)'];
     assert.equal(cutSecrets('x hunter2-longer y hunter2; a.b$(c) aXb', values), 'x [cut] y [cut]; [cut] aXb');

@@ -36,6 +36,7 @@ describe('docs/security.md', () => {
     assert.ok(compared >= 30, `${compared} references`);
   });
 
+  // proof: security-page
   it('has the limits that count', () => {
     const seconds = (ms: number): string => `${ms / 1_000} s`;
     const expected = [
@@ -66,6 +67,7 @@ describe('docs/security.md', () => {
     for (const [row, text] of expected) assert.ok(rowOf(row).includes(text), `${row}: ${text}`);
   });
 
+  // proof: security-page
   it('has the headers that are sent', () => {
     for (const [name, value] of Object.entries({ ...SECURE_HEADERS, 'Strict-Transport-Security': HSTS }))
       assert.ok(page.includes(`\`${name}: ${value}\``), name);

@@ -28,6 +28,7 @@ describe('the log of sending', () => {
     };
   }
 
+  // proof: field-3.5-6
   it('tells a reason when it changes, not at each retry', async () => {
     const { lines, rounds } = watched(['no room', 'no room', 'no rights', 'no room']);
     await rounds(4);

@@ -12,6 +12,7 @@ const environment = (name: string, values: Readonly<Record<string, unknown>>) =>
 const b64 = (text: string): string => `b64:${Buffer.from(text).toString('base64')}`;
 
 describe('service configuration', () => {
+  // proof: gap-c19
   it('gap C19: nla = false is false', () => {
     for (const word of ['false', 'False', '0', 'no', 'off']) assert.deepEqual(environment('rdp', { nla: word }), {});
     for (const word of ['true', 'TRUE', '1', 'yes', 'on', true])
@@ -19,6 +20,7 @@ describe('service configuration', () => {
     assert.deepEqual(environment('dns', { real_recursive: 'false' }), { DNS_REAL_RECURSIVE: 'false' });
   });
 
+  // proof: gap-c19
   it('gap C19: b64: of a textarea is decoded as UTF-8, elsewhere it is a value like any other', () => {
     assert.deepEqual(environment('http', { custom_body: b64('grüße\n$HOME') }), { CUSTOM_BODY: 'grüße\n$HOME' });
     assert.deepEqual(environment('ssh', { password: 'b64:YQ==' }), { SSH_ROOT_PASSWORD: 'b64:YQ==' });
@@ -70,6 +72,7 @@ describe('service configuration', () => {
       assertRefused(() => settings('http', { files: value }), 'InvalidDecky', /absolute path/);
   });
 
+  // proof: promise-10
   it('never repeats a value in what it refuses', () => {
     assertRefused(() => environment('https', { tls_key: 'b64:hunter2!' }), 'InvalidDecky', /^(?!.*hunter2)/);
   });

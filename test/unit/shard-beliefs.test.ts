@@ -50,6 +50,7 @@ const sight = (step: string): HostSight => ({
 });
 
 describe('what a shard takes for progress', () => {
+  // proof: field-1.5-2
   it('is the first `running` of a decky, and no later one of an agent that started again', () => {
     const { watch, ledger } = waiting(15_000);
     takeIn(running(1), ledger, watch, Date.now());
@@ -73,6 +74,7 @@ describe('what a shard takes for progress', () => {
     assert.equal(watch.lastProgress, before);
   });
 
+  // proof: field-1.5-2
   it('does not carry an attempt past its bound', () => {
     const { watch, ledger, errors } = waiting(0);
     watch.boundMs = attemptBoundMs(input, 1);

@@ -26,6 +26,7 @@ function rowsOf(...names: string[]) {
 }
 
 describe('what a shard believes', () => {
+  // proof: field-1.4-4
   it('asks less and less often: a day in which nothing moves has fewer than 400 questions', () => {
     let asks = 0;
     for (let quietMs = 0; quietMs < DAY_MS; quietMs += askPauseMs(quietMs)) asks += 1;
@@ -50,6 +51,7 @@ describe('what a shard believes', () => {
     assert.equal(rows.ends.get('a'), 'given up');
   });
 
+  // proof: field-1.3-2
   it('ends a row by the first end of this attempt, in whatever order reports come', () => {
     const report = fc.record({
       deckyName: fc.constantFrom('a', 'b', 'stranger'),

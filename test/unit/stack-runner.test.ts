@@ -5,6 +5,7 @@ import { addTotals, failureLines, NOTHING, oneFailure, totalsLine } from '../sup
 
 const rooms = (...args: string[]) => parseRequest(args).rooms.map(({ room }) => room.name);
 
+// proof: test-time
 describe('node test/run.mjs', () => {
   it('runs checks and all rooms when nothing is named', () => {
     const request = parseRequest([]);

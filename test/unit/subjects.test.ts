@@ -3,6 +3,7 @@ import { lifecycleMessageId, lifecycleSubject, mutationSubject, subjectToken } f
 import { GENERAL, plan } from '../support/planning.ts';
 
 describe('subjects', () => {
+  // proof: gap-a9
   it('gap A9: a decky with a dot in its name is planned, and has a subject of three tokens', () => {
     const [decky] = plan(`${GENERAL}[web.example.lan]\nservices=ftp\n`).deckies;
     assert.equal(decky?.config.name, 'web.example.lan');

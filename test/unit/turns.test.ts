@@ -4,6 +4,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { EVERY_DECKY, Turns } from '../../activities/turns.ts';
 
+// proof: promise-6
 describe('turns on a decky', () => {
   let turns: Turns;
   let heard: string[];

@@ -16,6 +16,7 @@ const message = (type: string, body: Buffer = Buffer.alloc(0)): Buffer => {
 
 describe('messages of PostgreSQL’s protocol', () => {
   const one = fc.tuple(fc.constantFrom(...'ZCDTt12nES'), fc.uint8Array({ maxLength: 40 }));
+  // proof: field-1.7-3
   it('are told apart however the bytes are cut', () => {
     fc.assert(
       fc.property(fc.array(one), fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1 }), (sent, cuts) => {

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { withError } from '../../worker/logging.ts';
 
 describe('the worker’s log', () => {
+  // proof: field-3.7-1
   it('has the message of every activity that failed', () => {
     const lines: string[] = [];
     const log = pino({}, { write: (line: string) => void lines.push(line) });

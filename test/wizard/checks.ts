@@ -131,6 +131,7 @@ async function openUsers(scene: Scene): Promise<void> {
 /** On a stack without hosts. */
 export const CHECKS: readonly Check[] = [
   [
+    // proof: field-4-8
     'the administrator logs in, and the landing page has its figures',
     async (scene) => {
       await logIn(scene, scene.admin.username, scene.admin.password);
@@ -142,6 +143,7 @@ export const CHECKS: readonly Check[] = [
     },
   ],
   [
+    // proof: field-4-8
     'the wizard offers every archetype, each with the settings of its services',
     async (scene) => {
       const { page } = scene;
@@ -174,6 +176,7 @@ export const CHECKS: readonly Check[] = [
     },
   ],
   [
+    // proof: field-4-8
     'the wizard deploys deckies with settings of their own',
     (scene) =>
       deployByWizard(scene, 'linux-server', async (page) => {
@@ -183,6 +186,7 @@ export const CHECKS: readonly Check[] = [
       }),
   ],
   [
+    // proof: field-4-8
     'a decky is mutated, and its interval is changed and switched off',
     async (scene) => {
       const { page } = scene;
@@ -211,6 +215,7 @@ export const CHECKS: readonly Check[] = [
     },
   ],
   [
+    // proof: field-4-8
     'deckies are torn down',
     async (scene) => {
       await visit(scene, '/fleet', 'DECOY FLEET');
@@ -262,6 +267,7 @@ export const CHECKS: readonly Check[] = [
     },
   ],
   [
+    // proof: field-4-8
     'a user is made, gets another role, and a new password',
     async (scene) => {
       const { page } = scene;
@@ -325,6 +331,7 @@ export const HOST_CHECKS: readonly Check[] = [
       await scene.page.locator('.data-table tbody tr', { hasText: 'active' }).waitFor();
     },
   ],
+  // proof: field-4-8
   ['the wizard deploys deckies to the host', (scene) => deployByWizard(scene, 'web-server', async () => undefined)],
   [
     'a decky is torn down on its host, then all of the host',

@@ -18,6 +18,7 @@ describe('transitions of one moment', () => {
   const batches = async (deploymentId: string): Promise<number> =>
     (await activitiesOf(`deploy/${deploymentId}/local`)).filter((name) => name === 'recordTransitions').length;
 
+  // proof: bench
   it('are one batch: a fleet that runs already costs one, from running to succeeded', async () => {
     const ini = `[${world.id}-a]\nservices=redis\n[${world.id}-b]\nservices=redis\n[${world.id}-c]\nservices=redis\n`;
     const options = { replace: true };
@@ -32,6 +33,7 @@ describe('transitions of one moment', () => {
     assert.equal(await batches(again.deployment_id), 1);
   });
 
+  // proof: bench
   it('are sent by the worker as they are written, and once more at the end of the operation, outside of its lane', async () => {
     const { deployment_id: id, lifecycle_ids } = await world.deploy(`[${world.id}-d]\nservices=redis,http\n`);
     await world.ended(lifecycle_ids);

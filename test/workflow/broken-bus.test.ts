@@ -11,6 +11,7 @@ describe('a bus that is down throughout', () => {
   });
   after(() => world.close());
 
+  // proof: promise-5
   it('neither delays nor fails a decky, and its events wait in order (promise 5)', async () => {
     const accepted = await world.deploy(`[${world.id}-n]\nservices=redis\n`);
     const [row] = await world.ended(accepted.lifecycle_ids);

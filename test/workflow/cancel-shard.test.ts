@@ -27,6 +27,7 @@ describe('a deploy over hosts that is cancelled', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended(after.lifecycle_ids)), { c: 'succeeded' });
   });
 
+  // proof: promise-1
   it('C4: ends the rows of all its hosts, also those that wait for a place of `max_parallel`', async () => {
     const agents = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
     const options = { minHealthyTimeMs: 0, maxParallel: 1 };
@@ -65,6 +66,7 @@ describe('a deploy over hosts that is cancelled', function () {
     );
   });
 
+  // proof: promise-8
   it('C4: leaves the host what it had reported as done, however slow the books are', async () => {
     const h1 = await swarm.agent('h1');
     const { sql } = swarm.world.database;

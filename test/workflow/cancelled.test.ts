@@ -40,6 +40,7 @@ describe('a cancelled operation', function () {
     }
   });
 
+  // proof: field-3.13-1
   it('ends as cancelled on a host, whatever its kind', async () => {
     const { deployments, ended, deploy } = swarm.world;
     const host = await running('a', 'b', 'c');
@@ -64,6 +65,7 @@ describe('a cancelled operation', function () {
     await cancel(all.deployment_id, deployWorkflowId(all.deployment_id), all.removed_lifecycle_ids);
   });
 
+  // proof: field-3.13-1
   it('ends as its rows did where the cancellation came too late', async () => {
     const { world } = swarm;
     const host = await running('a');
@@ -82,6 +84,7 @@ describe('a cancelled operation', function () {
     assert.deepEqual(await endOf(id, deployWorkflowId(id)), ['COMPLETED', 'succeeded', 'succeeded']);
   });
 
+  // proof: field-3.13-1
   it('that nobody had accepted is withdrawn, with the same word everywhere', async () => {
     const { world } = swarm;
     const { id, workflowId } = { id: 'never', workflowId: deployWorkflowId('never') };

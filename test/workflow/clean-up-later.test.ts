@@ -47,6 +47,7 @@ describe('a clean-up on a disk that stays full', function () {
     assert.match(row?.error ?? '', /\(cleaning up did not work yet; it is tried again with each look at the engine\)$/);
   }
 
+  // proof: field-3.14-5
   it('is done once there is room: the last good version is back', async () => {
     const name = `${world.id}-a`;
     const first = await world.deploy(`[${name}]\nservices=redis\n`);
@@ -67,6 +68,7 @@ describe('a clean-up on a disk that stays full', function () {
     await until('the last good version', async () => (await stateOf(name)) === 'running', 30_000);
   });
 
+  // proof: field-3.14-5
   it('is done once there is room: what never came up is gone', async () => {
     const name = `${world.id}-b`;
     const accepted = await world.deploy(`[${name}]\nservices=redis\n`, { options });

@@ -71,6 +71,7 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual([...(await reader().mendable({ deckies: null, host: null }))], []);
   });
 
+  // proof: drift, field-3.1-2
   it('sees a container that was removed by hand, and mends that decky alone', async () => {
     const neighbour = await containers(b);
     await docker().getContainer(`${a}-redis`).remove({ force: true });
@@ -88,6 +89,7 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual(await drift(), []);
   });
 
+  // proof: drift
   it('starts what the engine left behind when it came back, and calls it no drift', async () => {
     const before = await containers(a);
     await leaveBehind(docker(), a, `${a}-redis`);
@@ -95,6 +97,7 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual(await containers(a), before);
   });
 
+  // proof: drift
   it('tells reasons apart: exited, a moved address, and what nobody wants', async () => {
     const network = `${world.id}_lan`;
     await docker().getContainer(`${a}-redis`).stop({ t: 0 });
@@ -126,6 +129,7 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual(await drift(), []);
   });
 
+  // proof: stays-stopped
   it('keeps a stopped decky stopped through a deploy of its neighbours, a reconcile and a replace_fleet', async () => {
     await succeed(await operate('stop', { decky_name: a }));
     const kept = await containers(a, true);
@@ -163,6 +167,7 @@ describe('convergence on the master’s own engine', function () {
     assert.equal(await stateOf(b), 'running');
   });
 
+  // proof: unknown-never-gone
   it('knows nothing, and takes nothing for gone, while the engine does not answer', async () => {
     await proxy.away();
     try {
@@ -178,6 +183,7 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual([await stateOf(a), (await reader().unknown({})).length], ['running', 0]);
   });
 
+  // proof: reconcile-interval
   it('mends by the clock where an interval is set, and leaves a decky alone that it mended just now', async () => {
     const byClock = (): Promise<string> =>
       world.temporal.client.workflow.execute('reconcileFleet', {
@@ -199,6 +205,7 @@ describe('convergence on the master’s own engine', function () {
     assert.equal(await byClock(), '1 succeeded, 0 failed');
   });
 
+  // proof: field-3.15-1
   it('is mended by housekeeping soon after an interval is set, and by nobody without one', async () => {
     const { client } = world.temporal;
     await createSettings(world.database.sql).setReconcileInterval(null);

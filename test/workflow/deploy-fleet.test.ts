@@ -49,6 +49,7 @@ describe('deployFleet', () => {
     assert.deepEqual([detail?.outcome, detail?.waiting_for], ['succeeded', null]);
   });
 
+  // proof: promise-9, one-bad-decky, gap-c2
   it('one decky’s failure is its own, says why, and leaves nothing behind (promise 9, gaps C2, B5)', async () => {
     const ini = (services: string) => `${MISSING_IMAGE}[${name('bad')}]\nservices=${services}\n`;
     const accepted = await world.deploy(`${ini('ghost')}[${name('good')}]\nservices=redis\n`);
@@ -86,6 +87,7 @@ describe('deployFleet', () => {
     assert.deepEqual(await containers(name('keep')), ['running', 'running']);
   });
 
+  // proof: promise-6
   it('the second of two operations waits for its turn and runs after the first (promise 6, gap B3)', async () => {
     const one = world.deploy(`[${name('q1')}]\nservices=redis\n`, { options: { minHealthyTimeMs: 2_000 } });
     const two = world.deploy(`[${name('q2')}]\nservices=redis\n`);
@@ -139,6 +141,7 @@ describe('deployFleet', () => {
     });
   });
 
+  // proof: promise-10, web-ui
   it('no secret of a service’s configuration is in the history (promise 10)', async () => {
     const secret = `s3cret-${world.id}`;
     const accepted = await world.deploy(

@@ -11,6 +11,7 @@ describe('a deploy over hosts', function () {
   this.timeout(120_000);
   const swarm = scriptedSwarm();
 
+  // proof: swarm-web-ui
   it('is a child per host, found by HostUuid, that says what it waits for, sends the whole set and ends with the reports', async () => {
     const [h1, h2] = [await swarm.agent('h1'), await swarm.agent('h2')];
     const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'));
@@ -47,6 +48,7 @@ describe('a deploy over hosts', function () {
     assert.deepEqual([summary.outcome, summary.succeeded], ['succeeded', 3]);
   });
 
+  // proof: promise-6, host-order, gap-b3
   it('B3: two deploys and a removal for one host run one after another, in order; another host does not wait', async () => {
     const [h1, h2] = [await swarm.agent('h1'), await swarm.agent('h2')];
     h2.onDeploy = () => h2.report('succeeded');
@@ -72,6 +74,7 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(h1.teardowns, ['a']);
   });
 
+  // proof: promise-3, gap-a7
   it('A7: a report that was lost is found out by asking the agent, and one that forgot the order gets it again', async () => {
     const [h1, h2] = [await swarm.agent('h1'), await swarm.agent('h2')];
     h1.onDeploy = (order) => {
@@ -96,6 +99,7 @@ describe('a deploy over hosts', function () {
     );
   });
 
+  // proof: promise-4, heartbeats, gap-a7
   it('A8: reports of an earlier attempt, overtaken ones and those of nobody’s row change nothing', async () => {
     const h1 = await swarm.agent('h1');
     const accepted = await swarm.world.deploy(iniOf('a', 'b'));
@@ -124,6 +128,7 @@ describe('a deploy over hosts', function () {
     assert.match(lost?.error ?? '', /^HostLost: host h1 gave no sign of life/);
   });
 
+  // proof: gap-c1
   it('C1: a host that comes back in time is given the order then', async () => {
     const h1 = await swarm.agent('h1');
     await h1.silence();
@@ -153,6 +158,7 @@ describe('a deploy over hosts', function () {
     assert.equal(rows[1]?.error, 'CalledProcessError: exit 1');
   });
 
+  // proof: max-parallel
   it('at most max_parallel hosts are at work at once, and a silent one gives its place back', async () => {
     const three = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
     await three[0]?.silence();
@@ -170,6 +176,7 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', c: 'succeeded' });
   });
 
+  // proof: bench-swarm
   it('shards of many hosts are begun eight at a time, and each is begun though others are silent', async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => swarm.agent(`h${index}`)));
     const accepted = await swarm.world.deploy(iniOf(...ten.map((_, index) => `d${index}`)), {

@@ -15,6 +15,7 @@ describe('a request that was stored with durations of 0', function () {
     assert.equal((await swarm.world.ended(next.lifecycle_ids))[0]?.status, 'succeeded');
   });
 
+  // proof: field-1.1-1
   it('ends on a silent host: a teardown of one decky, a deploy, a teardown of all', async () => {
     const host = await swarm.agent('h1');
     host.onDeploy = () => host.report('succeeded');

@@ -20,6 +20,7 @@ describe('a row’s failure', () => {
   const deckyOf = async (name: string) =>
     (await createFleetReader(world.database.sql).overview()).deckies.find((one) => one.name === name);
 
+  // proof: promise-9, one-bad-decky
   it('carries container, exit code and last lines, with secrets cut out (promises 8, 9, 10, gaps C6, C8)', async () => {
     const name = `${world.id}-crash`;
     const ini = await crash('console.error(process.env.HOSTNAME+":said:hunter2secret");process.exit(3)');
@@ -36,6 +37,7 @@ describe('a row’s failure', () => {
     assert.equal((await deckyOf(name))?.state, 'failed');
   });
 
+  // proof: promise-7
   it('comes within healthy_deadline when a container never runs long enough (promise 7)', async () => {
     const name = `${world.id}-slow`;
     const accepted = await world.deploy(`[${name}]\nservices=redis\n`, {
@@ -61,6 +63,7 @@ describe('an engine that does not answer', () => {
   });
   after(() => world.close());
 
+  // proof: promise-7
   it('is tried until progress_deadline, then the rows say so (promise 7)', async () => {
     const accepted = await world.deploy(`[${world.id}-u]\nservices=redis\n`, {
       options: { progressDeadlineMs: 2_000 },

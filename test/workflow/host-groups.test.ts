@@ -109,6 +109,7 @@ describe('a deployment over many hosts', function () {
   const endedAs = (how: RegExp): string[] =>
     [...ended].filter(([, ends]) => ends.length === 1 && how.test(ends[0] ?? '')).map(([hostUuid]) => hostUuid);
 
+  // proof: field-1.4-6
   it('has a short history of its own, and a bounded one for each group', async () => {
     hosts = named(60);
     const handle = await start();
@@ -121,6 +122,7 @@ describe('a deployment over many hosts', function () {
     await assert.rejects(lengthOf(groupWorkflowId(operation, 4)));
   });
 
+  // proof: field-1.4-6
   it('has no group where its hosts are few', async () => {
     hosts = named(HOSTS_PER_GROUP);
     await (await start()).result();
@@ -128,6 +130,7 @@ describe('a deployment over many hosts', function () {
     await assert.rejects(lengthOf(groupWorkflowId(operation, 1)));
   });
 
+  // proof: field-1.4-6
   for (const [width, many] of [
     [3, 60],
     [2, 45],
@@ -141,6 +144,7 @@ describe('a deployment over many hosts', function () {
       assert.ok(most > 1 && most <= width, `${most} at once`);
     });
 
+  // proof: field-1.4-7
   it('that is cancelled in the middle ends every row once: done, begun, waiting, and in groups not begun', async () => {
     hosts = named(70);
     maxParallel = 3;
@@ -162,6 +166,7 @@ describe('a deployment over many hosts', function () {
     assert.equal(endedAs(/^Cancelled: /).length, 70 - done);
   });
 
+  // proof: field-1.4-7
   it('ends the rows of a group that somebody terminated, and goes on with the others', async () => {
     hosts = named(60);
     maxParallel = 2;

@@ -6,6 +6,7 @@ describe('orders to a host', function () {
   this.timeout(120_000);
   const swarm = scriptedSwarm();
 
+  // proof: field-3.10-3
   it('carry tickets that grow with acceptance, whatever they order', async () => {
     const host = await swarm.agent('h1');
     host.onDeploy = () => host.report('succeeded');
@@ -27,6 +28,7 @@ describe('orders to a host', function () {
     assert.deepEqual([host.orders[0]?.deckhand?.ticket, host.mutations[0]?.deckhand?.ticket, ...teardowns], [1, 2, 3]);
   });
 
+  // proof: field-3.10-3
   it('get tickets beyond those that a restored database does not know', async () => {
     const host = await swarm.agent('h1');
     const seen = 500;

@@ -72,6 +72,7 @@ describe('housekeeping', function () {
     return name;
   }
 
+  // proof: field-3.15-1
   it('adds one run to the list in twenty rounds without work, and less than 25 in a day', async () => {
     await keep();
     await until(
@@ -108,6 +109,7 @@ describe('housekeeping', function () {
     assert.deepEqual(names.sort(), ['deployFleet', 'deployLocal']);
   });
 
+  // proof: field-3.15-1
   it('begins a rotation of those that inherit where one is due', async () => {
     const name = await heir('2 minutes');
     await keep({ sweepMs: HOUR, clockMs: 200 });
@@ -124,6 +126,7 @@ describe('housekeeping', function () {
     );
   });
 
+  // proof: field-3.15-1
   it('begins none where nothing is due', async () => {
     await heir('0 minutes');
     await keep();
@@ -133,6 +136,7 @@ describe('housekeeping', function () {
     assert.deepEqual([(await rounds()).begun, await count("and WorkflowType = 'rotateInherited'")], [0, 0]);
   });
 
+  // proof: field-3.15-1
   it('leaves a rotation alone that still runs, and outlives it', async () => {
     await heir('2 minutes');
     const { workflow } = world.temporal.client;

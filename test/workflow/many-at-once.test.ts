@@ -75,6 +75,7 @@ describe('a host with many deckies that leaves', function () {
     });
   }
 
+  // proof: field-1.4-9, field-1.9-1
   it('takes each down, some at a time, in a history beside the deployment’s', async () => {
     const id = `all-${stubbed.taskQueue}`;
     answers = () => true;
@@ -99,6 +100,7 @@ describe('a host with many deckies that leaves', function () {
     assert.ok((await atOnce(`${stubbed.taskQueue}/${id}`)) > 1);
   });
 
+  // proof: field-1.9-1
   it('that falls silent is waited for once, and owes the rest', async () => {
     answers = (deckyName) => Number(deckyName.slice(1)) < 30;
     await leave(`silent-${stubbed.taskQueue}`);
@@ -145,6 +147,7 @@ describe('a network that can’t be made, with many local deckies', function () 
   beforeEach(() => failed.clear());
 
   for (const [title, count] of [
+    // proof: field-1.4-9
     ['ends each row in a history beside the deployment’s', 8],
     ['ends few rows by itself', 3],
   ] as const)

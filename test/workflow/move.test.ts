@@ -34,6 +34,7 @@ describe('moving what a host has', function () {
   const h1Now = () => createHostStore(world.database.sql).get(h1.hostUuid);
   const owes = async () => (await h1Now())?.owes;
 
+  // proof: move
   it('takes each down where it was, and brings it up on another host', async () => {
     const { lifecycle_ids } = await move(h1.hostUuid);
     const rows = await world.ended(lifecycle_ids);
@@ -49,6 +50,7 @@ describe('moving what a host has', function () {
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
+  // proof: move
   it('brings them up all the same where the host can’t be reached, which owes the teardown until it is back', async () => {
     await h1.silence();
     const { lifecycle_ids } = await move(h1.hostUuid, { hostLostAfterMs: 2_000 });
@@ -79,6 +81,7 @@ describe('moving what a host has', function () {
     });
   }
 
+  // proof: move
   it('leaves them where they run when it is cancelled before their host was told', async () => {
     const { sql } = world.database;
     await sql`update host_tickets set closed_at = null where host_uuid = ${h1.hostUuid}`;
@@ -92,6 +95,7 @@ describe('moving what a host has', function () {
     assert.deepEqual([h1.teardowns, h2.orders.length], [[], 1]);
   });
 
+  // proof: move
   it('goes on to its end when it is cancelled while their host takes them down', async () => {
     let done = (): void => undefined;
     h1.onTeardown = () =>
@@ -107,6 +111,7 @@ describe('moving what a host has', function () {
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
+  // proof: move
   it('leaves them with a host that was away where they do not come up elsewhere', async () => {
     await h1.silence();
     h2.onDeploy = () => h2.report('failed', ['a'], { error: 'ImageUnavailable: no such image' });
@@ -132,6 +137,7 @@ describe('moving what a host has', function () {
     assert.deepEqual(await places(), { a: h1.hostUuid, b: h2.hostUuid });
   });
 
+  // proof: move
   it('is refused where no other host takes deckies, and where one is busy; nothing changes', async () => {
     await createHostStore(world.database.sql).setDraining(h2.hostUuid, true);
     const codeOf = (code: string) => (error: unknown) => isDeckhandError(error) && error.code === code;

@@ -38,6 +38,7 @@ describe('mutating a decky of the master’s own engine', function () {
     return Object.fromEntries(all.map((one) => [one.Names[0]?.slice(1) ?? '', one.Id]));
   }
 
+  // proof: mutate, gap-c10
   it('ends as a row of its own with the new services, on their images of today (gap C10), and touches nobody else', async function () {
     if (!testServers.dockerHost) this.skip();
     const [own, neighbour] = [await containers(name), await containers(other)];
@@ -62,6 +63,7 @@ describe('mutating a decky of the master’s own engine', function () {
     });
   });
 
+  // proof: mutate
   it('that fails brings back what the decky was, and the row says so (gap B6)', async () => {
     const before = await decky();
     const accepted = await mutate(['ftp'], { minHealthyTimeMs: 600_000, healthyDeadlineMs: 1_000 });

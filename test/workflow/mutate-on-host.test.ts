@@ -39,6 +39,7 @@ describe('mutating a decky on a host', function () {
   const servicesOf = async (name: string) =>
     (await createFleetReader(world.database.sql).deckies()).find((one) => one.name === name)?.services;
 
+  // proof: mutate
   it('is one order for that decky, with the fence, and ends with the report', async () => {
     const orders = agent.orders.length;
     const accepted = await mutate(['http', 'ftp']);

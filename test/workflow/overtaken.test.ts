@@ -8,6 +8,7 @@ import { createWorld, type World } from '../support/world.ts';
 /** Many times what a workflow takes from a cancellation to a row's end, and less than a heartbeat takes to tell of it. */
 const A_WHILE_MS = 2_000;
 
+// proof: promise-6
 describe('a decky that is on its way up when its operation ends', function () {
   this.timeout(60_000);
   const engine = new HeldEngine();

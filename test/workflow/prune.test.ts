@@ -49,6 +49,7 @@ describe('the daily prune', () => {
     await handle.terminate('the test has seen it');
   });
 
+  // proof: pruned
   it('is run by a Schedule of each day that skips overlaps, made once and again when it is lost', async () => {
     const { client } = world.temporal;
     await ensurePrune(client, { taskQueue: world.id, searchAttributes: true });

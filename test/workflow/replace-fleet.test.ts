@@ -30,6 +30,7 @@ describe('replace_fleet', () => {
   }
   const composeFile = (): Promise<string> => readFile(join(world.config.home, 'compose', `${world.id}.yml`), 'utf8');
 
+  // proof: same-again
   it('touches only what differs: nothing, one changed, one left out (gap C3)', async function () {
     if (!testServers.dockerHost) this.skip();
     const all = section('a', 'redis') + section('b', 'redis,http') + section('c', 'ssh');
@@ -53,6 +54,7 @@ describe('replace_fleet', () => {
     );
   });
 
+  // proof: gap-b7
   it('writes one compose file, beside the containers, that says what should run now (gap B14)', async () => {
     await deploy(section('a', 'redis') + section('d', 'redis'));
     assert.match(await composeFile(), new RegExp(`${world.id}-d-redis`));
@@ -67,6 +69,7 @@ describe('replace_fleet', () => {
     await deploy(`[${world.id}-f]\nservices=redis\nip=${world.pool.replace('0/24', '77')}\n`);
   });
 
+  // proof: same-again
   it('moves the whole fleet to another network (gap B13)', async () => {
     const three = section('g', 'redis') + section('h', 'redis') + section('i', 'redis');
     await deploy(three);
@@ -80,6 +83,7 @@ describe('replace_fleet', () => {
     assert.equal(Object.keys(await containers()).length, testServers.dockerHost ? 6 : 0);
   });
 
+  // proof: field-2.3-2
   it('keeps what runs where the new network can’t be made, and the next deploy begins from there', async function () {
     if (!testServers.dockerHost) this.skip();
     const two = section('k', 'redis') + section('l', 'redis');

@@ -10,6 +10,7 @@ describe('work on an engine that does not answer', function () {
   });
   after(() => world.close());
 
+  // proof: field-3.7-3
   it('shows in the row and in the Web UI why it is retried, and until when', async () => {
     const accepted = await world.deploy(`[${world.id}-r]\nservices=redis\n`, {
       options: { progressDeadlineMs: 12_000 },

@@ -68,6 +68,7 @@ describe('rotation by the clock', function () {
     }
   }
 
+  // proof: rotation, gap-c10
   it('is a Schedule for the decky that has an interval, and none for those that inherit (gap C14)', async () => {
     await createSettings(world.database.sql).setGlobalMutationInterval('2d');
     await keep();
@@ -79,6 +80,7 @@ describe('rotation by the clock', function () {
     await assert.rejects(schedule(heir).describe(), /not found/i);
   });
 
+  // proof: gap-c10
   it('makes a row like one by hand (gap C13)', async () => {
     await trigger(schedule(own));
     const [row] = await until(
@@ -94,6 +96,7 @@ describe('rotation by the clock', function () {
     assert.equal(info.numActionsTaken, 1);
   });
 
+  // proof: rotation
   it('records a skip where the decky has an open row', async () => {
     const mutation = { username: 'admin', decky_name: own, services: ['redis'], idempotency: null };
     const open = await world.deployments.mutate({ ...mutation, options: { minHealthyTimeMs: 4_000 } });

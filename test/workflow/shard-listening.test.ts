@@ -20,6 +20,7 @@ describe('a shard that listens', function () {
     );
   };
 
+  // proof: field-1.2-3
   it('ends its rows by what the agents say when they are asked, whatever that is', async () => {
     const said: Record<string, object> = {
       long: { status: 'failed', error: 'x'.repeat(5_000), seen: 'failed' },
@@ -41,6 +42,7 @@ describe('a shard that listens', function () {
     assert.equal(errors.nul, 'ContainerExited: ab');
   });
 
+  // proof: field-1.3-1
   it('takes a report in at once that comes while another host has the only place', async () => {
     const [h1, h2] = [await swarm.agent('h1'), await swarm.agent('h2')];
     h1.onDeploy = async () => {
@@ -60,6 +62,7 @@ describe('a shard that listens', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended(accepted.lifecycle_ids)), { a: 'succeeded', b: 'succeeded' });
   });
 
+  // proof: field-1.4-1
   it('ends its rows at once, with the code, for what no retry cures', async () => {
     const { sql } = swarm.world.database;
     const [gone, other, no] = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
@@ -75,6 +78,7 @@ describe('a shard that listens', function () {
     );
   });
 
+  // proof: field-1.4-2
   it('adds little to its history while its host is silent, or fails at every order', async () => {
     const [silent, failing] = [await swarm.agent('h1'), await swarm.agent('h2')];
     await silent.silence();

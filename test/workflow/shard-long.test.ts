@@ -12,6 +12,7 @@ describe('a shard with a long history', function () {
   this.timeout(90_000);
   const swarm = scriptedSwarm();
 
+  // proof: field-1.4-3
   it('goes on in a new run without a second order, and believes no overtaken report', async () => {
     const { database, temporal, id: taskQueue } = swarm.world;
     const h1 = await swarm.agent('h1');

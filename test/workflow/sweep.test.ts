@@ -10,6 +10,7 @@ import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';
 
+// proof: lost-workflows
 describe('rows that nobody works on', () => {
   let world: World;
   let sweeps = 0;
@@ -35,6 +36,7 @@ describe('rows that nobody works on', () => {
       args: [],
     });
 
+  // proof: promise-1, gap-a1
   it('are done after all when Temporal has lost their workflow (promise 1, gap A3)', async () => {
     const request = await storeDeploy(world.database.sql, `[${world.id}-a]\nservices=redis\n`);
     await acceptRequest(world.database.sql, request);
@@ -69,6 +71,7 @@ describe('rows that nobody works on', () => {
     assert.equal((await world.ended(again.lifecycle_ids))[0]?.status, 'succeeded');
   });
 
+  // proof: promise-1
   it('are ended a thousand at a time, so that what is said of them fits into Temporal', async function () {
     this.timeout(120_000);
     const { sql } = world.database;
@@ -92,6 +95,7 @@ describe('rows that nobody works on', () => {
     assert.deepEqual(lost, [1_000, 100]);
   });
 
+  // proof: gap-b7
   it('are left alone while their workflow works, and so is the fleet (gap B7)', async () => {
     const name = `${world.id}-w`;
     const accepted = await world.deploy(`[${name}]\nservices=redis\n`, { options: { minHealthyTimeMs: 4_000 } });
@@ -108,6 +112,7 @@ describe('rows that nobody works on', () => {
     assert.equal((await loadRequest(world.database.sql, request))?.state, 'withdrawn');
   });
 
+  // proof: promise-1, gap-a1
   it('work is no task of the process that was asked: it goes on when the worker that began it is killed (gaps A1, A2)', async () => {
     await world.stopWorker();
     const first = await spawnWorker(world.environment);

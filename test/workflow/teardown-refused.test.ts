@@ -9,6 +9,7 @@ describe('a teardown at which the agent fails', function () {
   this.timeout(60_000);
   const swarm = scriptedSwarm();
 
+  // proof: field-3.8-1
   it('is `teardown_failed` with the agent’s words until somebody tries again', async () => {
     const { world } = swarm;
     const { sql } = world.database;

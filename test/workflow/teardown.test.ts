@@ -52,6 +52,7 @@ describe('a teardown of many', function () {
       options: { hostLostAfterMs: 6_000 },
     });
 
+  // proof: owed-teardown
   it('takes all hosts at once and the master’s own engine beside them; one that is lost owes its decky, and its return begins anew after a restart of the worker (gaps B17, C15, C16)', async () => {
     const here = `${swarm.world.id}-here`;
     await deploy(iniOf(here));
@@ -100,6 +101,7 @@ describe('a teardown of many', function () {
     assert.deepEqual(Object.keys(await states()), ['b']);
   });
 
+  // proof: owed-teardown, gap-b11
   it('of one decky on a lost host is owed just so, and no order brings it back (gaps B18, C16)', async () => {
     const [h1] = (await hosts('h1')) as [ScriptedAgent];
     await deploy(iniOf('a', 'b'));
@@ -143,6 +145,7 @@ describe('a teardown of many', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended([again.lifecycle_id])), { a: 'succeeded' });
   });
 
+  // proof: gap-b11
   it('replace_fleet reaches a host that receives none and loses all (gap B11)', async () => {
     const [h1, h2] = (await hosts('h1', 'h2')) as [ScriptedAgent, ScriptedAgent];
     await deploy(iniOf('a', 'b'));
@@ -151,6 +154,7 @@ describe('a teardown of many', function () {
     assert.deepEqual(Object.keys(await states()), ['a']);
   });
 
+  // proof: promise-1
   it('goes on when the worker dies in mid-call: that is no silence of the host', async () => {
     const [h1] = await hosts('h1');
     await deploy(iniOf('a', 'b'));

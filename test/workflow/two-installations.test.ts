@@ -19,6 +19,7 @@ describe('two installations on one engine', () => {
     return (await world.ended(accepted.lifecycle_ids))[0];
   };
 
+  // proof: two-stacks
   it('see and change what is their own, and nothing else', async () => {
     assert.equal((await come(one, `${one.id}-mine`))?.status, 'succeeded');
     assert.equal((await come(other, `${other.id}-theirs`))?.status, 'succeeded');

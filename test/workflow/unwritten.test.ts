@@ -66,6 +66,7 @@ describe('a background write that fails for good', function () {
   });
   after(() => stubbed.close());
 
+  // proof: field-3.13-1
   for (const type of ['teardownDecky', 'mutateDecky', 'deployFleet'])
     it(`ends the rows of ${type} by what is seen, and gives the lane back`, async () => {
       const { client, taskQueue } = stubbed;

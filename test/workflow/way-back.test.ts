@@ -42,11 +42,13 @@ describe('the last good version of a decky', function () {
     return row?.error ?? '';
   }
 
+  // proof: field-3.4-2
   it('is told as back only when it was seen to run', async () => {
     assert.match(await mutated(), /^HealthyDeadline: .*\(the last good version is back\)$/s);
     assert.equal(await stateOf(), 'running');
   });
 
+  // proof: field-3.4-2
   it('is told as it was seen where it does not run, and the decky is degraded', async () => {
     illness = `container ${name} is exited, exit code 3. Last lines of its log:\nboom`;
     const error = await mutated();

@@ -16,6 +16,7 @@ describe('what the Web UI shows of a deploy', () => {
         .query<{ currentDetails?: string }>('__temporal_workflow_metadata')
     ).currentDetails ?? '';
 
+  // proof: web-ui
   it('is found by DeckyName, and says who is done and who is waited for', async () => {
     const name = `${world.id}-ui`;
     const accepted = await world.deploy(`[${name}]\nservices=redis\n[${name}-2]\nservices=redis\n`, {
