@@ -78,8 +78,9 @@ function brokenReference(file: string, target: string): string | null {
   return `${target}: ${page} has no such heading`;
 }
 
+/** What the first group that took part has found. */
 const matches = (text: string, pattern: RegExp): string[] =>
-  [...text.matchAll(pattern)].map(([, found]) => found ?? '');
+  [...text.matchAll(pattern)].map(([, ...groups]) => groups.find((group) => group !== undefined) ?? '');
 const codeSpans = (text: string): string[] => matches(text, /`([^`]+)`/g);
 const nothingIn = (wrong: readonly (string | null)[]): void =>
   assert.deepEqual(
@@ -144,9 +145,9 @@ function about(line: Line, wrong: string | null): string | null {
   return wrong === null ? null : at(line, wrong);
 }
 
-/** A code span that names a path of the tree; `*`, `<` and `…` stand for something. */
+/** A code span that names a path of the tree, a page excepted. One with `*`, `<` or `…` stands for several. */
 function isPath(span: string): boolean {
-  return rooms.has(span.split('/')[0] ?? '') && /^[\w@.-]+\/[\w@./-]*$/.test(span);
+  return !span.endsWith('.md') && rooms.has(span.split('/')[0] ?? '') && /^[\w@.-]+\/[\w@./-]*$/.test(span);
 }
 
 /** Names of files alone, in sentences about their folder. */
