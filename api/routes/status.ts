@@ -1,8 +1,12 @@
-/** Whether the process lives, and whether what it needs can be reached. Neither needs a token. */
+/**
+ * How the master is: health and readiness, metrics, the mode, and a dashboard's figures. The first three need no token.
+ */
 
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createRoute, z } from '@hono/zod-openapi';
+import { stream } from 'hono/streaming';
+import type { StreamingApi } from 'hono/utils/stream';
 import { candidateHosts } from '../../fleet/plan-deploy.ts';
 import { ownerOf, STREAM_HEADERS, tokenOrTicket, tooManyStreams } from '../auth.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
@@ -165,7 +169,7 @@ const ignored = z
   .optional()
   .openapi({ description: 'Ignored: there are no logs to look through.' });
 
-const stream = (deps: RouteDependencies) =>
+const figureStream = (deps: RouteDependencies) =>
   createRoute({
     method: 'get',
     path: `${PREFIX}/stream`,
@@ -200,7 +204,7 @@ export const addDashboardRoutes: AddRoutes = (app, deps) => {
   // Each open stream listens for the end of the master.
   if (deps.stopping) setMaxListeners(0, deps.stopping);
 
-  app.openapi(stream(deps), async (c) => {
+  app.openapi(figureStream(deps), async (c) => {
     const { user, claims } = c.var;
     const { maxOutput } = c.req.valid('query');
     // What answers GET answers HEAD too, but nobody reads the stream then, nor ends it.
@@ -210,8 +214,9 @@ export const addDashboardRoutes: AddRoutes = (app, deps) => {
       const first = await figures();
       const allowed = async (): Promise<boolean> => (await ownerOf(deps.users, claims)) !== null;
       const { stopping } = deps;
-      const body = figureChunks(first, { figures, allowed, left, most: maxOutput ?? Infinity, stopping });
-      return c.body(body, 200, STREAM_HEADERS);
+      const reader = { figures, allowed, left, most: maxOutput ?? Infinity, stopping };
+      for (const [name, value] of Object.entries(STREAM_HEADERS)) c.header(name, value);
+      return stream(c, (out) => writeFigures(out, first, reader));
     } catch (error) {
       left();
       throw error;
@@ -228,17 +233,17 @@ export interface FleetCounts {
 
 /** How often the figures go out; both sides notice a dead connection by them. */
 const EVERY_MS = 10_000;
-/** Many dashboards share a look at the database that is no older than this. */
+/** Many dashboards share one query of the database that is no older than this. */
 const FRESH_MS = 2_000;
-/** How often it is looked whether the reader may still read: every so many figures. */
+/** How often it is asked whether the reader may still read: every so many figures. */
 const CHECK_EVERY = 6;
 
-/** What `look` says, asked once for all who want it within {@link FRESH_MS}. */
-export function sharedFigures(look: () => Promise<FleetCounts>): () => Promise<FleetCounts> {
+/** The answer of `count`, asked once for all readers within {@link FRESH_MS}. */
+export function sharedFigures(count: () => Promise<FleetCounts>): () => Promise<FleetCounts> {
   let last: { readonly at: number; readonly figures: Promise<FleetCounts> } | null = null;
   return () => {
     if (last !== null && Date.now() - last.at < FRESH_MS) return last.figures;
-    const asked = { at: Date.now(), figures: look() };
+    const asked = { at: Date.now(), figures: count() };
     last = asked;
     asked.figures.catch(() => {
       if (last === asked) last = null;
@@ -257,7 +262,7 @@ export interface FigureReader {
   readonly figures: () => Promise<FleetCounts>;
   /** Whether the reader may still read. */
   readonly allowed: () => Promise<boolean>;
-  /** Called when the stream is over; may be called twice. */
+  /** Called when the stream is over. */
   readonly left: () => void;
   /** The stream ends after so many events. */
   readonly most: number;
@@ -265,45 +270,33 @@ export interface FigureReader {
   readonly everyMs?: number;
 }
 
-/** The stream begins and ends the answer. A look that fails costs one round, not the stream. */
-export function figureChunks(first: FleetCounts, reader: FigureReader): ReadableStream<Uint8Array> {
+/** Writes until the reader goes, the master stops, or `most` events were sent. A query that fails costs one round, not the stream. */
+export async function writeFigures(out: StreamingApi, first: FleetCounts, reader: FigureReader): Promise<void> {
   const { figures, allowed, left, most, stopping, everyMs = EVERY_MS } = reader;
   const over = new AbortController();
   const stop = (): void => over.abort();
+  out.onAbort(stop);
   stopping?.addEventListener('abort', stop, { once: true });
   if (stopping?.aborted) stop();
-  const end = (): void => {
-    over.abort();
+  let sent = 0;
+  const send = async (event: string): Promise<void> => {
+    if (sent >= most) return;
+    sent += 1;
+    await out.write(event);
+  };
+  try {
+    await out.write(': figures follow\n\n');
+    await send(statsOf(first));
+    await send(frame('histogram', []));
+    for (let round = 1; sent < most; round += 1) {
+      await pause(everyMs, undefined, { signal: over.signal }).catch(() => undefined);
+      // A browser connects again, and is told then why its time was over.
+      if (over.signal.aborted || (round % CHECK_EVERY === 0 && !(await allowed().catch(() => true)))) return;
+      const counts = await figures().catch(() => null);
+      await (counts === null ? out.write(': the database does not answer\n\n') : send(statsOf(counts)));
+    }
+  } finally {
     stopping?.removeEventListener('abort', stop);
     left();
-  };
-  let rounds = 0;
-  let sent = 0;
-  const next = async (): Promise<string> => {
-    if (rounds === 0) return `: figures follow\n\n`;
-    if (rounds === 1) return statsOf(first);
-    if (rounds === 2) return frame('histogram', []);
-    await pause(everyMs, undefined, { signal: over.signal });
-    if ((rounds - 2) % CHECK_EVERY === 0 && !(await allowed().catch(() => true))) throw new Error('no longer allowed');
-    return figures().then(statsOf, () => ': the database does not answer\n\n');
-  };
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          if (sent >= most && rounds > 0) throw new Error('enough');
-          const text = await next();
-          rounds += 1;
-          if (text.startsWith('event:')) sent += 1;
-          controller.enqueue(Buffer.from(text));
-        } catch {
-          // The reader's time is over, for one reason or another; a browser connects again and is told then.
-          if (!over.signal.aborted || stopping?.aborted) controller.close();
-          end();
-        }
-      },
-      cancel: end,
-    },
-    { highWaterMark: 0 },
-  );
+  }
 }
