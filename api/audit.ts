@@ -1,6 +1,7 @@
 /**
- * Writes the audit. The guard opens an entry once it knows who asks, before anything changes; it is completed when the answer
- * stands. Requests that have no guard (a login, a host that joins or renews) get theirs afterwards.
+ * Writes the audit. The guard opens an entry once it knows who asks, before anything changes. The entry is completed when the
+ * answer stands. Requests without a guard (a login, a host that joins or renews) get theirs afterwards.
+ * The second part names the fields that may stand in an entry.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import type { AuditStore, Fields, NewAuditEntry, Subject, SubjectKind } from '../adapters/postgres/audit.ts';
@@ -83,7 +84,7 @@ export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> 
   };
 }
 
-/** What of a request and its answer may stand in the audit. Named one by one: what is not named here never gets in. */
+/** The fields of requests and answers that may stand in the audit. Each is named: a field that is not named never gets in. */
 
 const OF_REQUESTS = [
   ...[

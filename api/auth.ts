@@ -1,4 +1,11 @@
-/** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role (docs/wire.md#login-and-tokens). */
+/**
+ * Who asks, and whether the role allows it (docs/wire.md#login-and-tokens).
+ *
+ *   access tokens   signed and verified
+ *   the guard       of a route: token, user, role
+ *   passwords       argon2id, and the limit of wrong ones
+ *   streams         of server-sent events: token or ticket, and how many a user may have
+ */
 import { randomUUID } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
 import type { MiddlewareHandler } from 'hono';
@@ -10,10 +17,12 @@ import type { ApiEnv } from './environment.ts';
 import { TEXT, TooManyAttempts } from './errors.ts';
 import { ErrorBody, json } from './openapi.ts';
 
+/** Access tokens as DECNET's: HS256, `uuid` instead of `sub`, no role. */
+
 const ISSUER = 'decnet';
 const AUDIENCE = 'decnet-dashboard';
 
-/** A signature that was right stays right: who polls has it looked at once. Whether a token still counts is asked elsewhere, each time. */
+/** A signature stays valid: each token is verified once. The guard asks the database each time whether the token still counts. */
 const MOST_VERIFIED = 1_000;
 
 export interface AccessTokens {
@@ -147,7 +156,7 @@ export function createPasswords(): Passwords {
   };
 }
 
-/** Counts failures per key within a sliding window; in memory, so a restart forgets them (docs/wire.md#login-and-tokens). */
+/** A limit of wrong passwords: counts failures per key within a sliding window. It is in memory, so that a restart forgets them. */
 
 export interface FailureLimitOptions {
   readonly failures: number;

@@ -1,4 +1,10 @@
-/** What the API wants of the rest of the house. Adapters implement these; tests inject what they need. */
+/**
+ * The ports of the API: what both listeners and their routes need. Adapters implement them; tests inject their own.
+ *
+ *   ApiDependencies                           the operators' API (app.ts)
+ *   ControllerDependencies, SwarmApiPorts     the swarm controller, and `/api/v1/swarm`
+ *   RouteDependencies                         what createApp builds of these for the routes
+ */
 
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { MiddlewareHandler } from 'hono';
@@ -36,7 +42,7 @@ export interface ApiDependencies {
   readonly settings: Settings;
   readonly fleet: FleetReader;
   readonly drift: DriftReader;
-  /** Has the master's own engine looked at now; resolves once it was, or when that takes too long. */
+  /** Has the master's own engine observed now. Resolves when that is done or takes too long. */
   readonly lookAtEngine: () => Promise<void>;
   readonly rotations: Rotations;
   readonly lifecycle: LifecycleReader;
@@ -75,8 +81,6 @@ export interface ApiDependencies {
   /** How long DELETE waits before it answers 202. */
   readonly teardownWaitMs: number;
 }
-
-/** What the swarm controller wants of the rest of the house. */
 
 /** Shared by the listener on 8770 and `/api/v1/swarm`. */
 export interface SwarmPorts {

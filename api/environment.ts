@@ -1,4 +1,4 @@
-/** What a request carries through the middlewares, for Hono's types. */
+/** What a request carries through the middlewares, for Hono's types. Alone in its file: everything in api/ needs it, and it needs nothing of api/. */
 import type { HttpBindings } from '@hono/node-server';
 import type { RequestIdVariables } from 'hono/request-id';
 import type { TokenClaims } from '../adapters/postgres/tokens.ts';

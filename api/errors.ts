@@ -1,4 +1,7 @@
-/** From an error to an answer: `{"detail": sentence}`, and the code of the one table in a header (docs/wire.md#errors). */
+/**
+ * From an error to an answer: `{"detail": sentence}`, and the code of fleet/errors.ts in a header (docs/wire.md#errors).
+ * The second part says how a request is refused that does not fit its schema.
+ */
 
 import type { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
@@ -41,7 +44,7 @@ export class TooManyAttempts extends DeckhandError {
   }
 }
 
-/** Errors of libraries in the house's own words; null for what nobody foresaw. */
+/** The errors of libraries, in our own words; null for an unexpected error. */
 function foreseen(error: unknown): DeckhandError | null {
   if (isDeckhandError(error)) return ERRORS[error.code].status === null ? null : error;
   if (error instanceof HTTPException && error.status === 415)
@@ -59,7 +62,7 @@ function headersOf(error: DeckhandError): Record<string, string> {
   return headers;
 }
 
-/** Hono's `onError`: answers, and logs what was not foreseen with its stack. */
+/** Hono's `onError`: answers, and logs an unexpected error with its stack. */
 export function answerError(error: unknown, c: Context<ApiEnv>): Response {
   const known = foreseen(error);
   if (known === null) {

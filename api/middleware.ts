@@ -1,4 +1,7 @@
-/** One log line a request, with its id; never a query, a header or a body. */
+/**
+ * What every request goes through, in this order: the access log, the metrics, the secure headers, the body, the deadline.
+ * The audit (audit.ts) and the guard of a route (auth.ts) have their own files.
+ */
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { routePath } from 'hono/route';
@@ -13,7 +16,9 @@ import { type AccessTokens, bearerOf } from './auth.ts';
 import type { ApiEnv } from './environment.ts';
 import { TEXT, unprocessable } from './errors.ts';
 
-/** Asked for every few seconds by machines: a line each only when it goes wrong. */
+/** One log line a request, with its id; never a query, a header or a body. */
+
+/** Machines ask for these every few seconds. They get a line only when something goes wrong. */
 const ROUTINE = new Set(['/healthz', '/readyz', '/metrics', '/health', '/swarm/health', '/swarm/heartbeat']);
 
 /** A bundle's address is its one-shot token. */
@@ -64,7 +69,10 @@ export const countRequests = (metrics: ApiMetrics | undefined, listener: Listene
     });
   };
 
-/** Headers that keep a browser from doing more with an answer than show it; on every answer of the operators' listener. */
+/**
+ * Headers that keep a browser from doing more with an answer than show it; on every answer of the operators' listener.
+ * `hono/secure-headers` overwrites what a route has set, and /docs needs a policy of its own; so these are set here.
+ */
 
 /** Nothing that the API answers is to run, be framed, or be kept by a cache. Routes that need more say so themselves. */
 export const SECURE_HEADERS: Readonly<Record<string, string>> = Object.freeze({
@@ -86,7 +94,7 @@ export const secureHeaders = (overTls: boolean): MiddlewareHandler<ApiEnv> =>
     if (overTls) headers.set('Strict-Transport-Security', HSTS);
   };
 
-/** Nothing waits for ever: a request is answered with 503 when PostgreSQL or Temporal hang instead of failing. */
+/** The deadline: a request is answered with 503 where PostgreSQL or Temporal hang instead of failing. */
 
 export interface AnswerDeadlines {
   readonly answerMs: number;

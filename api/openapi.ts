@@ -1,4 +1,4 @@
-/** Building blocks of the OpenAPI description, shared by the routes. */
+/** Building blocks of the OpenAPI description that routes share, and its examples. */
 import { z } from '@hono/zod-openapi';
 import { TEXT } from './errors.ts';
 

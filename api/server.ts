@@ -1,4 +1,4 @@
-/** Serves the app, over TLS where a certificate is given, with bounds on what clients may cost. */
+/** Serves the app, over TLS where a certificate is given, with bounds on what clients may cost. The certificate is reread when its files change. */
 
 import { readFileSync } from 'node:fs';
 import { createServer as createPlainServer, type Server } from 'node:http';
@@ -16,7 +16,7 @@ export const SERVER_LIMITS = Object.freeze({
   headersMs: 10_000,
   requestMs: 30_000,
   handshakeMs: 10_000,
-  /** How often the two above are looked at. */
+  /** How often the two above are checked. */
   checkMs: 2_000,
   keepAliveMs: 10_000,
   /** A connection on which nothing moves, either way. Streams of events send a comment every 15 s. */
@@ -72,7 +72,7 @@ export async function startServer(app: OpenAPIHono<ApiEnv>, options: ServerOptio
   };
 }
 
-/** The operators' listener's certificate: read from two files, and taken up anew when they change. */
+/** The certificate of the operators' listener: two files. A change of them is taken up without a restart. */
 
 export interface KeyPair {
   /** The certificate and what it chains by, in PEM. */
@@ -91,8 +91,8 @@ export interface TlsFiles {
   readonly keyFile: string;
 }
 
-/** How often the files are looked at. */
-const LOOK_MS = 30_000;
+/** How often the files are checked. */
+const CHECK_MS = 30_000;
 
 /** Throws an Error that names the files when they can't be read or don't fit each other. */
 function readPair({ certFile, keyFile }: TlsFiles): KeyPair {
@@ -110,12 +110,12 @@ function readPair({ certFile, keyFile }: TlsFiles): KeyPair {
 }
 
 /** Reads the pair now; a later one that is not whole is logged, and the one before stays. */
-export function openOperatorTls(files: TlsFiles, logger: Logger, lookMs = LOOK_MS): OperatorTls {
+export function openOperatorTls(files: TlsFiles, logger: Logger, checkMs = CHECK_MS): OperatorTls {
   let pair = readPair(files);
   return {
     current: () => pair,
     follow(take) {
-      const look = (): void => {
+      const check = (): void => {
         try {
           const now = readPair(files);
           if (now.cert === pair.cert && now.key === pair.key) return;
@@ -126,7 +126,7 @@ export function openOperatorTls(files: TlsFiles, logger: Logger, lookMs = LOOK_M
           logger.warn({ err: error }, 'the operators’ listener keeps its certificate');
         }
       };
-      const timer = setInterval(look, lookMs).unref();
+      const timer = setInterval(check, checkMs).unref();
       return () => clearInterval(timer);
     },
   };

@@ -1,4 +1,7 @@
-/** What has to be done in PostgreSQL before the API may answer, tried until it succeeds: the API starts before its database. */
+/**
+ * What has to be done before the API may answer: migrations, seeded settings, the first admin, the secret that signs tokens.
+ * The API may start before its database, so that this is retried until it succeeds.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -90,7 +93,7 @@ export async function ensureFirstAdmin(
     print(`First admin: user ${username}, password ${password} (shown this once)`);
 }
 
-/** The secret that signs access tokens: given, or made up at the first start and kept, so that tokens outlive a restart. */
+/** The secret that signs access tokens. It is made up at the first start and kept, so that tokens outlive a restart. */
 
 const Secrets = z.object({ jwt_secret: z.string().min(32) });
 

@@ -1,4 +1,11 @@
-/** Drift: how what was seen of an engine differs from what should be there (docs/convergence.md). What was not seen is unknown, never gone. */
+/**
+ * Drift: how what was observed of an engine differs from what should be there (docs/convergence.md). What was not observed is
+ * unknown, never gone.
+ *
+ *   compare         a whole engine
+ *   mendPauseMs     when a decky that drifts is tried again
+ *   judgeReturned   a host that was unreachable is back
+ */
 import type { DeckyConfig } from './config.ts';
 
 export const DRIFT = Object.freeze({
@@ -42,19 +49,19 @@ export interface WantedDecky {
 
 export interface SeenDecky {
   readonly differences: readonly Difference[];
-  /** As its host has it; null where the engine was compared with our own books. */
+  /** As its host has it; null where the engine was compared with the database. */
   readonly config: DeckyConfig | null;
   /** The host is at work on it: what is seen passes. */
   readonly busy: boolean;
 }
 
-/** What was seen of an engine, at one moment. */
+/** What was observed of an engine, at one moment. */
 export type EngineObservation =
   | { readonly answered: false; readonly why: string }
   | {
       readonly answered: true;
       readonly deckies: ReadonlyMap<string, SeenDecky>;
-      /** Deckies that have containers under our label, and that whoever looked has no use for. */
+      /** Deckies that have containers under our label, and that nobody wants there. */
       readonly orphans: readonly string[];
       /** False: what is not named may be there all the same. */
       readonly complete: boolean;
@@ -76,23 +83,23 @@ export const ORPHAN_DETAIL = 'nobody wants its containers';
 const LONGEST_DETAIL = 500;
 
 /** Compares a whole engine; at most one entry for a decky and a reason. */
-export function compare(wanted: readonly WantedDecky[], sight: EngineObservation): Comparison {
-  if (!sight.answered) return { known: false, why: sight.why };
+export function compare(wanted: readonly WantedDecky[], observed: EngineObservation): Comparison {
+  if (!observed.answered) return { known: false, why: observed.why };
   const names = new Set(wanted.map(({ name }) => name));
-  const orphans = [...new Set(sight.orphans)].filter((name) => !names.has(name));
+  const orphans = [...new Set(observed.orphans)].filter((name) => !names.has(name));
   return {
     known: true,
     drift: [
-      ...wanted.flatMap((decky) => (decky.settled ? driftOf(decky, sight) : [])),
+      ...wanted.flatMap((decky) => (decky.settled ? driftOf(decky, observed) : [])),
       ...orphans.map((decky): Drift => ({ decky, reason: DRIFT.orphan, detail: ORPHAN_DETAIL })),
     ],
   };
 }
 
-function driftOf(decky: WantedDecky, sight: Extract<EngineObservation, { answered: true }>): Drift[] {
-  const seen = sight.deckies.get(decky.name);
+function driftOf(decky: WantedDecky, observed: Extract<EngineObservation, { answered: true }>): Drift[] {
+  const seen = observed.deckies.get(decky.name);
   if (!seen) {
-    if (decky.stopped || !sight.complete) return [];
+    if (decky.stopped || !observed.complete) return [];
     return [{ decky: decky.name, reason: DRIFT.missing, detail: 'it is not there at all' }];
   }
   if (seen.busy) return [];
@@ -139,27 +146,26 @@ const LONGEST_PAUSE_MS = 6 * 60 * 60 * 1_000;
 export const mendPauseMs = (intervalMs: number, tries: number): number =>
   tries === 0 ? 0 : Math.max(intervalMs, Math.min(intervalMs * 2 ** Math.min(tries - 1, 30), LONGEST_PAUSE_MS));
 
-/** A host is back: which of the deckies that were given up there are otherwise than the fleet has them. */
-
+/** A decky of a host that is back, whose row ended while the host was unreachable. */
 export interface ReturnedDecky {
   readonly name: string;
   readonly established: boolean;
 }
 
-/** What is in neither list can't be said now. */
+/** Which of them differ from what the fleet has. Of a decky in neither list nothing can be said now. */
 export function judgeReturned(
   deckies: readonly ReturnedDecky[],
-  sight: EngineObservation,
+  observed: EngineObservation,
   comparison: Comparison,
 ): { readonly asTheyShould: readonly string[]; readonly differ: readonly string[] } {
-  if (!sight.answered || !comparison.known) return { asTheyShould: [], differ: [] };
+  if (!observed.answered || !comparison.known) return { asTheyShould: [], differ: [] };
   const drifting = new Set(comparison.drift.map(({ decky }) => decky));
   const known = deckies.filter(({ name }) =>
-    sight.deckies.has(name) ? !sight.deckies.get(name)?.busy : sight.complete,
+    observed.deckies.has(name) ? !observed.deckies.get(name)?.busy : observed.complete,
   );
   // One that never came up by a row is not compared: that it is there at all is the difference.
   const isOther = ({ name, established }: ReturnedDecky): boolean =>
-    established ? drifting.has(name) : sight.deckies.has(name);
+    established ? drifting.has(name) : observed.deckies.has(name);
   return {
     asTheyShould: known.filter((one) => !isOther(one)).map(({ name }) => name),
     differ: known.filter(isOther).map(({ name }) => name),

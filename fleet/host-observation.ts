@@ -160,7 +160,7 @@ function configOf(entry: Json): DeckyConfig | null {
   return result.success ? withAddress(result.data) : null;
 }
 
-/** What is no address is none: the fleet's addresses are counted on (gap B12), and one of them may come from here. */
+/** What is no address is none: the fleet's addresses are counted on (docs/gaps.md, B12), and one of them may come from here. */
 const withAddress = (config: DeckyConfig): DeckyConfig =>
   addressProblem(config.ip) === null ? config : { ...config, ip: '' };
 
@@ -234,7 +234,7 @@ const differencesOf = (drift: readonly unknown[]): ObservedDifference[] =>
     return typeof container === 'string' && CONTAINER_NAME.test(container) ? [{ reason, container }] : [];
   });
 
-/** Null for a delta that makes no sense (gap A10). Its error still has to be cut free of secrets: {@link deltaError}. */
+/** Null for a delta that makes no sense (docs/gaps.md, A10). Its error still has to be cut free of secrets: {@link deltaError}. */
 export function readDelta(value: unknown): ObservedDelta | null {
   if (!isObject(value)) return null;
   const { error, completed_at: completedAt } = value;

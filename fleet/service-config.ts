@@ -1,6 +1,6 @@
 /**
  * What a service's configuration becomes in its container. In DeckyConfig the values stay the INI's texts; here they get
- * the types of the catalogue (`nla = false` is false, `b64:` is decoded; gap C19), and what has no such type is refused.
+ * the types of the catalogue (`nla = false` is false, `b64:` is decoded; docs/gaps.md, C19), and what has no such type is refused.
  */
 import type { CatalogService, ConfigKey } from './catalog.ts';
 import { DeckhandError } from './errors.ts';

@@ -1,4 +1,7 @@
-/** Deploying, looking at and taking down deckies (docs/wire.md#deploy, docs/wire.md#deckies-and-rows). */
+/**
+ * Deploying, showing and taking down deckies (docs/wire.md#deploy, docs/wire.md#deckies-and-rows): one, or the whole fleet.
+ * The last part is the body of a deploy, with the rollout options and the idempotency key that other routes take too.
+ */
 
 import { createHash } from 'node:crypto';
 import { createRoute, z } from '@hono/zod-openapi';

@@ -1,4 +1,4 @@
-/** The API's description: /openapi.json, and /docs, a page that shows it without a script or anything from elsewhere. */
+/** The API's description: /openapi.json, and /docs, one HTML page without a script or a font, so that it works offline. */
 
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { html, raw } from 'hono/html';

@@ -1,4 +1,6 @@
-/** Our own enrolment: an operator names a host, and gets one command that makes it join. */
+/**
+ * Enrolling hosts. Ours: an operator names a host, and gets one command that makes it join. DECNET's: a bundle, by its token.
+ */
 import { randomUUID } from 'node:crypto';
 import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';

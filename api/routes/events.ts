@@ -1,4 +1,7 @@
-/** What happens to deckies, as it happens: server-sent events from the stream, resumable. */
+/**
+ * What happens to deckies, as it happens: server-sent events from the stream, resumable.
+ * The second part makes their text. `hono/streaming` is not used: past it, many readers cost half (docs/bench.md).
+ */
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -83,7 +86,7 @@ export const addEventRoutes: AddRoutes = (app, deps) => {
 
 /** A comment goes out when nothing else does, so that both sides notice a dead connection. */
 const HEARTBEAT_MS = 15_000;
-/** How often it is looked whether the reader may still read. */
+/** How often it is asked whether the reader may still read. */
 const CHECK_MS = 60_000;
 /** What an ended reader has not taken by then is dropped with its connection. */
 const LINGER_MS = 30_000;

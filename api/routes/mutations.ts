@@ -47,9 +47,7 @@ const mutate = (deps: RouteDependencies) =>
     },
   });
 
-/** Nine digits, as {@link INTERVAL_PATTERN} has them. */
-
-/** Gap C21: the original's own page sends a number, which counts as minutes. */
+/** DECNET's own page sends a number, which counts as minutes (docs/gaps.md, C21). */
 const Interval = z.preprocess(
   (value) => (Number.isInteger(value) && Number(value) > 0 ? `${value}m` : value),
   z.string().superRefine(checkInterval).transform(intervalMinutes).nullish(),

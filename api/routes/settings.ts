@@ -1,4 +1,4 @@
-/** Users, kept by admins. */
+/** Below `/config`: users, whom admins keep, and the settings that they change at run time. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { INTERVAL_PATTERN } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
@@ -115,7 +115,7 @@ export const addUserRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** What an admin sets at run time (DECNET: /config). */
+/** The settings. */
 
 /** An integer, or a text that is one, as DECNET's models take it. */
 const lax = z.union([z.number(), z.string().regex(/^\s*\d{1,9}\s*$/)]).transform(Number);

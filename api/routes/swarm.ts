@@ -1,4 +1,7 @@
-/** Hosts with agents, for administrators and the wizard (docs/wire.md#hosts-for-administrators), with what ours has besides. */
+/**
+ * Hosts with agents, for administrators and the wizard (docs/wire.md#hosts-for-administrators), with what ours has besides:
+ * moving the deckies of a host to others. The last part has the shapes and their examples.
+ */
 import { createRoute, z } from '@hono/zod-openapi';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
@@ -156,7 +159,7 @@ async function existing({ hosts }: SwarmApiPorts, uuid: string): Promise<Host> {
   return host;
 }
 
-/** The fleet knows nothing of it there, so that no row can tell: the agent is asked, and its shards say how that ended. */
+/** The fleet has nothing of it there, so that there is no row. The agent is asked, and its next reports say how that ended. */
 async function orderTeardown(swarm: SwarmApiPorts, host: Host, deckyId: string | null, log: Logger): Promise<void> {
   await refuseBusy(swarm, host);
   takeDown(swarm, host, deckyId).then(

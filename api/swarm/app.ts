@@ -1,4 +1,4 @@
-/** The swarm controller as a Hono app: what agents and operators find on 8770 (docs/wire.md#the-swarm-controller). */
+/** The swarm controller as a Hono app: what agents and operators find on 8770, and who has access (docs/wire.md#the-swarm-controller). */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
@@ -70,7 +70,7 @@ export function createSwarmApp(deps: ControllerDependencies): Hono<ApiEnv> {
 }
 
 function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): void {
-  const operator = [operatorGate(deps.ownFingerprints), deps.guard({ role: 'admin' })] as const;
+  const operator = [operatorAccess(deps.ownFingerprints), deps.guard({ role: 'admin' })] as const;
   app.post('/swarm/enroll', ...operator, enroll(deps));
   app.get('/swarm/hosts', ...operator, listHosts(deps));
   app.get('/swarm/hosts/:uuid', ...operator, showHost(deps));
@@ -132,13 +132,13 @@ function atMost(bounds: FailureLimitOptions): MiddlewareHandler<ApiEnv> {
   };
 }
 
-/** Who may use the operator routes of the swarm controller (docs/wire.md#the-swarm-controller): the master itself, or this machine without a certificate. */
+/** Who may use the operator routes: the master itself, or this machine without a certificate. */
 
 export const OPERATOR_TEXT = 'operator certificate required';
 
 /** An administrator's token is needed besides. */
-export const operatorGate = (ownFingerprints: () => Promise<ReadonlySet<string>>): MiddlewareHandler<ApiEnv> =>
-  async function operatorGate(c, next) {
+export const operatorAccess = (ownFingerprints: () => Promise<ReadonlySet<string>>): MiddlewareHandler<ApiEnv> =>
+  async function operatorAccess(c, next) {
     const peer = peerOf(c);
     const isOurs =
       peer === null

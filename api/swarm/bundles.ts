@@ -1,6 +1,6 @@
 /**
  * DECNET's enrolment by bundle: one-shot tokens, good for five minutes. The certificate that counts is made when the bundle is
- * fetched, since it has to name the address that the host comes from (gaps, D).
+ * fetched, since it has to name the address that the host comes from. The second part is the bundle itself.
  */
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -114,7 +114,7 @@ updater-dir = ${UPDATER_DIR}
 host-uuid = ${hostUuid}
 `;
 
-/** The directory is named to the command and to the heartbeats: they look for it by different rules (docs/wire.md#decnets-agent). */
+/** The directory is named to the command and to the heartbeats: they find it by different rules (docs/wire.md#decnets-agent). */
 const unit = ({ hostUuid, masterHost, swarmPort }: BundleFacts): string => `[Unit]
 Description=DECNET agent
 After=network-online.target docker.service

@@ -1,4 +1,7 @@
-/** Puts the swarm controller together: adapters, listener, and what it sees to by time. */
+/**
+ * Puts the swarm controller together: its adapters, its TLS listener, the names that hosts reach it by, and what it does by the
+ * clock: it marks unreachable hosts, and notices that the master's certificate was renewed.
+ */
 
 import { constants } from 'node:crypto';
 import { createServer, type Server } from 'node:https';
@@ -140,7 +143,7 @@ export interface ListenerOptions {
   readonly maxConnections?: number;
   /** Of time, as the operators' listener has them; how long a connection may be idle is the agents'. */
   readonly limits?: Partial<Record<'headersMs' | 'requestMs' | 'handshakeMs' | 'checkMs', number>>;
-  /** How often the certificate is looked at; default daily. */
+  /** How often the certificate is checked; default daily. */
   readonly renewalCheckMs?: number;
 }
 
@@ -193,7 +196,7 @@ export async function startListener(app: Hono<ApiEnv>, options: ListenerOptions)
   };
 }
 
-/** Looks daily whether the certificate is due; connections that are open keep the old one. */
+/** Checks daily whether the certificate is due. Connections that are open keep the old one. */
 async function keepCertificate(server: Server, options: ListenerOptions, signal: AbortSignal): Promise<void> {
   for (;;) {
     await pause(options.renewalCheckMs ?? RENEWAL_CHECK_MS, undefined, { signal, ref: false }).catch(() => undefined);
@@ -221,10 +224,10 @@ export function controllerNames(listensOn: string, given: string | undefined): r
   return [names[0] ?? '127.0.0.1', ...names.slice(1)];
 }
 
-/** What the swarm controller sees to by time: hosts that are silent, and a master whose certificate was renewed. */
+/** By the clock. */
 
 /** Hosts that miss three heartbeats are `unreachable`. */
-export const SILENT_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
+export const UNREACHABLE_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
 const TURN_MS = 10_000;
 
 export interface WatchParts {
@@ -234,13 +237,13 @@ export interface WatchParts {
   readonly notReady: () => string | null;
 }
 
-/** Looks every ten seconds until `signal` is aborted; resolves then. */
+/** Checks every ten seconds until `signal` is aborted; resolves then. */
 export async function watchHosts({ sql, authority, logger, notReady }: WatchParts, signal: AbortSignal): Promise<void> {
   const hosts = createHostStore(sql);
   let pin: string | null = null;
   const turn = async (): Promise<void> => {
-    for (const host of await hosts.silentSince(SILENT_AFTER_MS))
-      logger.warn({ host: host.name, last_heartbeat: host.lastHeartbeat }, 'host is silent');
+    for (const host of await hosts.silentSince(UNREACHABLE_AFTER_MS))
+      logger.warn({ host: host.name, last_heartbeat: host.lastHeartbeat }, 'host is unreachable');
     const { fingerprint } = await authority.master();
     if (fingerprint === pin) return;
     if (await rememberMaster(sql, fingerprint))
@@ -249,7 +252,7 @@ export async function watchHosts({ sql, authority, logger, notReady }: WatchPart
   };
   while (!signal.aborted) {
     if (notReady() === null)
-      await turn().catch((error: unknown) => logger.warn({ err: error }, 'can’t tell which hosts are silent'));
+      await turn().catch((error: unknown) => logger.warn({ err: error }, 'can’t tell which hosts are unreachable'));
     await pause(TURN_MS, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -1,4 +1,10 @@
-/** `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and Temporal every delta. */
+/**
+ * `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and Temporal every delta.
+ *
+ *   takeStatus    the host is stamped, and its report taken in: states, then drift
+ *   passOn        deltas are matched to open rows, and each workflow is told those of its rows
+ *   readHeartbeat the body, read by hand
+ */
 
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
@@ -87,34 +93,39 @@ async function takeStatus(
     if (touched === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
     return touched;
   }
-  const status = readHostObservation(body.status);
-  const report = { ...hostStates(status), hash, agentVersion: body.agentVersion };
+  const observation = readHostObservation(body.status);
+  const report = { ...hostStates(observation), hash, agentVersion: body.agentVersion };
   const taken = await deps.reports.take(host.uuid, host.name, report);
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
-  // While something is under way for its deckies, what is seen passes; the next report is taken in again.
-  if (taken.owes) beginOwed(deps, host);
+  // While an operation is open for its deckies, their state is expected to be in flux. The next report is taken in again.
+  if (taken.owes) beginPendingTeardowns(deps, host);
   if (taken.settled) {
-    const sight = engineObservation(status);
-    const comparison = await deps.reports.noteObservation(host.uuid, sight);
-    if (taken.returned?.length) await putRight(deps, host, judgeReturned(taken.returned, sight, comparison));
+    const observed = engineObservation(observation);
+    const comparison = await deps.reports.noteObservation(host.uuid, observed);
+    if (taken.returned?.length)
+      await reconcileReturned(deps, host, judgeReturned(taken.returned, observed, comparison));
   }
   return taken;
 }
 
-/** The host is back that was lost while its deckies were to go. The heartbeat does not wait for it; the next one asks again. */
-function beginOwed({ operations, logger, rollout }: ControllerDependencies, { uuid, name }: Host): void {
+/** The host was lost while its deckies were to go, and is back. The heartbeat does not wait for the operation; the next one asks again. */
+function beginPendingTeardowns({ operations, logger, rollout }: ControllerDependencies, { uuid, name }: Host): void {
   const request = { host_uuid: uuid, owed: true };
   operations.operate({ username: RETURN_USER, kind: 'teardown', request, options: rollout }).then(
-    ({ removed_lifecycle_ids: rows }) => logger.info({ host: name, rows }, 'a host is back: its teardowns begin anew'),
+    ({ removed_lifecycle_ids: rows }) =>
+      logger.info({ host: name, rows }, 'a host is back: its pending teardowns begin'),
     (error: unknown) => {
       if (!isDeckhandError(error) || error.code !== 'NotFound')
-        logger.warn({ err: error, host: name }, 'the teardowns that a host owes did not begin');
+        logger.warn({ err: error, host: name }, 'the pending teardowns of a host did not begin');
     },
   );
 }
 
-/** The host may have carried out what was given up while it was silent. The heartbeat does not wait for the operation; the next one looks again. */
-async function putRight(
+/**
+ * The host may have carried out an order whose row ended while the host was unreachable. The heartbeat does not wait for the
+ * operation; the next one judges again.
+ */
+async function reconcileReturned(
   { operations, reports, logger, rollout }: ControllerDependencies,
   { uuid, name }: Host,
   { asTheyShould, differ }: ReturnType<typeof judgeReturned>,
@@ -123,11 +134,10 @@ async function putRight(
   if (differ.length === 0) return;
   const request = { host: uuid, deckies: differ, returned: true };
   operations.operate({ username: RETURN_USER, kind: 'reconcile', request, options: rollout }).then(
-    ({ lifecycle_ids: rows }) =>
-      logger.info({ host: name, rows }, 'a host is back: what it has otherwise is put right'),
+    ({ lifecycle_ids: rows }) => logger.info({ host: name, rows }, 'a host is back: what differs there is reconciled'),
     (error: unknown) => {
       if (!isDeckhandError(error) || error.code !== 'NotFound')
-        logger.warn({ err: error, host: name }, 'what a returned host has otherwise was not put right');
+        logger.warn({ err: error, host: name }, 'what differs on a returned host was not reconciled');
     },
   );
 }
@@ -267,7 +277,7 @@ function inSignals(reports: readonly DeckyReport[]): DeckyReport[][] {
   return signals;
 }
 
-/** Why a delta is not about this attempt of the row's operation; null where it may be (promise 4, gap A8). */
+/** Why a delta is not about this attempt of the row's operation; null where it may be (docs/gaps.md, A8). */
 function staleness(delta: ObservedDelta, row: ReportableRow, agent: ReportingAgent): string | null {
   if (delta.fence) return delta.fence.operationId === row.deploymentId ? null : 'of another operation';
   if (agent.fenced) return 'without a fence, of an agent that has them';

@@ -1,4 +1,10 @@
-/** Orders to hosts that are no operations of ours: DECNET's `/swarm/deploy`, `/teardown` and `/check` (docs/wire.md#the-swarm-controller). */
+/**
+ * Orders to hosts (docs/wire.md#the-swarm-controller).
+ *
+ *   deploy, teardown, check     DECNET's: no operations of ours, but for what the fleet has there
+ *   acceptTeardown, whatIsLeft  teardowns of what the fleet has on a host: a row for each decky
+ *   hosts, probes, views        showing hosts, letting them go, asking whether they are there
+ */
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { AgentAddress } from '../../adapters/agent/client.ts';
@@ -47,7 +53,7 @@ const outcome = (host: Host, ok: boolean, detail: unknown): Outcome => ({
   detail,
 });
 
-/** A host's lane belongs to the operations that were accepted (promise 6). */
+/** A host's lane belongs to the operations that were accepted. */
 export async function refuseBusy({ reports }: SwarmPorts, host: Host): Promise<void> {
   if (await reports.isBusy(host.uuid))
     throw new DeckhandError(
@@ -56,7 +62,7 @@ export async function refuseBusy({ reports }: SwarmPorts, host: Host): Promise<v
     );
 }
 
-/** The sentence may have words of the agent in it (promise 10). */
+/** The sentence may have words of the agent in it. */
 async function withoutSecrets(
   { reports }: SwarmPorts,
   host: Host,
@@ -226,7 +232,7 @@ export async function whatIsLeft(
   return phrases.join('\n').slice(0, 4_000);
 }
 
-/** Looking at hosts and letting them go (docs/wire.md#the-swarm-controller). */
+/** Showing hosts, and letting them go. */
 
 export const HOST_NOT_FOUND = 'host not found';
 
@@ -323,7 +329,7 @@ async function probe({ agents, hosts }: SwarmPorts, host: Host): Promise<Probed>
   }
 }
 
-/** A signal whose reason is an error of the house. */
+/** A signal whose reason is an error of ours. */
 export function limit(ms: number): AbortSignal {
   const controller = new AbortController();
   const reason = new DeckhandError('HostUnreachable', `The agent did not answer within ${ms / 1000} s.`);

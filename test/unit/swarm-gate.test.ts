@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Hono } from 'hono';
 import type { ApiEnv } from '../../api/environment.ts';
 import { isLoopback } from '../../api/peer.ts';
-import { operatorGate } from '../../api/swarm/app.ts';
+import { operatorAccess } from '../../api/swarm/app.ts';
 import { controllerNames } from '../../api/swarm/controller.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 
@@ -11,7 +11,7 @@ describe('the gate of the operator routes', () => {
   app.onError((error, c) => c.json({ detail: error.message }, isDeckhandError(error) ? 403 : 500));
   app.get(
     '/',
-    operatorGate(async () => new Set()),
+    operatorAccess(async () => new Set()),
     (c) => c.text('in'),
   );
   const from = (remoteAddress: string) => app.request('/', {}, { incoming: { socket: { remoteAddress } } } as never);
