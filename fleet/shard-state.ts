@@ -300,9 +300,10 @@ function pause(work: Work): void {
 
 // --- Listening -------------------------------------------------------------------------------------------------------------
 
-/** Takes in what came by signal. Before the rows are known nothing can be about them. */
+/** Takes in what came by signal: once the rows are known. No report can be about an order that was never sent. */
 function reported(work: Work, reports: readonly DeckyReport[]): void {
   const { now, state } = work;
+  if (state.attempt === 0) return;
   if (!state.rowsKnown) {
     set(work, { early: [...state.early, ...reports] });
     return;
