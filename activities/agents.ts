@@ -1,7 +1,7 @@
 /** What workflows ask of the agents on other hosts. */
 import { Context } from '@temporalio/activity';
 import type { AgentAddress, AgentAnswer, AgentClient } from '../adapters/agent/client.ts';
-import type { HostWork } from '../adapters/postgres/host-work.ts';
+import type { HostWork } from '../adapters/postgres/fleet.ts';
 import type { Host } from '../adapters/postgres/hosts.ts';
 import type { AgentDeployBody, Fence } from '../fleet/agent-wire.ts';
 import type { DesiredDecky } from '../fleet/config.ts';

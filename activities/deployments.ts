@@ -5,14 +5,14 @@ import type { Ticket } from '../adapters/postgres/tickets.ts';
 import type { Outcome, RequestState, Transition } from '../fleet/lifecycle.ts';
 import type { OpenRow } from '../fleet/rows.ts';
 import type { HostsEnd, HostsEnded, OperationPart } from '../operations/operation-parts.ts';
-import type { OperationAcceptance } from '../operations/operation-store.ts';
+import type { OperationAcceptance } from '../operations/store.ts';
 import { withFailures } from './failures.ts';
 
 /** The rows of one workflow of an operation. */
 export type LocalPart = OperationPart;
 export type Acceptance = OperationAcceptance;
 
-/** The store as these activities need it; operations/operation-store.ts implements it. */
+/** The store as these activities need it; operations/store.ts implements it. */
 export interface OperationStore {
   accept(operationId: string, hostsPerGroup?: number): Promise<Acceptance>;
   hostParts(operationId: string, hostUuids: readonly string[]): Promise<OperationPart[]>;

@@ -10,8 +10,14 @@ import { randomUUID } from 'node:crypto';
 import { hash, verify } from '@node-rs/argon2';
 import type { MiddlewareHandler } from 'hono';
 import { jwtVerify, SignJWT } from 'jose';
-import type { TokenClaims, Tokens } from '../adapters/postgres/tokens.ts';
-import { ROLE, type Role, type UserRecord, type Users } from '../adapters/postgres/users.ts';
+import {
+  ROLE,
+  type Role,
+  type TokenClaims,
+  type Tokens,
+  type UserRecord,
+  type Users,
+} from '../adapters/postgres/users.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import type { ApiEnv } from './environment.ts';
 import { TEXT, TooManyAttempts } from './errors.ts';

@@ -1,8 +1,7 @@
 /** What a request carries through the middlewares, for Hono's types. Alone in its file: everything in api/ needs it, and it needs nothing of api/. */
 import type { HttpBindings } from '@hono/node-server';
 import type { RequestIdVariables } from 'hono/request-id';
-import type { TokenClaims } from '../adapters/postgres/tokens.ts';
-import type { UserRecord } from '../adapters/postgres/users.ts';
+import type { TokenClaims, UserRecord } from '../adapters/postgres/users.ts';
 import type { Logger } from '../lib/logger.ts';
 
 export interface ApiEnv {

@@ -3,7 +3,7 @@
 import { stillOpen } from '../adapters/postgres/busy.ts';
 import type { Queryable } from '../adapters/postgres/connect.ts';
 import type { StoredRequest } from '../adapters/postgres/deployments.ts';
-import { owedStill } from '../adapters/postgres/owed-teardowns.ts';
+import { owedStill } from '../adapters/postgres/pending-work.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import type { CustomService, DeckyConfig } from '../fleet/config.ts';
 import { drawMutation, namedMutation, seededRandom } from '../fleet/draw.ts';

@@ -3,8 +3,8 @@
 import { stillOpen } from '../adapters/postgres/busy.ts';
 import type { Queryable } from '../adapters/postgres/connect.ts';
 import type { StoredRequest } from '../adapters/postgres/deployments.ts';
-import { insertRows } from '../adapters/postgres/insert-rows.ts';
-import { DUE, showGoing } from '../adapters/postgres/owed-teardowns.ts';
+import { DUE, showGoing } from '../adapters/postgres/pending-work.ts';
+import { insertRows } from '../adapters/postgres/rows.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION, type Operation } from '../fleet/lifecycle.ts';

@@ -1,10 +1,9 @@
 /** What an accepted operation has open, by the workflows that do it; hosts some at a time, where it has very many. */
 
 import type { Queryable, Sql } from '../adapters/postgres/connect.ts';
-import { recordTransitions } from '../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../adapters/postgres/rows.ts';
 import { closeTickets, type Ticket } from '../adapters/postgres/tickets.ts';
-import type { Transition } from '../fleet/lifecycle.ts';
-import { STATUS } from '../fleet/lifecycle.ts';
+import { STATUS, type Transition } from '../fleet/lifecycle.ts';
 
 export interface OperationPart {
   readonly workflowId: string;

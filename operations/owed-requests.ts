@@ -2,11 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { storeRequest } from '../adapters/postgres/deployments.ts';
-import { DUE } from '../adapters/postgres/owed-teardowns.ts';
+import { DUE } from '../adapters/postgres/pending-work.ts';
 import { deployWorkflowId } from '../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { RETURN_USER } from '../fleet/requests.ts';
-import type { UnfinishedOperation } from './operation-store.ts';
+import type { UnfinishedOperation } from './store.ts';
 
 export interface OwedTeardowns {
   /** Hosts that owe teardowns and gave a sign of life within `withinMs`. */

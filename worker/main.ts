@@ -7,9 +7,9 @@ import { NativeConnection } from '@temporalio/worker';
 import { createAgentClient } from '../adapters/agent/client.ts';
 import { createBus } from '../adapters/nats/bus.ts';
 import { openAuthority } from '../adapters/pki/authority.ts';
+import { createRotationStore } from '../adapters/postgres/clock-requests.ts';
 import { openDatabase } from '../adapters/postgres/connect.ts';
 import { migrate } from '../adapters/postgres/migrate.ts';
-import { createRotationStore } from '../adapters/postgres/rotation.ts';
 import { hasSearchAttributes, openTemporal } from '../adapters/temporal/connection.ts';
 import { ensureHousekeeping, ensurePrune, keepRotations } from '../adapters/temporal/schedules.ts';
 import { tracedClient, tracedWorker, workflowInterceptorModule } from '../adapters/tracing/temporal.ts';
@@ -21,7 +21,7 @@ import { workflowBundle } from './bundle.ts';
 import { readWorkerConfig } from './config.ts';
 import { installRuntime } from './logging.ts';
 import { openMetrics } from './metrics.ts';
-import { SendLog } from './send-log.ts';
+import { SendLog } from './outbox-relay.ts';
 import { createWorkers } from './workers.ts';
 
 /** Temporal's database may be lost while the worker lives; housekeeping and Schedules are looked after this often. */

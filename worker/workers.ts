@@ -4,39 +4,39 @@ import { log } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { type NativeConnection, Worker, type WorkerInterceptors, type WorkflowBundle } from '@temporalio/worker';
 import { createAgentActivities } from '../activities/agents.ts';
-import { createClockActivities } from '../activities/clock.ts';
 import { createComposeActivities } from '../activities/compose.ts';
 import { createLookActivities, createReconcileActivities } from '../activities/convergence.ts';
 import { createDeploymentActivities } from '../activities/deployments.ts';
-import { createEventActivities } from '../activities/events.ts';
+import {
+  createClockActivities,
+  createEventActivities,
+  createPruneActivities,
+  createRotationActivities,
+  createSweepActivities,
+} from '../activities/housekeeping.ts';
 import { ProgressNotes } from '../activities/progress-notes.ts';
-import { createPruneActivities } from '../activities/prune.ts';
-import { createRotationActivities } from '../activities/rotation.ts';
-import { createSweepActivities } from '../activities/sweep.ts';
 import { type AgentClient, ticketedClient } from '../adapters/agent/client.ts';
 import type { WorkerMetrics } from '../adapters/metrics/metrics.ts';
 import type { Bus } from '../adapters/nats/bus.ts';
+import { createReconcileStore, createRotationStore } from '../adapters/postgres/clock-requests.ts';
 import { LONG_BOUNDS, openBeside, reachable, type Sql } from '../adapters/postgres/connect.ts';
+import { readOperationTimes } from '../adapters/postgres/deployments.ts';
 import { createConvergenceStore } from '../adapters/postgres/drift.ts';
-import { readHostWork } from '../adapters/postgres/host-work.ts';
+import { readHostWork } from '../adapters/postgres/fleet.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
-import { readOperationTimes } from '../adapters/postgres/operation-times.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
-import { oweNoMore } from '../adapters/postgres/owed-teardowns.ts';
-import { createPrunables } from '../adapters/postgres/prune.ts';
-import { createReconcileStore } from '../adapters/postgres/reconcile-requests.ts';
-import { createRotationStore } from '../adapters/postgres/rotation.ts';
+import { oweNoMore } from '../adapters/postgres/pending-work.ts';
 import { redrawTickets, ticketOf } from '../adapters/postgres/tickets.ts';
+import { createPrunables } from '../adapters/postgres/upkeep.ts';
+import { restartOperation, signalTrouble, signalTurn, workflowState } from '../adapters/temporal/workflows.ts';
 import type { TracedWorker } from '../adapters/tracing/temporal.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/housekeeping.ts';
-import { createOperationStore } from '../operations/operation-store.ts';
-import { restartOperation, signalTrouble, signalTurn, workflowState } from '../operations/operations.ts';
 import { createOwedTeardowns } from '../operations/owed-requests.ts';
-import { identifiedLogs } from './activity-logging.ts';
-import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from './measured.ts';
-import { OutboxPump } from './outbox-pump.ts';
-import { loggedDrain, type SendLog } from './send-log.ts';
+import { createOperationStore } from '../operations/store.ts';
+import { identifiedLogs } from './logging.ts';
+import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from './metrics.ts';
+import { loggedDrain, OutboxPump, type SendLog } from './outbox-relay.ts';
 
 export interface WorkerParts {
   readonly connection: NativeConnection;

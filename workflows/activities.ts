@@ -2,14 +2,16 @@
 
 import { type ActivityOptions, proxyActivities, proxyLocalActivities, workflowInfo } from '@temporalio/workflow';
 import type { AgentActivities } from '../activities/agents.ts';
-import type { ClockActivities } from '../activities/clock.ts';
 import type { ComposeActivities } from '../activities/compose.ts';
 import type { LookActivities, ReconcileActivities } from '../activities/convergence.ts';
 import type { DeploymentActivities } from '../activities/deployments.ts';
-import type { EventActivities } from '../activities/events.ts';
-import type { PruneActivities } from '../activities/prune.ts';
-import type { RotationActivities } from '../activities/rotation.ts';
-import type { SweepActivities } from '../activities/sweep.ts';
+import type {
+  ClockActivities,
+  EventActivities,
+  PruneActivities,
+  RotationActivities,
+  SweepActivities,
+} from '../activities/housekeeping.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/housekeeping.ts';
 import { ACCEPT, PRUNE, PUBLISH, STORE, SWEEP, TURN } from './profiles.ts';
 

@@ -1,5 +1,5 @@
 /** A group of a large deployment's hosts (`deploy/<id>/hosts/<n>`): it begins their shards, so that no history becomes too long. */
-import type { Rollout } from '../operations/operation-store.ts';
+import type { Rollout } from '../operations/store.ts';
 import { hostParts } from './activities.ts';
 import type { Counts } from './ended-rows.ts';
 import type { OperationInput } from './messages.ts';

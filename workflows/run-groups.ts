@@ -5,7 +5,7 @@ import { hostGroups, widthOf } from '../fleet/hosts.ts';
 import { groupWorkflowId } from '../fleet/housekeeping.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { HOSTS_PER_GROUP } from '../fleet/limits.ts';
-import type { Rollout } from '../operations/operation-store.ts';
+import type { Rollout } from '../operations/store.ts';
 import { endHosts } from './activities.ts';
 import type { deployShards } from './deploy-shards.ts';
 import { addCounts, type Counts } from './ended-rows.ts';

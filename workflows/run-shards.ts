@@ -3,7 +3,7 @@ import { CancellationScope, type ChildWorkflowHandle, isCancellation, startChild
 import { errorText } from '../fleet/errors.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { grantsForGoodFrom } from '../fleet/limits.ts';
-import type { Rollout } from '../operations/operation-store.ts';
+import type { Rollout } from '../operations/store.ts';
 import { openRows, settleShard } from './activities.ts';
 import type { deployShard } from './deploy-shard.ts';
 import { addCounts, type Counts, failedRows } from './ended-rows.ts';

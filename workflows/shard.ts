@@ -2,7 +2,7 @@
 
 import type { LocalPart } from '../activities/deployments.ts';
 import type { HostReport } from '../fleet/agent-wire.ts';
-import type { Rollout } from '../operations/operation-store.ts';
+import type { Rollout } from '../operations/store.ts';
 import type { Board } from './board.ts';
 import type { PlaceHolder } from './place-holder.ts';
 import type { DeployShardInput } from './shard-input.ts';

@@ -2,8 +2,8 @@
 import { Gauge, type Registry } from 'prom-client';
 import { DRIFT } from '../../fleet/drift.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../fleet/lifecycle.ts';
-import type { Figures } from '../postgres/figures.ts';
 import { HOST_STATUS } from '../postgres/hosts.ts';
+import type { Figures } from '../postgres/upkeep.ts';
 
 /** Scrapes within this time share one read, so that scraping costs the database next to nothing. */
 const FRESH_MS = 5_000;

@@ -2,7 +2,6 @@
  * Requests: stored before anything starts, and the judge of what became of them. `received → accepted | refused |
  * withdrawn`, by conditional updates only (docs/states/request.md).
  */
-
 import { DeckhandError, type ErrorCode } from '../../fleet/errors.ts';
 import {
   type Operation,
@@ -237,4 +236,35 @@ async function namedHosts(sql: Sql, rows: readonly DeploymentRow[]): Promise<Rea
   const silence = ({ status, seen }: { status: string; seen: string | null }): string =>
     status === 'unreachable' ? ` (no sign of life since ${seen ?? 'it was enrolled'})` : '';
   return new Map(hosts.map((host) => [host.uuid, `${host.name}${silence(host)}`]));
+}
+
+/** How long an operation that has ended took, by phase, for metrics. */
+
+export interface OperationTimes {
+  readonly kind: string;
+  readonly outcome: string;
+  /** From the stored request until it was judged, and until it had ended; in seconds. */
+  readonly acceptSeconds: number;
+  readonly totalSeconds: number;
+  readonly rows: readonly RowTimes[];
+}
+
+/** Of a row that came to its turn; in seconds. */
+export interface RowTimes {
+  readonly queueSeconds: number;
+  readonly convergeSeconds: number;
+}
+
+/** Null where the operation has not ended, or was never accepted. */
+export async function readOperationTimes(sql: Queryable, id: string): Promise<OperationTimes | null> {
+  const [operation] = await sql<Omit<OperationTimes, 'rows'>[]>`
+    select kind, outcome, extract(epoch from decided_at - received_at)::float8 as "acceptSeconds",
+      extract(epoch from ended_at - received_at)::float8 as "totalSeconds"
+    from deployments where id = ${id} and state = 'accepted' and ended_at is not null`;
+  if (!operation) return null;
+  const rows = await sql<RowTimes[]>`
+    select extract(epoch from dispatched_at - started_at)::float8 as "queueSeconds",
+      extract(epoch from completed_at - dispatched_at)::float8 as "convergeSeconds"
+    from decky_lifecycle where deployment_id = ${id} and dispatched_at is not null and completed_at is not null`;
+  return { ...operation, rows };
 }

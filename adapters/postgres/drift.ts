@@ -11,8 +11,8 @@ import {
 } from '../../fleet/drift.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/requests.ts';
-import { owedCleanUps } from './clean-ups.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
+import { owedCleanUps } from './pending-work.ts';
 
 export interface DriftView {
   readonly decky_name: string;

@@ -1,11 +1,13 @@
 /** The fleet: every decky that should exist, and what was last seen of it. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
+import type { HostSetMember } from '../../fleet/hosts.ts';
 import { LOCAL_HOST, type Operation } from '../../fleet/lifecycle.ts';
-import { LIMITS } from '../../fleet/limits.ts';
+import { boundedRollout, LIMITS, type RolloutOptions } from '../../fleet/limits.ts';
 import type { FleetMember, FleetSnapshot, PlacementHost } from '../../fleet/plan-deploy.ts';
-import type { FleetDecky } from '../../fleet/rows.ts';
+import type { FleetDecky, OpenRow } from '../../fleet/rows.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
 import { DRIFTERS, SILENT, STRANDED } from './drift.ts';
+import { openRowOf, openRowsOf } from './rows.ts';
 
 export interface FleetReader {
   snapshot(): Promise<FleetSnapshot>;
@@ -178,4 +180,51 @@ export function createFleetReader(sql: Sql): FleetReader {
         };
       }),
   };
+}
+
+/** What a shard works on: its open rows, and the members of its host's fleet with what is open for them. */
+
+export interface HostWork {
+  readonly rows: readonly OpenRow[];
+  readonly members: readonly HostSetMember[];
+  readonly network: FleetNetwork | null;
+  readonly options: RolloutOptions;
+}
+
+/** Everything that an order for the host is made of. `operationId` is the deployment whose options hold. */
+export async function readHostWork(
+  sql: Queryable,
+  { hostUuid, workflowId, operationId }: { hostUuid: string; workflowId: string; operationId: string },
+): Promise<HostWork> {
+  const [rows, members, network, [request]] = await Promise.all([
+    openRowsOf(sql, workflowId),
+    readMembersWithOpen(sql, hostUuid),
+    readNetwork(sql),
+    sql<{ options: RolloutOptions }[]>`select options from deployments where id = ${operationId}`,
+  ]);
+  return { rows, members, network, options: boundedRollout(request?.options) };
+}
+
+interface MemberWithOpen {
+  decky_config: DeckyConfig;
+  custom_services: CustomService[];
+  established: DesiredDecky | null;
+  stopped: boolean;
+  workflow_id: string | null;
+  operation: Operation | null;
+}
+
+async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
+  const rows = await sql<MemberWithOpen[]>`
+    select f.decky_config, f.custom_services, f.stopped, l.workflow_id, l.operation,
+      -- What the host owes is to go: no order brings it back.
+      case when o.decky_name is null then f.established end as established
+    from fleet_deckies f left join lateral (${openRowOf(sql)}) l on true
+      left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
+    where f.host_uuid = ${hostUuid} order by l.position, f.name`;
+  return rows.map((row) => ({
+    desired: { config: row.decky_config, custom_services: row.custom_services, ...stopMark(row) },
+    established: row.established && { ...row.established, ...stopMark(row) },
+    open: row.workflow_id && row.operation ? { workflowId: row.workflow_id, operation: row.operation } : null,
+  }));
 }

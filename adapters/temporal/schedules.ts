@@ -14,7 +14,7 @@ import {
   rotateWorkflowId,
   WORKFLOW_KIND,
 } from '../../fleet/housekeeping.ts';
-import type { RotationPlan } from '../postgres/rotation.ts';
+import type { RotationPlan } from '../postgres/clock-requests.ts';
 import { hasSearchAttributes, ofKind, type TemporalClient } from './connection.ts';
 
 export interface HousekeepingOptions {

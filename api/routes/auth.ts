@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { isLoginKey, LOGIN_KEY_HEADER } from '../../adapters/login-key.ts';
-import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
+import { TICKET_SECONDS } from '../../adapters/postgres/users.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { FailureLimit } from '../auth.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';

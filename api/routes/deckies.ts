@@ -11,7 +11,7 @@ import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { STATUS } from '../../fleet/lifecycle.ts';
 import { LIMITS, parseRollout, type RolloutOptions, rolloutWith } from '../../fleet/limits.ts';
 import { planDeploy } from '../../fleet/plan-deploy.ts';
-import type { AcceptedDeployment, DeployInput } from '../../operations/deployments.ts';
+import type { AcceptedDeployment, DeployInput } from '../../operations/submit.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import { TEXT } from '../errors.ts';
 import { EXAMPLES, json, PREFIX, ROW_ID, refusals, unsupportedMediaType } from '../openapi.ts';

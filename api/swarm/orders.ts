@@ -8,8 +8,8 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { AgentAddress } from '../../adapters/agent/client.ts';
+import type { NotedShard } from '../../adapters/postgres/host-reports.ts';
 import { HOST_STATUS, type Host, type HostStatus } from '../../adapters/postgres/hosts.ts';
-import type { NotedShard } from '../../adapters/postgres/shards.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { readHostObservation } from '../../fleet/host-observation.ts';

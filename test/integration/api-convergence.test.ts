@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createConvergenceStore } from '../../adapters/postgres/drift.ts';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import type { Drift } from '../../fleet/drift.ts';
 import { LOCAL_HOST, STATUS } from '../../fleet/lifecycle.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';

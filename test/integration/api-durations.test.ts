@@ -1,9 +1,9 @@
 /** Durations at the door: each route that takes one takes its range and nothing else, and stores what it took. */
 import assert from 'node:assert/strict';
-import { createRotationStore } from '../../adapters/postgres/rotation.ts';
+import { createRotationStore } from '../../adapters/postgres/clock-requests.ts';
 import { DURATIONS, durationText, rangeOf } from '../../fleet/durations.ts';
 import { ROLLOUT_DEFAULTS, ROLLOUT_DURATIONS } from '../../fleet/limits.ts';
-import { createOperationStore } from '../../operations/operation-store.ts';
+import { createOperationStore } from '../../operations/store.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
 
 const INI = '[x]\nservices=ssh\n';

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { openDatabase } from '../../adapters/postgres/connect.ts';
 import { createUsers } from '../../adapters/postgres/users.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
-import { createDeployments } from '../../operations/deployments.ts';
+import { createDeployments } from '../../operations/submit.ts';
 import { ADMIN_PASSWORD, type Answer, createApiHarness, GENERAL } from '../support/api-harness.ts';
 import { testServers } from '../support/stack.ts';
 

@@ -5,7 +5,7 @@ import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { LIMITS, weightOf } from '../../fleet/limits.ts';
-import { createOperationStore } from '../../operations/operation-store.ts';
+import { createOperationStore } from '../../operations/store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMove } from '../support/requests.ts';
 

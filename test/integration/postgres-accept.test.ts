@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { closeRequest, returnedIds, storeRequest } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import { closeTicket, currentTicket } from '../../adapters/postgres/tickets.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeTeardown, TEST_NETWORK } from '../support/requests.ts';
 

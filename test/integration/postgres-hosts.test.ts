@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
-import { createEnrollmentTokens } from '../../adapters/postgres/enrollment-tokens.ts';
+import { createEnrollmentTokens } from '../../adapters/postgres/enrollment.ts';
 import { createHostStore, type Host, type HostStore, type NewHost } from '../../adapters/postgres/hosts.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
+import { createRotationStore, createRotations } from '../../adapters/postgres/clock-requests.ts';
 import { loadRequest, returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
-import { createRotationStore, createRotations } from '../../adapters/postgres/rotation.ts';
+import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/rows.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, storeMutate } from '../support/requests.ts';
 

@@ -1,10 +1,10 @@
 /** A pool keeps its statements prepared, and a plan that was made while the tables were empty must do when they are not. */
 import assert from 'node:assert/strict';
 import { openDatabase, type Sql } from '../../adapters/postgres/connect.ts';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
 

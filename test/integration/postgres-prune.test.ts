@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { closeRequest } from '../../adapters/postgres/deployments.ts';
-import { createPrunables } from '../../adapters/postgres/prune.ts';
 import { closeTicket, openTicket } from '../../adapters/postgres/tickets.ts';
+import { createPrunables } from '../../adapters/postgres/upkeep.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy } from '../support/requests.ts';
 

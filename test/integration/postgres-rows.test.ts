@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { createLifecycleReader, noteSteps, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { createLifecycleReader, noteSteps, recordTransitions } from '../../adapters/postgres/rows.ts';
 import type { Status } from '../../fleet/lifecycle.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy } from '../support/requests.ts';
 

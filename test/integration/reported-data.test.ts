@@ -1,10 +1,10 @@
 /** What a host reported and PostgreSQL would refuse: each row ends, and none is tried for ever. */
 import assert from 'node:assert/strict';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
-import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
+import { createLifecycleReader } from '../../adapters/postgres/rows.ts';
 import type { DeckyState, Transition } from '../../fleet/lifecycle.ts';
-import { acceptRequest } from '../../operations/accept.ts';
-import { createOperationStore } from '../../operations/operation-store.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
+import { createOperationStore } from '../../operations/store.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy } from '../support/requests.ts';
 

@@ -1,7 +1,7 @@
 /** A host is back after a mutation of one of its deckies was given up. */
 import assert from 'node:assert/strict';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
 import { storeMutate } from '../support/requests.ts';
 import { until } from '../support/until.ts';

@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
+import { createShardStore } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/lifecycle.ts';
-import { createShardStore } from '../../adapters/postgres/shards.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/rows.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { storeDeploy } from '../support/requests.ts';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { Client, Connection } from '@temporalio/client';
 import { openDatabase } from '../../adapters/postgres/connect.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
-import { createReportSignals } from '../../adapters/temporal/reports.ts';
+import { createReportSignals } from '../../adapters/temporal/workflows.ts';
 import { freePort } from '../support/free-port.ts';
 import { delta, OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
 import { SECRET } from '../support/swarm-harness.ts';

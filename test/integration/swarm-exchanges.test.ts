@@ -1,7 +1,8 @@
 /** Plays what was recorded of DECNET's swarm controller against ours, to the letter, over real TLS. */
+
 import assert from 'node:assert/strict';
 import type { Identity } from '../../adapters/pki/authority.ts';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import exchanges from '../fixtures/exchanges/swarm-controller.json' with { type: 'json' };
 import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from '../support/swarm-harness.ts';
 

@@ -1,6 +1,6 @@
 /** `/api/v1/swarm/hosts`, with agents that answer. */
 import assert from 'node:assert/strict';
-import { rememberMaster } from '../../adapters/postgres/master-pin.ts';
+import { rememberMaster } from '../../adapters/postgres/enrollment.ts';
 import { watchHosts } from '../../api/swarm/controller.ts';
 import { swarmOperator } from '../support/swarm-operator.ts';
 import { until } from '../support/until.ts';

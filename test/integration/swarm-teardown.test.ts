@@ -1,7 +1,7 @@
 /** Teardowns of hosts and of the fleet on both listeners: rows for what the fleet has, and the return of a host that was lost. */
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
 
 describe('teardowns over the API', function () {

@@ -2,7 +2,7 @@
 
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';

@@ -1,7 +1,7 @@
 /** Records histories of what is done by more children where a request names very much, with less of it. */
 
 import { deployWorkflowId, groupWorkflowId, leaveWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { historyRecording } from '../support/history-recording.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { scriptedAgent } from '../support/scripted-agent.ts';

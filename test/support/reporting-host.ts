@@ -1,6 +1,6 @@
 /** A host of a swarm that reports by heartbeat, and what the master made of it: one anew for each test of the `describe` that asks for it. */
 import assert from 'node:assert/strict';
-import { recordTransitions } from '../../adapters/postgres/lifecycle.ts';
+import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from './swarm-harness.ts';
 

@@ -9,7 +9,7 @@ import { NativeConnection, type Worker } from '@temporalio/worker';
 import { createAgentClient } from '../../adapters/agent/client.ts';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { openAuthority } from '../../adapters/pki/authority.ts';
-import { createLifecycleReader } from '../../adapters/postgres/lifecycle.ts';
+import { createLifecycleReader } from '../../adapters/postgres/rows.ts';
 import { openTemporal, type TemporalClient } from '../../adapters/temporal/connection.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
 import { createLocalEngine, type LocalEngine } from '../../engine/local-engine.ts';
@@ -21,7 +21,7 @@ import {
   createDeployments,
   type DeployInput,
   type Deployments,
-} from '../../operations/deployments.ts';
+} from '../../operations/submit.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { readWorkerConfig, type WorkerConfig } from '../../worker/config.ts';
 import { createWorkers } from '../../worker/workers.ts';

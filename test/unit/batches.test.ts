@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { createSweepActivities, type SweepDependencies } from '../../activities/sweep.ts';
+import { createSweepActivities, type SweepDependencies } from '../../activities/housekeeping.ts';
 import { BATCH_BYTES, fitting, inBatches, weightOf } from '../../fleet/limits.ts';
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { EndedRows, inOrder, type Placed } from '../../adapters/postgres/ended-rows.ts';
+import { EndedRows, inOrder, type Placed } from '../../adapters/postgres/rows.ts';
 import type { LifecycleRow } from '../../fleet/rows.ts';
 
 const placed = (id: string, changes: Partial<LifecycleRow> = {}, position = 0): Placed => ({

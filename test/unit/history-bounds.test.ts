@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { ofFewHosts } from '../../activities/sweep.ts';
+import { ofFewHosts } from '../../activities/housekeeping.ts';
 import { hostGroups, widthOf } from '../../fleet/hosts.ts';
 import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
 import {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isoOfText } from '../../adapters/postgres/iso-text.ts';
+import { isoOfText } from '../../adapters/postgres/rows.ts';
 
 describe('a time as PostgreSQL writes it', () => {
   // proof: lifecycle-rate

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { AgentClient } from '../../adapters/agent/client.ts';
 import { codeOfText, createWorkerMetrics, type WorkerMetrics } from '../../adapters/metrics/metrics.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import type { PostgresOperationStore } from '../../operations/operation-store.ts';
-import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../worker/measured.ts';
+import type { PostgresOperationStore } from '../../operations/store.ts';
+import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../worker/metrics.ts';
 import { sample } from '../support/metrics.ts';
 
 describe('what the worker measures', () => {

@@ -1,6 +1,6 @@
 /** Who sends the outbox: soon, together, and until it is sent. */
 import assert from 'node:assert/strict';
-import { OutboxPump } from '../../worker/outbox-pump.ts';
+import { OutboxPump } from '../../worker/outbox-relay.ts';
 
 const settled = (turns = 20): Promise<void> =>
   Array.from({ length: turns }).reduce<Promise<void>>((before) => before.then(() => undefined), Promise.resolve());

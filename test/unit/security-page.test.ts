@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { READER_LIMIT } from '../../adapters/nats/event-reader.ts';
-import { TICKET_SECONDS } from '../../adapters/postgres/tokens.ts';
+import { TICKET_SECONDS } from '../../adapters/postgres/users.ts';
 import {
   ANSWER_DEADLINES,
   BODY_LIMIT_BYTES,

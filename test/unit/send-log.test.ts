@@ -1,6 +1,6 @@
 /** What the worker's log says of events that can't be sent. */
 import assert from 'node:assert/strict';
-import { loggedDrain, SendLog } from '../../worker/send-log.ts';
+import { loggedDrain, SendLog } from '../../worker/outbox-relay.ts';
 
 describe('the log of sending', () => {
   const going = new AbortController().signal;

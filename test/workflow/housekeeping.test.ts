@@ -10,7 +10,7 @@ import {
   runsPerDay,
   SWEEP_EVERY_MS,
 } from '../../fleet/housekeeping.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { until } from '../support/until.ts';
 import { createWorld, type World } from '../support/world.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { createRotationStore, createRotations } from '../../adapters/postgres/rotation.ts';
+import { createRotationStore, createRotations } from '../../adapters/postgres/clock-requests.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { ensureRotations, rotationScheduleId } from '../../adapters/temporal/schedules.ts';
 import { rotateWorkflowId } from '../../fleet/housekeeping.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { statusesOf } from '../support/named-deckies.ts';
 import { storeDeploy } from '../support/requests.ts';
 import { scriptedSwarm } from '../support/scripted-swarm.ts';

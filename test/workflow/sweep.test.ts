@@ -5,7 +5,7 @@ import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { deployWorkflowId } from '../../fleet/housekeeping.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
-import { acceptRequest } from '../../operations/accept.ts';
+import { acceptRequest } from '../../operations/acceptance.ts';
 import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
 import { endWorker, spawnWorker } from '../support/worker-process.ts';
 import { createWorld, type World } from '../support/world.ts';

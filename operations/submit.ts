@@ -12,13 +12,13 @@ import {
   storeRequest,
 } from '../adapters/postgres/deployments.ts';
 import { hasSearchAttributes, ofKind, type TemporalClient } from '../adapters/temporal/connection.ts';
+import { cancelWorkflow, workflowTypeOf } from '../adapters/temporal/workflows.ts';
 import { DeckhandError, isErrorCode, WITHDRAWN } from '../fleet/errors.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId, WORKFLOW_KIND } from '../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../fleet/limits.ts';
 import type { DeployRequest, NetworkContext } from '../fleet/plan-deploy.ts';
 import type { MoveRequest, PowerRequest, ReconcileRequest, SeveralTeardown } from '../fleet/requests.ts';
 import { currentRequestId } from '../lib/request-context.ts';
-import { cancelWorkflow, workflowTypeOf } from './operations.ts';
 
 export interface AcceptedDeployment {
   readonly deployment_id: string;

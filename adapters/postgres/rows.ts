@@ -1,23 +1,28 @@
 /** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
 
+import { randomUUID } from 'node:crypto';
 import { errorText, rowText } from '../../fleet/errors.ts';
 import { LONGEST_STEP } from '../../fleet/host-observation.ts';
+import { localWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import {
   DECKY_STATE,
   type DeckyState,
+  hasEnded,
+  LOCAL_HOST,
+  OPERATION,
   type Operation,
   STATUS,
   type Status,
   type Transition,
 } from '../../fleet/lifecycle.ts';
+import { LIMITS } from '../../fleet/limits.ts';
 import type { LifecycleRow, OpenRow } from '../../fleet/rows.ts';
 import { boundedText } from '../../fleet/text.ts';
 import { isDataError, type Queryable, reachable, type Sql, type TransactionSql } from './connect.ts';
-import { EndedRows, inOrder, type Placed } from './ended-rows.ts';
-import { isoOfText } from './iso-text.ts';
-import { announceMutations } from './mutation-events.ts';
-import { settleReconciles } from './owed-reconciles.ts';
-import { settleTeardowns, stayWhereTheyRun } from './owed-teardowns.ts';
+import type { StoredRequest } from './deployments.ts';
+import { announceMutations } from './outbox.ts';
+import { settleReconciles, settleTeardowns, showGoing, stayWhereTheyRun } from './pending-work.ts';
+import { openTickets } from './tickets.ts';
 
 export interface LifecycleReader {
   /** Unknown ids are left out; ordered by started_at. */
@@ -253,4 +258,102 @@ export async function noteSteps(
   await sql`update decky_lifecycle l set step = n.step, attempt = n.attempt
     from unnest(${[...steps.keys()]}::text[], ${texts}::text[], ${notes.map((note) => note.attempt)}::int[]) as n (id, step, attempt)
     where l.id = n.id and l.status in ('pending', 'running') and (l.step, l.attempt) is distinct from (n.step, n.attempt)`;
+}
+
+/** Rows that have ended never change (promise 2), so whoever polls for them need not ask PostgreSQL each time. */
+
+/** A row with what it is ordered by, besides when it began. */
+export interface Placed {
+  readonly row: LifecycleRow;
+  readonly position: number;
+}
+
+/** About 2 MB, and 20 where each has the longest of errors. */
+const MOST = 5_000;
+/** They may be pruned: what is gone is not shown for much longer. */
+const KEPT_MS = 60_000;
+
+export class EndedRows {
+  readonly #rows = new Map<string, { readonly placed: Placed; readonly until: number }>();
+
+  get(id: string, now = Date.now()): Placed | null {
+    const known = this.#rows.get(id);
+    return known && known.until > now ? known.placed : null;
+  }
+
+  /** Keeps those that have ended; the longest known go first. */
+  add(rows: readonly Placed[], now = Date.now()): void {
+    for (const placed of rows) {
+      const { id, status } = placed.row;
+      if (!hasEnded(status)) continue;
+      this.#rows.delete(id);
+      this.#rows.set(id, { placed, until: now + KEPT_MS });
+    }
+    for (const id of this.#rows.keys()) {
+      if (this.#rows.size <= MOST) break;
+      this.#rows.delete(id);
+    }
+  }
+}
+
+/** As `order by started_at, position` does. */
+export const inOrder = (rows: readonly Placed[]): LifecycleRow[] => [...rows].sort(compare).map(({ row }) => row);
+
+function compare(left: Placed, right: Placed): number {
+  const [first, second] = [left.row.started_at, right.row.started_at];
+  if (first !== second) return first < second ? -1 : 1;
+  return left.position - right.position;
+}
+
+/** Times as the wire has them, made of what PostgreSQL writes. */
+
+const SECONDS_END = 19;
+const MICROSECONDS = 6;
+
+/** `2026-11-24 18:36:51.12` (a `timestamp` in UTC, as text) is `2026-11-24T18:36:51.120000Z`: always six places, as the function `iso`. */
+export function isoOfText(text: string): string {
+  const fraction = text.slice(SECONDS_END + 1).padEnd(MICROSECONDS, '0');
+  return `${text.slice(0, 10)}T${text.slice(11, SECONDS_END)}.${fraction}Z`;
+}
+
+/** The lifecycle rows of an accepted request, each with the workflow that owns it, a ticket for each host, and what is shown of deckies that go. */
+
+export interface NewRow {
+  readonly name: string;
+  /** Null: the master's own engine. */
+  readonly hostUuid: string | null;
+  readonly operation: Operation;
+}
+
+/**
+ * Removals have to stand first, so that an address or a name is free before the creation that needs it.
+ */
+export async function insertRows(tx: Queryable, request: StoredRequest, work: readonly NewRow[]): Promise<void> {
+  const workflows = new Map<string, string>();
+  let local = 0;
+  const workflowOf = (host: string | null): string => {
+    workflows.set(host ?? LOCAL_HOST, host === null ? request.workflowId : shardWorkflowId(request.id, host));
+    return host === null
+      ? localWorkflowId(request.id, Math.floor(local++ / LIMITS.localChunk) + 1)
+      : shardWorkflowId(request.id, host);
+  };
+  const rows = work.map(({ name, hostUuid, operation }, position) => ({
+    id: randomUUID(),
+    decky_name: name,
+    host_uuid: hostUuid,
+    operation,
+    deployment_id: request.id,
+    workflow_id: workflowOf(hostUuid),
+    position,
+  }));
+  const tickets = [...workflows].map(([hostUuid, workflowId]) => ({ hostUuid, operationId: request.id, workflowId }));
+  await Promise.all([
+    tx`insert into decky_lifecycle (id, decky_name, host_uuid, operation, deployment_id, workflow_id, position)
+      select * from jsonb_to_recordset(${tx.json(rows)}) as r (id text, decky_name text, host_uuid text, operation text, deployment_id text, workflow_id text, position integer)`,
+    openTickets(tx, tickets),
+    showGoing(
+      tx,
+      work.filter(({ operation }) => operation === OPERATION.teardown),
+    ),
+  ]);
 }

@@ -1,10 +1,13 @@
 /** What the sweep asks: which rows nobody works on, and to have accepted work begun again. */
 
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { Ticket } from '../adapters/postgres/tickets.ts';
+import type { Prunable } from '../adapters/postgres/upkeep.ts';
+import { type ClockIntervals, rotationLookMs } from '../fleet/housekeeping.ts';
 import { fitting } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
-import type { UnfinishedOperation } from '../operations/operation-store.ts';
 import type { OwedTeardowns } from '../operations/owed-requests.ts';
+import type { UnfinishedOperation } from '../operations/store.ts';
 import type { SignalTurn } from './deployments.ts';
 import { withFailures } from './failures.ts';
 
@@ -141,3 +144,99 @@ async function atMost<T>(width: number, items: readonly T[], work: (item: T) => 
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
 }
+
+/** What housekeeping asks about the intervals that admins set; they change at any time. */
+
+export interface ClockStore {
+  /** Minutes of the global interval; null where no decky inherits it. */
+  inheritedMinutes(): Promise<number | null>;
+  /** Milliseconds; null: nothing is mended by the clock. */
+  reconcileMs(): Promise<number | null>;
+}
+
+export interface ClockActivities {
+  readIntervals(): Promise<ClockIntervals>;
+}
+
+export const createClockActivities = (store: ClockStore): ClockActivities =>
+  withFailures<ClockActivities>({
+    readIntervals: async () => {
+      const [minutes, reconcileMs] = await Promise.all([store.inheritedMinutes(), store.reconcileMs()]);
+      return { rotateMs: minutes === null ? null : rotationLookMs(minutes), reconcileMs };
+    },
+  });
+
+/** What rotations ask of PostgreSQL. */
+
+/** The store as these activities need it; adapters/postgres/clock-requests.ts implements it. */
+export interface Rotating {
+  due(limit: number): Promise<string[]>;
+  store(input: { operationId: string; deckyName: string }): Promise<void>;
+  noteSkip(input: { operationId: string; deckyName: string; reason: string }): Promise<void>;
+}
+
+export interface RotationActivities {
+  /** Deckies that inherit the global interval and are due, by name. */
+  dueRotations(input: { limit: number }): Promise<string[]>;
+  /** Stores the request that the mutation then accepts; safe to repeat. */
+  storeRotation(input: { operationId: string; deckyName: string }): Promise<void>;
+  noteSkip(input: { operationId: string; deckyName: string; reason: string }): Promise<void>;
+}
+
+export const createRotationActivities = (store: Rotating): RotationActivities =>
+  withFailures<RotationActivities>({
+    dueRotations: ({ limit }) => store.due(limit),
+    storeRotation: (input) => store.store(input),
+    noteSkip: (input) => store.noteSkip(input),
+  });
+
+/** What the daily prune asks of PostgreSQL: to remove what nobody needs any longer, in small transactions. */
+
+export interface PruneActivities {
+  /** Rows removed by table; repeating it goes on where it stopped. Fails at its end when a table could not be pruned. */
+  pruneRecords(): Promise<Record<string, number>>;
+}
+
+export const createPruneActivities = (prunables: readonly Prunable[]): PruneActivities =>
+  withFailures<PruneActivities>({
+    async pruneRecords() {
+      const removed: Record<string, number> = {};
+      const failures: string[] = [];
+      for (const prunable of prunables) {
+        try {
+          removed[prunable.table] = await pruneTable(prunable);
+        } catch (error) {
+          Context.current().cancellationSignal.throwIfAborted();
+          // One table that can't be pruned is no reason to let the others grow.
+          failures.push(`${prunable.table}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      }
+      if (failures.length > 0) throw ApplicationFailure.create({ type: 'Unavailable', message: failures.join('; ') });
+      return removed;
+    },
+  });
+
+async function pruneTable({ table, batch, remove }: Prunable): Promise<number> {
+  const { heartbeat, cancellationSignal } = Context.current();
+  let removed = 0;
+  for (;;) {
+    cancellationSignal.throwIfAborted();
+    heartbeat({ table, removed });
+    const count = await remove(batch);
+    removed += count;
+    if (count < batch) return removed;
+  }
+}
+
+/** What workflows ask of the bus: to send what the outbox holds. */
+
+export interface EventActivities {
+  /** Sends the outbox in order, together with others of this worker that ask meanwhile; returns how many events the bus took. */
+  publishTransitions(): Promise<number>;
+}
+
+/** Settles as a round of sending that begins after the call. */
+export type Flush = (signal: AbortSignal) => Promise<number>;
+
+export const createEventActivities = (flush: Flush): EventActivities =>
+  withFailures<EventActivities>({ publishTransitions: () => flush(Context.current().cancellationSignal) });

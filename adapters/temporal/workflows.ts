@@ -1,8 +1,10 @@
 /** Looking at and starting operations' workflows, for the sweep and the lanes. */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
-import { ofKind } from '../adapters/temporal/connection.ts';
-import { WORKFLOW_KIND } from '../fleet/housekeeping.ts';
-import type { RequestKind } from '../fleet/lifecycle.ts';
+import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/agent-wire.ts';
+import { DeckhandError } from '../../fleet/errors.ts';
+import { WORKFLOW_KIND } from '../../fleet/housekeeping.ts';
+import type { RequestKind } from '../../fleet/lifecycle.ts';
+import { ofKind } from './connection.ts';
 
 /** The workflow type of each kind of operation. */
 const WORKFLOW_OF: Readonly<Record<RequestKind, string>> = Object.freeze({
@@ -99,4 +101,45 @@ export async function signalTrouble(client: Client, workflowId: string, text: st
 /** Closed workflows that the namespace keeps, ours and others'. */
 export async function countClosed(client: Client): Promise<number> {
   return (await client.workflow.count("ExecutionStatus != 'Running'")).count;
+}
+
+/** Hands what hosts report to the workflows that own the rows. */
+
+/** Agents wait 10 s for the answer to a heartbeat. */
+const SIGNAL_LIMIT_MS = 8_000;
+
+export interface ReportSignals {
+  /** Resolves once Temporal has it; throws Unavailable where it can't be had, or knows no such workflow that runs. */
+  signal(workflowId: string, report: HostReport): Promise<void>;
+}
+
+export const createReportSignals = (client: Client): ReportSignals => ({
+  async signal(workflowId, report) {
+    try {
+      await inTime(
+        client.withDeadline(Date.now() + SIGNAL_LIMIT_MS, () =>
+          client.workflow.getHandle(workflowId).signal(HEARTBEAT_SIGNAL, report),
+        ),
+      );
+    } catch (error) {
+      const what =
+        error instanceof WorkflowNotFoundError
+          ? `Workflow ${workflowId} does not run, though its rows are open; the sweep sees to it.`
+          : 'Temporal can’t be reached.';
+      throw new DeckhandError('Unavailable', `${what} Keep the report and send it again.`, { cause: error });
+    }
+  },
+});
+
+/** The client looks at its deadline only when it tries again, and the pauses between its tries grow. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${SIGNAL_LIMIT_MS / 1000} s`)), SIGNAL_LIMIT_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -1,11 +1,12 @@
 /** What rotates, how often, and which rotations made no row (docs/rotation.md). An interval is inherit, off, or minutes. */
-
-import { INTERVAL_PATTERN, intervalMinutes, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
+import { INTERVAL_PATTERN, intervalMinutes, intervalMs, LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
-import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
-import { boundedRollout, type RolloutOptions } from '../../fleet/limits.ts';
+import { deployWorkflowId, mutateWorkflowId } from '../../fleet/housekeeping.ts';
+import { boundedRollout, ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
+import { RECONCILE_USER } from '../../fleet/requests.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
 import { storeClockRequest } from './deployments.ts';
+import { createConvergenceStore } from './drift.ts';
 import { createSettings } from './settings.ts';
 
 export interface Rotations {
@@ -116,4 +117,31 @@ async function storeRotation(
     request: { decky_name: deckyName, services: null, trigger: 'scheduled' },
     options: boundedRollout(last?.options),
   });
+}
+
+/** Requests that the clock makes to mend what drifts, and how often. */
+
+export function createReconcileStore(sql: Sql) {
+  const { mendable, tries } = createConvergenceStore(sql);
+  return {
+    mendable,
+    tries,
+    interval: (): Promise<number | null> =>
+      reachable(async () => {
+        const text = await createSettings(sql).reconcileInterval();
+        return text === null ? null : intervalMs(text);
+      }),
+    /** Safe to repeat. */
+    request: ({ operationId, deckies }: { operationId: string; deckies: readonly string[] }): Promise<void> =>
+      reachable(() =>
+        storeClockRequest(sql, {
+          id: operationId,
+          kind: 'reconcile',
+          workflowId: deployWorkflowId(operationId),
+          username: RECONCILE_USER,
+          request: { deckies, host: null },
+          options: ROLLOUT_DEFAULTS,
+        }),
+      ),
+  };
 }

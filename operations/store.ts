@@ -1,23 +1,17 @@
 /** What activities need of PostgreSQL, over one pool: operations, rows, lanes, and what the sweep looks for. */
 
-import { cleanedUp, oweCleanUp, owesCleanUp } from '../adapters/postgres/clean-ups.ts';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { closeRequest, finishDeployment, loadRequest } from '../adapters/postgres/deployments.ts';
 import { type HostMember, keepNetwork, readMembers, readNetwork } from '../adapters/postgres/fleet.ts';
-import {
-  noteSteps,
-  openRowsOf,
-  openRowsOlderThan,
-  recordTransitions,
-  recordWith,
-} from '../adapters/postgres/lifecycle.ts';
+import { cleanedUp, oweCleanUp, owesCleanUp } from '../adapters/postgres/pending-work.ts';
+import { noteSteps, openRowsOf, openRowsOlderThan, recordTransitions, recordWith } from '../adapters/postgres/rows.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import type { ErrorCode } from '../fleet/errors.ts';
 import type { DeckyState, RequestKind, RequestState, Transition } from '../fleet/lifecycle.ts';
 import { boundedRollout, HOSTS_PER_GROUP, type RolloutOptions } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
-import { acceptRequest } from './accept.ts';
+import { acceptRequest } from './acceptance.ts';
 import { endHosts, type HostsEnd, type OperationPart, partsOf } from './operation-parts.ts';
 
 /** What the request, or the defaults, say of how hosts are treated. */
