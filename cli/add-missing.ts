@@ -3,7 +3,7 @@ import { type ExpandedDecky, type Expansion, expandSections } from '../fleet/dec
 import { isDeckhandError } from '../fleet/errors.ts';
 import { type IniConfig, parseIni } from '../fleet/ini.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
-import type { FleetDecky } from './api-types.ts';
+import type { FleetDecky } from './master.ts';
 
 export interface Missing {
   /** What to send; null when nothing is missing. */

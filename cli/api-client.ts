@@ -1,7 +1,9 @@
 /** The operators' API over HTTP: logs in by itself, keeps the token in memory only, and tells "no answer" from "no". */
-import { LOGIN_KEY_HEADER } from '../adapters/login-key.ts';
+import createClient, { type Client } from 'openapi-fetch';
+import type { paths } from './api.d.ts';
 import type { Connection } from './connection.ts';
 import { CliError, EXIT } from './errors.ts';
+import { requestAll } from './http.ts';
 
 /** A DELETE may take 15 s by contract; anything that takes twice as long has died. */
 const REQUEST_TIMEOUT_MS = 30_000;
@@ -27,10 +29,12 @@ export class ApiRefusal extends CliError {
   }
 }
 
-interface ApiRequest {
-  readonly query?: Readonly<Record<string, string | readonly string[]>>;
-  readonly body?: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
+/** The API as its own document describes it: `api.GET('/api/v1/fleet')`. */
+type Api = Client<paths>;
+
+interface Asked<T> {
+  readonly data?: T;
+  readonly response: Response;
 }
 
 interface ApiAnswer<T> {
@@ -40,8 +44,8 @@ interface ApiAnswer<T> {
 }
 
 export interface ApiClient {
-  /** Throws ApiUnreachable, ApiRefusal, or CliError (255) when the credentials don't do. A path starts with `/api/v1`. */
-  request<T>(method: string, path: string, request?: ApiRequest): Promise<ApiAnswer<T>>;
+  /** Asks with a token. Throws ApiUnreachable, ApiRefusal, or CliError (255) when the credentials don't do. */
+  call<T>(ask: (api: Api) => Promise<Asked<T>>): Promise<ApiAnswer<T>>;
   /** Whether the API has answered anything yet: one that never did is probably not there at all. */
   readonly heard: boolean;
 }
@@ -55,50 +59,66 @@ export function createApiClient(connect: () => Connection, interrupted: AbortSig
   let token: string | null = null;
   let heard = false;
 
-  const send = async (method: string, path: string, request: ApiRequest, bearer: string | null) => {
+  const connected = (): Connection => {
     connection ??= connect();
+    return connection;
+  };
+
+  /** Returns what was asked for, or a 401. */
+  const exchange = async (request: Request): Promise<Response> => {
+    let answer: Response;
     try {
-      const answer = await exchange(connection, method, path, request, bearer, interrupted);
-      heard = true;
-      return answer;
+      answer = await answerOf(connected(), request, interrupted);
     } catch (error) {
-      if (error instanceof ApiUnreachable) connection = null;
+      connection = null;
+      throw error;
+    }
+    heard = true;
+    if (answer.ok || answer.status === 401) return answer;
+    throw await refusalOf(answer, request);
+  };
+
+  const send = async <T>(ask: (api: Api) => Promise<Asked<T>>, bearer: string | null): Promise<Asked<T>> => {
+    const authorization = bearer === null ? {} : { authorization: `Bearer ${bearer}` };
+    const { apiUrl } = connected();
+    try {
+      const headers = { accept: 'application/json', ...authorization };
+      return await ask(createClient<paths>({ baseUrl: apiUrl, fetch: exchange, headers }));
+    } catch (error) {
+      if (error instanceof SyntaxError)
+        throw new CliError(EXIT.couldNotAsk, `What answers at ${apiUrl} is no API of a master: it sends no JSON.`);
       throw error;
     }
   };
 
   const login = async (): Promise<string> => {
-    connection ??= connect();
-    const { apiUrl, credentials, loginKey } = connection;
+    const { apiUrl, credentials, loginKey } = connected();
     if ('token' in credentials) return credentials.token;
     if ('missing' in credentials) throw noCredentials(credentials.missing);
-    const body = { username: credentials.username, password: credentials.password };
-    const headers = loginKey === undefined ? {} : { [LOGIN_KEY_HEADER]: loginKey };
-    const answer = await send('POST', '/api/v1/auth/login', { body, headers }, null);
-    const { access_token } = (answer.body ?? {}) as { access_token?: unknown };
-    if (answer.status === 200 && typeof access_token === 'string') return access_token;
-    if (answer.status === 401) throw noCredentials(`${apiUrl} does not accept the password of ${body.username}.`);
-    throw refusal(answer, 'POST /api/v1/auth/login');
+    const { username, password } = credentials;
+    const header = loginKey === undefined ? {} : { 'deckhand-login-key': loginKey };
+    const request = { body: { username, password }, params: { header } };
+    const { data } = await send((api) => api.POST('/api/v1/auth/login', request), null);
+    if (data) return data.access_token;
+    throw noCredentials(`${apiUrl} does not accept the password of ${username}.`);
   };
 
   return {
     get heard() {
       return heard;
     },
-    async request<T>(method: string, path: string, request: ApiRequest = {}) {
+    async call<T>(ask: (api: Api) => Promise<Asked<T>>) {
       const fresh = token === null;
       token ??= await login();
-      let answer = await send(method, path, request, token);
-      if (answer.status === 401 && !fresh) {
+      let answer = await send(ask, token);
+      if (answer.response.status === 401 && !fresh) {
         token = await login();
-        answer = await send(method, path, request, token);
+        answer = await send(ask, token);
       }
-      if (answer.status === 401) {
-        token = null;
-        throw noCredentials('The master does not accept the token (401).');
-      }
-      if (answer.status >= 400) throw refusal(answer, `${method} ${path}`);
-      return answer as ApiAnswer<T>;
+      const { status, headers } = answer.response;
+      if (status !== 401) return { status, headers, body: answer.data as T };
+      token = null;
+      throw noCredentials('The master does not accept the token (401).');
     },
   };
 }
@@ -109,12 +129,39 @@ const noCredentials = (message: string): CliError =>
     code: 'Unauthenticated',
   });
 
-function refusal(answer: ApiAnswer<unknown>, what: string): CliError {
-  const { detail, code } = (answer.body ?? {}) as { detail?: unknown; code?: unknown };
-  const sentence = typeof detail === 'string' ? detail : `${what} was answered with status ${answer.status}.`;
+async function answerOf({ apiUrl, ca }: Connection, request: Request, interrupted: AbortSignal): Promise<Response> {
+  const { method } = request;
+  const body = request.body === null ? {} : { body: await request.text() };
+  const headers = Object.fromEntries(request.headers);
+  const signal = AbortSignal.any([interrupted, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]);
+  try {
+    return await requestAll(new URL(request.url), { method, headers, signal, ca, ...body });
+  } catch (error) {
+    interrupted.throwIfAborted();
+    throw new ApiUnreachable(`The API at ${apiUrl} does not answer: ${reasonOf(error)}.`, null, error);
+  }
+}
+
+async function refusalOf(answer: Response, { method, url }: Request): Promise<CliError> {
+  const { detail, code } = errorBody(await answer.text());
+  const sentence = detail ?? `${method} ${new URL(url).pathname} was answered with status ${answer.status}.`;
   if (answer.status === 503) return new ApiUnreachable(sentence, retryAfter(answer.headers));
-  const named = answer.headers.get('deckhand-error-code') ?? (typeof code === 'string' ? code : null);
-  return new ApiRefusal(answer.status, sentence, named);
+  const location = answer.headers.get('location');
+  if (answer.status < 400)
+    return new CliError(EXIT.couldNotAsk, `The API sends the command elsewhere: to ${location ?? 'no address'}.`, {
+      advice: 'Name that address with --api or DECKHAND_API_URL.',
+    });
+  return new ApiRefusal(answer.status, sentence, answer.headers.get('deckhand-error-code') ?? code);
+}
+
+/** Of a body that is no JSON, its beginning is the sentence. */
+function errorBody(text: string): { readonly detail: string | null; readonly code: string | null } {
+  try {
+    const { detail, code } = JSON.parse(text) ?? {};
+    return { detail: typeof detail === 'string' ? detail : null, code: typeof code === 'string' ? code : null };
+  } catch {
+    return { detail: text === '' ? null : text.slice(0, 500), code: null };
+  }
 }
 
 function retryAfter(headers: Headers): number | null {
@@ -122,50 +169,7 @@ function retryAfter(headers: Headers): number | null {
   return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null;
 }
 
-function urlOf(apiUrl: string, path: string, query: ApiRequest['query']): URL {
-  const url = new URL(apiUrl + path);
-  for (const [key, value] of Object.entries(query ?? {}))
-    for (const one of typeof value === 'string' ? [value] : value) url.searchParams.append(key, one);
-  return url;
-}
-
-async function exchange(
-  { apiUrl, fetch = globalThis.fetch }: Connection,
-  method: string,
-  path: string,
-  request: ApiRequest,
-  bearer: string | null,
-  interrupted: AbortSignal,
-): Promise<ApiAnswer<unknown>> {
-  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_MS);
-  const headers: Record<string, string> = { accept: 'application/json', ...request.headers };
-  if (bearer !== null) headers.authorization = `Bearer ${bearer}`;
-  if (request.body !== undefined) headers['content-type'] = 'application/json';
-  try {
-    const response = await fetch(urlOf(apiUrl, path, request.query), {
-      method,
-      headers,
-      signal: AbortSignal.any([interrupted, timeout]),
-      ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
-    });
-    const text = await response.text();
-    return { status: response.status, headers: response.headers, body: parseBody(text) };
-  } catch (error) {
-    interrupted.throwIfAborted();
-    throw new ApiUnreachable(`The API at ${apiUrl} does not answer: ${reasonOf(error)}.`, null, error);
-  }
-}
-
-function parseBody(text: string): unknown {
-  if (text === '') return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return { detail: text.slice(0, 500) };
-  }
-}
-
-/** fetch hides the reason ("fetch failed") in its causes; an aggregate (two addresses tried) in its parts. */
+/** An error hides the reason in its causes; an aggregate (two addresses tried) in its parts. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.name === 'TimeoutError') return `no answer within ${REQUEST_TIMEOUT_MS / 1000} s`;

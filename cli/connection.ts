@@ -1,9 +1,6 @@
 /** Where the API is, who asks, and whom to trust: flags first, then the environment, then the stack's own stack.json. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { rootCertificates } from 'node:tls';
-import { Agent, fetch as fetchBy } from 'undici';
-import { z } from 'zod';
 import { CliError, EXIT } from './errors.ts';
 
 export type Credentials =
@@ -17,8 +14,8 @@ export interface Connection {
   readonly credentials: Credentials;
   /** Of the stack's own file: shown at the login, so that wrong passwords of others don't make the command wait. */
   readonly loginKey?: string;
-  /** Where the command was told whom to trust; else Node's own. */
-  readonly fetch?: Fetch;
+  /** Authorities to trust besides Node's own, in PEM. */
+  readonly ca?: string;
 }
 
 export interface ConnectionOptions {
@@ -27,19 +24,16 @@ export interface ConnectionOptions {
   readonly home?: string | undefined;
 }
 
-const stackFileSchema = z.object({
-  api_url: z.string(),
-  swarm_url: z.string().nullish(),
-  temporal_address: z.string().nullish(),
-  temporal_namespace: z.string().nullish(),
-  temporal_ui_url: z.string().nullish(),
-  nats_url: z.string().nullish(),
-  docker_host: z.string().nullish(),
-  admin: z.object({ username: z.string(), password: z.string() }),
-  login_key: z.string().nullish(),
-  processes: z.array(z.object({ name: z.string(), pid: z.number() })).default([]),
-});
-export type StackFile = z.infer<typeof stackFileSchema>;
+/** What the command reads of stack.json. */
+export interface StackFile {
+  readonly api_url: string;
+  readonly swarm_url: string | null;
+  readonly temporal_ui_url: string | null;
+  readonly nats_url: string | null;
+  readonly docker_host: string | null;
+  readonly admin: { readonly username: string; readonly password: string };
+  readonly login_key: string | null;
+}
 
 export const homeOf = (options: ConnectionOptions, environment: NodeJS.ProcessEnv): string =>
   resolve(options.home ?? (environment.DECKHAND_HOME || '.deckhand'));
@@ -57,19 +51,38 @@ export function readStackFile(home: string): StackFile | null {
       cause,
     });
   }
-  const parsed = stackFileSchema.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data;
+  const stack = parseStackFile(text);
+  if (stack !== null) return stack;
   throw new CliError(EXIT.couldNotAsk, `${path} is not a whole stack file.`, {
     advice: 'Run `npm start`: it writes the file anew.',
   });
 }
 
-function parseJson(text: string): unknown {
+/** By hand: loading a schema library would cost every command more processor time than its request. Null: not whole. */
+function parseStackFile(text: string): StackFile | null {
+  let content: Partial<Record<keyof StackFile, unknown>> | null;
   try {
-    return JSON.parse(text);
+    content = JSON.parse(text);
   } catch {
     return null;
   }
+  const { api_url, admin } = content ?? {};
+  if (typeof api_url !== 'string' || typeof admin !== 'object' || admin === null) return null;
+  const [username, password] = [Reflect.get(admin, 'username'), Reflect.get(admin, 'password')];
+  if (typeof username !== 'string' || typeof password !== 'string') return null;
+  const optional = (name: keyof StackFile): string | null => {
+    const value = content?.[name];
+    return typeof value === 'string' ? value : null;
+  };
+  return {
+    api_url,
+    swarm_url: optional('swarm_url'),
+    temporal_ui_url: optional('temporal_ui_url'),
+    nats_url: optional('nats_url'),
+    docker_host: optional('docker_host'),
+    admin: { username, password },
+    login_key: optional('login_key'),
+  };
 }
 
 function fromEnvironment(environment: NodeJS.ProcessEnv): Credentials | null {
@@ -83,7 +96,7 @@ export function resolveConnection(options: ConnectionOptions, environment: NodeJ
   const named = options.api ?? environment.DECKHAND_API_URL;
   const own = fromEnvironment(environment);
   const ca = options.ca ?? environment.DECKHAND_CA;
-  const trust = ca ? { fetch: fetchTrusting(ca) } : {};
+  const trust = ca ? { ca: readAuthorities(ca) } : {};
   const home = homeOf(options, environment);
   if (named) {
     const missing = `No credentials for ${named}.`;
@@ -123,18 +136,7 @@ function checkedUrl(text: string): string {
   });
 }
 
-// Whom to trust besides Node's own authorities, when the master speaks TLS
-
-type Fetch = (url: URL | string, init?: RequestInit) => Promise<Response>;
-
 /** `file` holds authorities in PEM. Throws CliError when it can't be read. */
-function fetchTrusting(file: string): Fetch {
-  const dispatcher = new Agent({ connect: { ca: [...rootCertificates, readAuthorities(file)] } });
-  // The same interfaces, by the library that Node's own fetch is made of.
-  return (url, init) =>
-    fetchBy(url, { ...init, dispatcher } as Parameters<typeof fetchBy>[1]) as Promise<unknown> as Promise<Response>;
-}
-
 function readAuthorities(file: string): string {
   const advice =
     'Name a file in PEM by --ca or DECKHAND_CA: the certificate of the authority that signed the master’s.';

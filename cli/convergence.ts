@@ -1,8 +1,9 @@
 /** `deckhand drift`, `reconcile`, `stop`, `start` and `reconcile-interval`. */
-import type { ReconcileAnswer } from './api-types.ts';
+
 import { type Context, printJson } from './context.ts';
 import { EXIT, type ExitCode } from './errors.ts';
 import { followAndTell, nextCommands } from './follow.ts';
+import type { ReconcileAnswer } from './master.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { renderDrift, renderMending } from './render.ts';
 
@@ -40,7 +41,7 @@ export async function reconcile(
   const answer = await master.reconcile({
     ...(options.dryRun ? { dry_run: true } : {}),
     ...(options.host === undefined ? {} : { host: options.host }),
-    ...(names.length > 0 ? { deckies: names } : {}),
+    ...(names.length > 0 ? { deckies: [...names] } : {}),
   });
   if (!json) io.out(renderMending(answer, io.colours));
   return untilEnded(context, answer, { ...options, what: 'The reconcile', startedAt });

@@ -5,11 +5,10 @@ import { buffer as readAll } from 'node:stream/consumers';
 import { byteName, encodingProblem, lineAt } from '../fleet/encoding.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { type Missing, selectMissing } from './add-missing.ts';
-import type { OperationRow } from './api-types.ts';
 import { type Context, printJson } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { follow, nextCommands, reportEnd, submit } from './follow.ts';
-import type { Accepted, DeployBody } from './master.ts';
+import type { Accepted, DeployRequest, OperationRow } from './master.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { countByStatus } from './rows.ts';
 import { deckies } from './text.ts';
@@ -33,7 +32,7 @@ const SUBMIT_MS = 30_000;
 /** With --wait, time for an API that is being restarted; without, a master that is not there is said at once. */
 const RESTART_MS = 10_000;
 
-function bodyOf(ini: string, options: DeployOptions): DeployBody {
+function bodyOf(ini: string, options: DeployOptions): DeployRequest {
   return {
     ini_content: ini,
     replace_fleet: options.replace === true,

@@ -1,6 +1,8 @@
 /** What a master tells of what happened: its events as they come, and its audit. */
+import type { components, operations } from './api.d.ts';
 import type { ApiClient } from './api-client.ts';
 import type { Connection } from './connection.ts';
+import { openRequest } from './http.ts';
 
 export interface FeedEvent {
   readonly id: string;
@@ -9,54 +11,38 @@ export interface FeedEvent {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-export interface AuditEntry {
-  readonly id: string;
-  readonly at: string;
-  readonly listener: string;
-  readonly username: string | null;
-  readonly peer: string | null;
-  readonly method: string;
-  readonly path: string;
-  readonly request: Readonly<Record<string, unknown>>;
-  readonly before: Readonly<Record<string, unknown>> | null;
-  readonly after: Readonly<Record<string, unknown>> | null;
-  readonly status: number | null;
-  readonly error_code: string | null;
-}
-
-interface AuditPage {
-  readonly entries: readonly AuditEntry[];
-  readonly next_cursor: string | null;
-}
-
+export type AuditEntry = components['schemas']['AuditEntry'];
+type AuditPage = operations['get_audit']['responses'][200]['content']['application/json'];
+type AuditQuery = NonNullable<operations['get_audit']['parameters']['query']>;
 type EventFilter = Readonly<Record<string, string>>;
 
 export interface Feed {
   /** Until the connection ends; throws ApiUnreachable, ApiRefusal. `after`: the id of the last one seen. */
   events(filter: EventFilter, after: string | null, signal: AbortSignal): AsyncGenerator<FeedEvent>;
-  audit(query: Readonly<Record<string, string>>): Promise<AuditPage>;
+  audit(query: AuditQuery): Promise<AuditPage>;
 }
 
 export function feedOf(client: ApiClient, connect: () => Connection): Feed {
   return {
     async *events(filter, after, signal) {
       // A ticket stands for the token: it is made with whatever credentials the other commands use.
-      const { body } = await client.request<{ ticket: string }>('POST', '/api/v1/auth/sse-ticket');
-      const { apiUrl, fetch = globalThis.fetch } = connect();
+      const { body } = await client.call((api) => api.POST('/api/v1/auth/sse-ticket'));
+      const { apiUrl, ca } = connect();
       const url = new URL(`${apiUrl}/api/v1/events`);
       const query = { ...filter, ticket: body.ticket, ...(after === null ? {} : { last_event_id: after }) };
       for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-      const response = await fetch(url, { headers: { accept: 'text/event-stream' }, signal });
-      if (response.status !== 200 || !response.body) throw new Error(`/events was answered with ${response.status}`);
-      yield* eventsOf(response.body);
+      const headers = { accept: 'text/event-stream' };
+      const response = await openRequest(url, { method: 'GET', headers, signal, ca });
+      if (response.statusCode !== 200) throw new Error(`/events was answered with ${response.statusCode}`);
+      yield* eventsOf(response.setEncoding('utf8'));
     },
-    audit: async (query) => (await client.request<AuditPage>('GET', '/api/v1/audit', { query })).body,
+    audit: async (query) => (await client.call((api) => api.GET('/api/v1/audit', { params: { query } }))).body,
   };
 }
 
-async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<FeedEvent> {
+async function* eventsOf(body: AsyncIterable<string>): AsyncGenerator<FeedEvent> {
   let rest = '';
-  for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
+  for await (const chunk of body) {
     const blocks = (rest + chunk).split('\n\n');
     rest = blocks.pop() ?? '';
     for (const block of blocks) {

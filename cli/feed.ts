@@ -63,7 +63,7 @@ const RECENT = 50;
 export async function audit(context: Context, options: AuditOptions): Promise<ExitCode> {
   const { limit = RECENT, user, cursor } = options;
   const page = await context.feed.audit({
-    limit: String(limit),
+    limit,
     ...(user === undefined ? {} : { user }),
     ...(cursor === undefined ? {} : { cursor }),
   });

@@ -7,12 +7,11 @@
  * 4. `submit` sends a request until the master answers it.
  */
 import { ApiRefusal, ApiUnreachable } from './api-client.ts';
-import type { DeploymentDetail } from './api-types.ts';
 import { type Context, printJson } from './context.ts';
 import { EXIT, type ExitCode } from './errors.ts';
 import { type Io, pause } from './io.ts';
 import { type Snapshot, viewFor, type WatchView } from './live.ts';
-import type { Master } from './master.ts';
+import type { DeploymentDetail, Master } from './master.ts';
 import { allEnded, exitCodeOf, failureBlocks, outcomeText } from './rows.ts';
 import { deckies, shortDuration } from './text.ts';
 

@@ -8,13 +8,12 @@
  */
 
 import { hasEnded } from '../fleet/lifecycle.ts';
-import type { OperationRow } from './api-types.ts';
 import { type Context, printJson } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { follow } from './follow.ts';
 import { pause } from './io.ts';
 import type { Snapshot } from './live.ts';
-import type { HostView } from './master.ts';
+import type { HostView, OperationRow } from './master.ts';
 import { hostPlace, renderHost, renderHosts } from './render.ts';
 import { type Outcome, openIds, takeDownTogether } from './teardown.ts';
 import { counted, deckies, harmless, indented } from './text.ts';
@@ -38,7 +37,7 @@ export async function enroll(
     name,
     address,
     ...(port !== undefined && { agent_port: port }),
-    ...(sans !== undefined && { sans }),
+    ...(sans !== undefined && { sans: [...sans] }),
     ...(notes !== undefined && { notes }),
     ...(ipvlan && { use_ipvlan: true }),
   });

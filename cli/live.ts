@@ -7,8 +7,8 @@
 
 import { createLogUpdate } from 'log-update';
 import type { Status } from '../fleet/lifecycle.ts';
-import type { OperationRow } from './api-types.ts';
 import type { Colours, Io } from './io.ts';
+import type { OperationRow } from './master.ts';
 import { changeLine, countByStatus, elapsedText, glyph, hostOf, paint, rowDetail, rowTitle } from './rows.ts';
 import { deckies, harmless, oneLine, shortDuration } from './text.ts';
 

@@ -1,58 +1,56 @@
-/** The questions that the command puts to a master, typed. */
+/**
+ * The questions that the command puts to a master. Their types are those of the API's own document.
+ *
+ * 1. names for what the API takes and answers
+ * 2. `Master`: deployments, the fleet, drift
+ * 3. `Hosts`: `/api/v1/swarm`
+ */
 import { LIMITS } from '../fleet/limits.ts';
+import type { components, operations } from './api.d.ts';
 import type { ApiClient } from './api-client.ts';
-import type {
-  DeployAccepted,
-  DeploymentDetail,
-  DeploymentSummary,
-  DriftOverview,
-  FleetOverview,
-  OperationRow,
-  ReconcileAnswer,
-  ReconcileBody,
-} from './api-types.ts';
 import { CliError, EXIT } from './errors.ts';
 import { harmless } from './text.ts';
 
-export interface DeployBody {
-  readonly ini_content: string;
-  readonly replace_fleet: boolean;
-  readonly max_parallel?: number;
-  readonly min_healthy_time?: string;
-  readonly healthy_deadline?: string;
-  readonly progress_deadline?: string;
-  readonly host_lost_after?: string;
+type Schemas = components['schemas'];
+/** What an operation answers with this status. */
+type Answer<Operation extends keyof operations, Status extends number> = operations[Operation] extends {
+  responses: Record<Status, { content: { 'application/json': infer Body } }>;
 }
+  ? Body
+  : never;
 
-export interface Accepted extends DeployAccepted {
-  /** null when an older master does not name it. */
-  readonly deployment_id: string | null;
-}
+export type DeploymentSummary = Schemas['Deployment'];
+export type DeploymentDetail = Schemas['DeploymentDetail'];
+/** A lifecycle row; of a deployment also with what is being done right now. */
+export type OperationRow = Schemas['LifecycleRow'] & Partial<DeploymentDetail['rows'][number]>;
+export type FleetOverview = Schemas['Fleet'];
+export type FleetDecky = FleetOverview['deckies'][number];
+export type DeployRequest = Schemas['DeployRequest'];
+type ReconcileRequest = Schemas['ReconcileRequest'];
+/** Either answer: there was something to do (202), or nothing (200). */
+export type ReconcileAnswer = Partial<Answer<'post_reconcile', 202>> & Answer<'post_reconcile', 200>;
+export type DriftOverview = Answer<'get_drift', 200>;
+export type SilentEngine = Schemas['SilentEngine'];
+export type HostView = Schemas['Host'];
+type Enrollment = Answer<'post_swarm_enrollments', 201>;
+type EnrollmentRequest = operations['post_swarm_enrollments']['requestBody']['content']['application/json'];
 
-interface MutateAccepted {
-  /** One. */
-  readonly lifecycle_ids: readonly string[];
-  readonly deployment_id: string;
-  readonly warnings?: readonly string[];
-}
-
-export interface Cancelled {
-  readonly deployment_id: string;
-  /** Of the rows that were open. */
-  readonly lifecycle_ids: readonly string[];
-}
+/** null where the master does not name it. */
+export type Accepted = Answer<'post_deckies_deploy', 202> & { readonly deployment_id: string | null };
+type MutateAccepted = Answer<'post_deckies_decky_name_mutate', 202> & { readonly deployment_id: string };
+export type Cancelled = Answer<'post_deployments_deployment_id_cancel', 202>;
 
 export interface Master {
   /** Whether it has answered anything yet. */
   readonly heard: boolean;
   /** The same key with the same body is the same deploy, however often it is sent. */
-  deploy(body: DeployBody, idempotencyKey: string): Promise<Accepted>;
+  deploy(body: DeployRequest, idempotencyKey: string): Promise<Accepted>;
   /** Without services they are drawn; the same key with the same services is the same mutation. */
   mutate(name: string, services: readonly string[] | null, idempotencyKey: string): Promise<MutateAccepted>;
   /** `30m`, `5d`…; null: never. */
   setMutateInterval(name: string, interval: string | null): Promise<void>;
   drift(filter: { readonly decky?: string; readonly host?: string }): Promise<DriftOverview>;
-  reconcile(body: ReconcileBody): Promise<ReconcileAnswer>;
+  reconcile(body: ReconcileRequest): Promise<ReconcileAnswer>;
   power(
     name: string,
     kind: 'stop' | 'start',
@@ -71,116 +69,74 @@ export interface Master {
 }
 
 export function masterOf(client: ApiClient): Master {
-  const get = async <T>(path: string, query?: Record<string, string | readonly string[]>): Promise<T> =>
-    (await client.request<T>('GET', path, query ? { query } : {})).body;
   return {
     get heard() {
       return client.heard;
     },
     async deploy(body, idempotencyKey) {
-      const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await client.request<DeployAccepted>('POST', '/api/v1/deckies/deploy', { body, headers });
+      const params = { header: { 'idempotency-key': idempotencyKey } };
+      const answer = await client.call((api) => api.POST('/api/v1/deckies/deploy', { params, body }));
       return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') };
     },
     async mutate(name, services, idempotencyKey) {
-      const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate`;
-      const body = services === null ? {} : { services };
-      const headers = { 'idempotency-key': idempotencyKey };
-      const answer = await client.request<Omit<MutateAccepted, 'deployment_id'>>('POST', path, { body, headers });
+      const params = { path: { decky_name: name }, header: { 'idempotency-key': idempotencyKey } };
+      const body = services === null ? {} : { services: [...services] };
+      const answer = await client.call((api) => api.POST('/api/v1/deckies/{decky_name}/mutate', { params, body }));
       // An older master does not name it: there the row has its id.
       const [row = ''] = answer.body.lifecycle_ids;
       return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') ?? row };
     },
     async setMutateInterval(name, interval) {
-      const path = `/api/v1/deckies/${encodeURIComponent(name)}/mutate-interval`;
-      await client.request('PUT', path, { body: { mutate_interval: interval } });
+      const params = { path: { decky_name: name } };
+      const body = { mutate_interval: interval };
+      await client.call((api) => api.PUT('/api/v1/deckies/{decky_name}/mutate-interval', { params, body }));
     },
-    drift: (filter) =>
-      get<DriftOverview>(
-        '/api/v1/drift',
-        Object.fromEntries(Object.entries(filter).filter((entry): entry is [string, string] => entry[1] !== undefined)),
-      ),
-    reconcile: async (body) => (await client.request<ReconcileAnswer>('POST', '/api/v1/reconcile', { body })).body,
+    drift: async (query) => (await client.call((api) => api.GET('/api/v1/drift', { params: { query } }))).body,
+    reconcile: async (body) => (await client.call((api) => api.POST('/api/v1/reconcile', { body }))).body,
     async power(name, kind) {
-      const path = `/api/v1/deckies/${encodeURIComponent(name)}/${kind}`;
-      const answer = await client.request<{ lifecycle_ids: string[] }>('POST', path);
+      const params = { path: { decky_name: name } };
+      const answer = await client.call((api) => api.POST(`/api/v1/deckies/{decky_name}/${kind}`, { params }));
       return { ...answer.body, deployment_id: answer.headers.get('deckhand-deployment-id') ?? '' };
     },
     async setReconcileInterval(interval) {
-      await client.request('PUT', '/api/v1/config/reconcile-interval', { body: { reconcile_interval: interval } });
+      const body = { reconcile_interval: interval };
+      await client.call((api) => api.PUT('/api/v1/config/reconcile-interval', { body }));
     },
     async deployments(limit) {
-      const query = { limit: String(limit) };
-      return (await get<{ deployments: DeploymentSummary[] }>('/api/v1/deployments', query)).deployments;
+      const params = { query: { limit } };
+      return (await client.call((api) => api.GET('/api/v1/deployments', { params }))).body.deployments;
     },
-    deployment: (id) => get<DeploymentDetail>(`/api/v1/deployments/${encodeURIComponent(id)}`),
-    cancel: async (id) =>
-      (await client.request<Cancelled>('POST', `/api/v1/deployments/${encodeURIComponent(id)}/cancel`)).body,
-    fleet: () => get<FleetOverview>('/api/v1/fleet'),
+    async deployment(id) {
+      const params = { path: { deployment_id: id } };
+      return (await client.call((api) => api.GET('/api/v1/deployments/{deployment_id}', { params }))).body;
+    },
+    async cancel(id) {
+      const params = { path: { deployment_id: id } };
+      return (await client.call((api) => api.POST('/api/v1/deployments/{deployment_id}/cancel', { params }))).body;
+    },
+    fleet: async () => (await client.call((api) => api.GET('/api/v1/fleet'))).body,
     async teardown(name) {
-      const path = `/api/v1/deckies/${encodeURIComponent(name)}`;
-      const answer = await client.request<{ lifecycle_ids?: string[] } | null>('DELETE', path);
+      const params = { path: { decky_name: name } };
+      const answer = await client.call((api) => api.DELETE('/api/v1/deckies/{decky_name}', { params }));
       return { down: answer.status === 204, lifecycleIds: answer.body?.lifecycle_ids ?? [] };
     },
     async teardownAll(hostLostAfter) {
-      const query = hostLostAfter === undefined ? {} : { host_lost_after: hostLostAfter };
-      const answer = await client.request<{ lifecycle_ids: string[] }>('DELETE', '/api/v1/deckies', { query });
-      return answer.body.lifecycle_ids;
+      const params = { query: hostLostAfter === undefined ? {} : { host_lost_after: hostLostAfter } };
+      return (await client.call((api) => api.DELETE('/api/v1/deckies', { params }))).body.lifecycle_ids;
     },
     async lifecycle(ids) {
       const rows: OperationRow[] = [];
       for (let at = 0; at < ids.length; at += LIMITS.lifecycleIdsPerQuery) {
-        const some = ids.slice(at, at + LIMITS.lifecycleIdsPerQuery);
-        rows.push(...(await get<{ rows: OperationRow[] }>('/api/v1/deckies/lifecycle', { ids: some })).rows);
+        const params = { query: { ids: ids.slice(at, at + LIMITS.lifecycleIdsPerQuery) } };
+        rows.push(...(await client.call((api) => api.GET('/api/v1/deckies/lifecycle', { params }))).body.rows);
       }
       return rows;
     },
   };
 }
 
-/** The questions about hosts, typed: `/api/v1/swarm` of the master. */
-
-export interface HostView {
-  readonly uuid: string;
-  readonly name: string;
-  readonly address: string;
-  readonly agent_port: number;
-  /** `enrolled` (never heard of), `active` or `unreachable`. */
-  readonly status: string;
-  readonly last_heartbeat: string | null;
-  readonly client_cert_fingerprint: string;
-  readonly enrolled_at: string;
-  readonly notes: string | null;
-  readonly use_ipvlan: boolean;
-  readonly draining?: boolean;
-  readonly agent_version?: string | null;
-  /** When its certificate ends. */
-  readonly cert_not_after?: string | null;
-  readonly renew_requested?: boolean;
-  /** Deckies that it still has to take down. */
-  readonly owes?: number;
-}
-
-interface EnrollmentBody {
-  readonly name: string;
-  readonly address: string;
-  readonly agent_port?: number;
-  readonly sans?: readonly string[];
-  readonly notes?: string;
-  readonly use_ipvlan?: boolean;
-}
-
-interface Enrollment {
-  readonly host_uuid: string;
-  readonly token: string;
-  /** One line, to be run on the host. */
-  readonly command: string;
-  readonly expires_at: string;
-  readonly ca_fingerprint: string;
-}
-
 export interface Hosts {
-  enroll(body: EnrollmentBody): Promise<Enrollment>;
+  enroll(body: EnrollmentRequest): Promise<Enrollment>;
   /** The master asks each agent now: `status` is what it found. */
   list(): Promise<readonly HostView[]>;
   /** Throws CliError (1) where there is none of that name. */
@@ -194,15 +150,11 @@ export interface Hosts {
   remove(uuid: string, selfDestruct: boolean): Promise<void>;
 }
 
-const HOSTS = '/api/v1/swarm/hosts';
-
 export function hostsOf(client: ApiClient): Hosts {
-  const list = async (): Promise<readonly HostView[]> => (await client.request<HostView[]>('GET', HOSTS)).body;
+  const list = async () => (await client.call((api) => api.GET('/api/v1/swarm/hosts'))).body;
   return {
     list,
-    async enroll(body) {
-      return (await client.request<Enrollment>('POST', '/api/v1/swarm/enrollments', { body })).body;
-    },
+    enroll: async (body) => (await client.call((api) => api.POST('/api/v1/swarm/enrollments', { body }))).body,
     async named(name) {
       const hosts = await list();
       const host = hosts.find((one) => one.name === name || one.uuid === name);
@@ -213,22 +165,24 @@ export function hostsOf(client: ApiClient): Hosts {
         advice: known ? `Enrolled are: ${known}.` : 'No host is enrolled; `deckhand host enroll NAME ADDRESS` does it.',
       });
     },
-    async change(uuid, change) {
-      await client.request('PATCH', `${HOSTS}/${encodeURIComponent(uuid)}`, { body: change });
+    async change(uuid, body) {
+      const params = { path: { uuid } };
+      await client.call((api) => api.PATCH('/api/v1/swarm/hosts/{uuid}', { params, body }));
     },
     async teardown(uuid) {
-      const path = `${HOSTS}/${encodeURIComponent(uuid)}/teardown`;
-      const answer = await client.request<{ lifecycle_ids?: string[] }>('POST', path, { body: { decky_id: null } });
+      const params = { path: { uuid } };
+      const body = { decky_id: null };
+      const answer = await client.call((api) => api.POST('/api/v1/swarm/hosts/{uuid}/teardown', { params, body }));
       return answer.body.lifecycle_ids ?? null;
     },
     async move(uuid) {
-      const path = `${HOSTS}/${encodeURIComponent(uuid)}/move`;
-      const { body, headers } = await client.request<{ lifecycle_ids: string[] }>('POST', path);
+      const params = { path: { uuid } };
+      const { body, headers } = await client.call((api) => api.POST('/api/v1/swarm/hosts/{uuid}/move', { params }));
       return { deploymentId: headers.get('deckhand-deployment-id'), ids: body.lifecycle_ids };
     },
     async remove(uuid, selfDestruct) {
-      const query = { self_destruct: String(selfDestruct) };
-      await client.request('DELETE', `${HOSTS}/${encodeURIComponent(uuid)}`, { query });
+      const params = { path: { uuid }, query: { self_destruct: selfDestruct ? 'true' : 'false' } as const };
+      await client.call((api) => api.DELETE('/api/v1/swarm/hosts/{uuid}', { params }));
     },
   };
 }

@@ -7,17 +7,17 @@
  * 4. the findings of `doctor`
  */
 import Table from 'cli-table3';
+import type { Colours } from './io.ts';
 import type {
   DeploymentDetail,
   DeploymentSummary,
   DriftOverview,
   FleetDecky,
   FleetOverview,
+  HostView,
   ReconcileAnswer,
   SilentEngine,
-} from './api-types.ts';
-import type { Colours } from './io.ts';
-import type { HostView } from './master.ts';
+} from './master.ts';
 import { elapsedText, failureBlocks, hostOf, paint, rowDetail } from './rows.ts';
 import { counted, deckies, harmless, indented, oneLine, shortDuration } from './text.ts';
 

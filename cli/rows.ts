@@ -1,8 +1,8 @@
 /** Lifecycle rows: how many stand where, and how one is shown by every view. Pure. */
 import { hasEnded, OPERATION, type Status } from '../fleet/lifecycle.ts';
-import type { OperationRow } from './api-types.ts';
 import { EXIT, type ExitCode } from './errors.ts';
 import type { Colours } from './io.ts';
+import type { OperationRow } from './master.ts';
 import { harmless, indented, shortDuration } from './text.ts';
 
 export type Counts = Readonly<Record<Status, number>>;

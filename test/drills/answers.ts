@@ -2,7 +2,7 @@
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ApiUnreachable } from '../../cli/api-client.ts';
-import type { FleetDecky } from '../../cli/api-types.ts';
+import type { FleetDecky } from '../../cli/master.ts';
 import type { DrillStack } from './drill-stack.ts';
 
 /** Ports of the services of a drill's fleet, and what a client sends first. */

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import type { DriftOverview, FleetOverview, ReconcileAnswer } from '../../cli/api-types.ts';
+import type { DriftOverview, FleetOverview, ReconcileAnswer } from '../../cli/master.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { ROOT } from '../../stack/root.ts';
 import { testDirectory, testServers } from '../support/stack.ts';

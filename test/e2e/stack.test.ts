@@ -81,7 +81,7 @@ describe('npm start', () => {
     for (let turn = 0; turn < 10; turn += 1) assert.equal(await logIn(wrong), 401);
     assert.equal(await logIn({ api_url, admin }), 429);
     const api = createApiClient(() => resolveConnection({ home }, {}), new AbortController().signal);
-    assert.equal((await api.request('GET', '/api/v1/fleet')).status, 200);
+    assert.equal((await api.call((asked) => asked.GET('/api/v1/fleet'))).status, 200);
     assert.ok(login_key.length > 40);
   });
 

@@ -174,11 +174,14 @@ describe('API: limits', () => {
 
     it('the command reaches it when told whom to trust, and not otherwise; browsers are told to stay', async () => {
       const client = clientOf({ DECKHAND_CA: files.caFile });
-      const { status, headers } = await client.request('GET', '/api/v1/deckies');
+      const { status, headers } = await client.call((asked) => asked.GET('/api/v1/deckies'));
       assert.deepEqual([status, headers.get('strict-transport-security')], [200, HSTS]);
-      await assert.rejects(clientOf({}).request('GET', '/api/v1/deckies'), /does not answer/);
       await assert.rejects(
-        async () => clientOf({ DECKHAND_CA: files.keyFile }).request('GET', '/'),
+        clientOf({}).call((asked) => asked.GET('/api/v1/deckies')),
+        /does not answer/,
+      );
+      await assert.rejects(
+        async () => clientOf({ DECKHAND_CA: files.keyFile }).call((asked) => asked.GET('/api/v1/deckies')),
         /holds no certificate/,
       );
     });

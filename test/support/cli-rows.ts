@@ -1,5 +1,5 @@
 /** Rows and deckies as the API gives them, for tests of the command. */
-import type { DeploymentDetail, FleetDecky, OperationRow } from '../../cli/api-types.ts';
+import type { DeploymentDetail, FleetDecky, OperationRow } from '../../cli/master.ts';
 import { countByStatus } from '../../cli/rows.ts';
 
 export const T0 = '2026-11-24T06:00:00.000000Z';
@@ -35,7 +35,9 @@ export function deployment(rows: readonly OperationRow[], more: Partial<Deployme
     ended_at: open ? null : at(4),
     counts: countByStatus(rows),
     waiting_for: null,
-    rows,
+    warnings: [],
+    refusal: null,
+    rows: rows.map((one) => ({ host_name: null, step: null, attempt: 1, ...one })),
     ...more,
   };
 }
@@ -48,7 +50,9 @@ export function decky(name: string, more: Partial<FleetDecky> = {}): FleetDecky 
     hostname: 'SRV-ECHO-11',
     archetype: null,
     host_uuid: null,
+    host_name: null,
     state: 'running',
+    drift: [],
     last_error: null,
     established: true,
     open: null,

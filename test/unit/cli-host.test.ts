@@ -15,6 +15,7 @@ const host = (name: string, more: Partial<HostView> = {}): HostView => ({
   status: 'active',
   last_heartbeat: new Date(Date.now() - 4_000).toISOString(),
   client_cert_fingerprint: 'ab'.repeat(32),
+  updater_cert_fingerprint: null,
   enrolled_at: T0,
   notes: null,
   use_ipvlan: false,
@@ -22,6 +23,8 @@ const host = (name: string, more: Partial<HostView> = {}): HostView => ({
   agent_version: '0.1.0',
   cert_not_after: new Date(Date.now() + 100.5 * 86_400_000).toISOString(),
   renew_requested: false,
+  fenced: false,
+  owes: 0,
   ...more,
 });
 const found = (body: unknown): ScriptedAnswer => ({ status: 200, body });
