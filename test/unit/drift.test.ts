@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
+import * as fc from 'fast-check';
 import type { DeckyConfig } from '../../fleet/config.ts';
-import { type Comparison, compare, type EngineObservation, mendPauseMs, type WantedDecky } from '../../fleet/drift.ts';
+import {
+  type Comparison,
+  compare,
+  DRIFT,
+  type EngineObservation,
+  judgeReturned,
+  mendPauseMs,
+  type WantedDecky,
+} from '../../fleet/drift.ts';
+import { engineObservation, readHostObservation } from '../../fleet/host-observation.ts';
 
 const CONFIG = { services: ['http', 'ssh'], service_config: { http: { a: 1, b: 2 } }, ip: '10.0.0.5' };
 const config = (change: object = {}): DeckyConfig => ({ ...CONFIG, ...change }) as unknown as DeckyConfig;
@@ -93,6 +103,134 @@ describe('drift', () => {
       for (const { decky, reason } of found.drift) assert.equal(some(0).includes(decky), reason !== 'orphan');
       assert.equal(new Set(brief(found)).size, found.drift.length);
     }
+  });
+});
+
+const NAMES = ['a', 'b', 'c', 'd'];
+const aDecky = fc.record({
+  differences: fc.array(
+    fc.record({
+      reason: fc.constantFrom(...Object.values(DRIFT)),
+      container: fc.constantFrom('x', 'y'),
+      detail: fc.constant('it is so'),
+    }),
+    { maxLength: 5 },
+  ),
+  config: fc.constantFrom(null, config(), config({ hostname: 'other' })),
+  busy: fc.boolean(),
+});
+const anEngine = fc.record({
+  answered: fc.constant(true as const),
+  deckies: fc.array(fc.tuple(fc.constantFrom(...NAMES), aDecky)).map((entries) => new Map(entries)),
+  orphans: fc.subarray(NAMES),
+  complete: fc.boolean(),
+});
+const aFleet = fc
+  .subarray(NAMES)
+  .chain((names) =>
+    fc.tuple(
+      ...names.map((name) =>
+        fc.record({ stopped: fc.boolean(), settled: fc.boolean() }).map((change) => wanted(name, change)),
+      ),
+    ),
+  );
+
+describe('drift, whatever is wanted and observed', () => {
+  const holds = (judge: (fleet: WantedDecky[], engine: Answered) => void) =>
+    fc.assert(
+      fc.property(aFleet, anEngine, (fleet, engine) => judge([...fleet], engine)),
+      { numRuns: 300 },
+    );
+  const driftOf = (fleet: readonly WantedDecky[], engine: Answered) => {
+    const found = compare(fleet, engine);
+    assert.ok(found.known);
+    return found.drift;
+  };
+
+  it('names a decky and a reason once', () => {
+    void holds((fleet, engine) => {
+      const found = driftOf(fleet, engine).map(({ decky, reason }) => `${decky} ${reason}`);
+      assert.equal(new Set(found).size, found.length);
+    });
+  });
+
+  it('is the same in whatever order the deckies come', () => {
+    void holds((fleet, engine) => {
+      const turned = { ...engine, orphans: engine.orphans.toReversed() };
+      const byName = (one: { decky: string; reason: string }, other: { decky: string; reason: string }) =>
+        `${one.decky} ${one.reason}` < `${other.decky} ${other.reason}` ? -1 : 1;
+      assert.deepEqual(driftOf(fleet.toReversed(), turned).toSorted(byName), driftOf(fleet, engine).toSorted(byName));
+    });
+  });
+
+  it('is never said of a decky that an operation is open for, here or on its host', () => {
+    void holds((fleet, engine) => {
+      for (const { decky } of driftOf(fleet, engine)) {
+        const one = fleet.find(({ name }) => name === decky);
+        assert.ok(!one || (one.settled && !engine.deckies.get(decky)?.busy));
+      }
+    });
+  });
+
+  it('takes a decky that was not observed for missing only where all was observed', () => {
+    void holds((fleet, engine) => {
+      const there = driftOf(fleet, { ...engine, complete: false }).filter(({ decky }) => !engine.deckies.has(decky));
+      assert.ok(there.every(({ reason }) => reason === 'orphan'));
+    });
+  });
+
+  it('of a host that is back puts each decky in one list at most', () => {
+    void holds((fleet, engine) => {
+      const deckies = NAMES.map((name, at) => ({ name, established: at % 2 === 0 }));
+      const { asTheyShould, differ } = judgeReturned(deckies, engine, compare(fleet, engine));
+      assert.ok(asTheyShould.every((name) => !differ.includes(name)));
+      const passing = [...asTheyShould, ...differ].filter((name) => engine.deckies.get(name)?.busy);
+      assert.deepEqual(passing, []);
+      const away = { answered: false as const, why: 'the engine is away' };
+      assert.deepEqual(judgeReturned(deckies, away, compare(fleet, away)), { asTheyShould: [], differ: [] });
+    });
+  });
+});
+
+describe('what a host reports, as an observation of its engine', () => {
+  const entry = { name: 'a', ip: '10.0.0.5', services: ['ssh'], distro: 'd', base_image: 'b', hostname: 'h' };
+  const of = (said: object) => engineObservation(readHostObservation({ deployed: true, deckies: [entry], ...said }));
+
+  it('is none while its container engine does not answer', () => {
+    assert.deepEqual(of({ runtime: {} }), { answered: false, why: 'the host’s container engine does not answer' });
+  });
+
+  it('has a difference for each service that DECNET’s agent does not see running', () => {
+    const services = { ssh: 'running', http: 'absent', ftp: 'paused', smtp: 'restarting' };
+    const found = of({ runtime: { a: { running: false, services } } });
+    assert.ok(found.answered);
+    assert.deepEqual(
+      found.deckies.get('a')?.differences.map(({ container, reason }) => [container, reason]),
+      [
+        ['a-http', 'missing'],
+        ['a-ftp', 'paused'],
+        ['a-smtp', 'exited'],
+      ],
+    );
+  });
+
+  it('has the differences that our agent found itself, and says when the agent is at work', () => {
+    const at = (status: string) => ({
+      runtime: { a: { running: true, services: {} } },
+      deckhand: {
+        work: [],
+        deckies: { a: { operation_id: 'op', attempt: 1, status, drift: [{ reason: 'cut_off', container: 'a-ssh' }] } },
+        orphans: ['z', 'not a name'],
+      },
+    });
+    const found = of(at('succeeded'));
+    assert.ok(found.answered);
+    assert.deepEqual(
+      [found.deckies.get('a')?.differences[0]?.reason, found.deckies.get('a')?.busy, found.orphans],
+      ['cut_off', false, ['z']],
+    );
+    const working = of(at('running'));
+    assert.ok(working.answered && working.deckies.get('a')?.busy);
   });
 });
 
