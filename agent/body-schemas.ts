@@ -1,4 +1,7 @@
-/** The bodies that the agent takes: the schemas of the wire with what an agent refuses, and the defaults of DECNET's models. */
+/**
+ * The bodies that the agent takes: the schemas of the wire with what an agent refuses, and the
+ * defaults of DECNET's models.
+ */
 import { z } from 'zod';
 import { assertDeckyName } from '../fleet/names.ts';
 import {

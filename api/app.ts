@@ -1,4 +1,7 @@
-/** The operators' API as one Hono app, built from injected ports: tests call it in-process, main.ts serves it. */
+/**
+ * The operators' API as one Hono app, built from injected ports: tests call it in-process, main.ts
+ * serves it.
+ */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
@@ -115,7 +118,8 @@ function addMiddleware(app: OpenAPIHono<ApiEnv>, deps: ApiDependencies, accessTo
 export function createApp(deps: ApiDependencies): OpenAPIHono<ApiEnv> {
   const app = new OpenAPIHono<ApiEnv>({
     defaultHook: (result, c) => {
-      // Only where a body is required. Its fields may all be optional, and "nothing" would mean "everything".
+      // Only where a body is required. Its fields may all be optional, and "nothing" would mean
+      // "everything".
       if (result.target === 'json' && !hasBody(c)) throw new DeckhandError('InvalidRequest', TEXT.structure);
       if (!result.success) throw refusal(result.error.issues, Reflect.get(result, 'data'), c.req.path);
     },

@@ -1,7 +1,7 @@
 /**
- * Writes the audit. The guard opens an entry once it knows who asks, before anything changes. The entry is completed when the
- * answer stands. Requests without a guard (a login, a host that joins or renews) get theirs afterwards.
- * The second part names the fields that may stand in an entry.
+ * Writes the audit. The guard opens an entry once it knows who asks, before anything changes. The
+ * entry is completed when the answer stands. Requests without a guard (a login, a host that joins
+ * or renews) get theirs afterwards. The second part names the fields that may stand in an entry.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import type { AuditStore, Fields, NewAuditEntry, Subject, SubjectKind } from '../adapters/postgres/audit.ts';
@@ -15,7 +15,10 @@ const UNAUDITED = new Set(['/swarm/heartbeat', '/api/v1/auth/sse-ticket']);
 const LOGIN = '/api/v1/auth/login';
 /** Without a guard, and audited all the same. */
 const OPEN = new Set([LOGIN, '/swarm/join', '/swarm/renew']);
-/** Refusals of these that say nothing of a credential, or that anybody can make without end, leave no entry. */
+/**
+ * Refusals of these that say nothing of a credential, or that anybody can make without end, leave
+ * no entry.
+ */
 const QUIET = new Set([400, 413, 415, 422, 429, 503]);
 const LONGEST_PATH = 300;
 
@@ -46,7 +49,7 @@ async function entryOf(
   };
 }
 
-export interface AuditParts {
+interface AuditParts {
   readonly store: AuditStore;
   readonly listener: NewAuditEntry['listener'];
   /** The name, where there is such a user: people type passwords into the wrong field. */
@@ -73,7 +76,8 @@ export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> 
     const isOpen = OPEN.has(c.req.path) && !QUIET.has(status);
     if (begun === null && !isOpen) return;
     try {
-      // Of what nobody in particular asks nothing is kept: it could be anything, of any size, again and again.
+      // Of what nobody in particular asks nothing is kept: it could be anything, of any size, again
+      // and again.
       const stranger = async () => ({ username: await whoAsked(c, parts), request: {} });
       const id: string = begun ?? (await store.begin(await entryOf(c, listener, await stranger())));
       const errorCode = c.res.headers.get(ERROR_CODE_HEADER);
@@ -84,7 +88,10 @@ export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> 
   };
 }
 
-/** The fields of requests and answers that may stand in the audit. Each is named: a field that is not named never gets in. */
+/**
+ * The fields of requests and answers that may stand in the audit. Each is named: a field that is
+ * not named never gets in.
+ */
 
 const OF_REQUESTS = [
   ...[
@@ -127,8 +134,8 @@ function pick(value: unknown, names: readonly string[]): Record<string, unknown>
   return Object.fromEntries(found);
 }
 
-export const requestFields = (body: unknown): Fields => pick(body, OF_REQUESTS);
-export const answerFields = (body: unknown): Record<string, unknown> => pick(body, OF_ANSWERS);
+const requestFields = (body: unknown): Fields => pick(body, OF_REQUESTS);
+const answerFields = (body: unknown): Record<string, unknown> => pick(body, OF_ANSWERS);
 
 const SUBJECTS: readonly (readonly [SubjectKind, RegExp])[] = [
   ['user', /^\/api\/v1\/config\/users\/([^/]+)/],

@@ -28,11 +28,17 @@ import { ErrorBody, json } from './openapi.ts';
 const ISSUER = 'decnet';
 const AUDIENCE = 'decnet-dashboard';
 
-/** A signature stays valid: each token is verified once. The guard asks the database each time whether the token still counts. */
+/**
+ * A signature stays valid: each token is verified once. The guard asks the database each time
+ * whether the token still counts.
+ */
 const MOST_VERIFIED = 1_000;
 
 export interface AccessTokens {
-  /** `since` (milliseconds): before the user was read. A password that has changed from then on ends the token at once. */
+  /**
+   * `since` (milliseconds): before the user was read. A password that has changed from then on ends
+   * the token at once.
+   */
   issue(user: UserRecord, since: number): Promise<string>;
   /** The claims of a token that is signed, current and complete; null for any other text. */
   verify(token: string): Promise<TokenClaims | null>;
@@ -44,7 +50,8 @@ export function createAccessTokens(options: { secret: string; lifetimeMinutes: n
   return {
     issue(user, since) {
       const now = Math.floor(Date.now() / 1000);
-      // A password changed within this second moved `tokens_valid_from` to the next one: the new token must count, the old not.
+      // A password changed within this second moved `tokens_valid_from` to the next one: the new
+      // token must count, the old not.
       const iat = Math.max(Math.floor(since / 1000), user.tokens_valid_from);
       return new SignJWT({ uuid: user.uuid, typ: 'access' })
         .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
@@ -85,7 +92,10 @@ export function createAccessTokens(options: { secret: string; lifetimeMinutes: n
   }
 }
 
-/** The guard of a route: who asks, and whether the role allows it. Runs before the body's schema and the path's pattern. */
+/**
+ * The guard of a route: who asks, and whether the role allows it. Runs before the body's schema and
+ * the path's pattern.
+ */
 
 export interface GuardOptions {
   /** `viewer` lets admins in too. */
@@ -127,16 +137,21 @@ export function createGuard(accessTokens: AccessTokens, users: Users): Guard {
     };
 }
 
-/** Passwords: argon2id. One at a time, since each takes 19 MiB and a core for tens of milliseconds. */
+/**
+ * Passwords: argon2id. One at a time, since each takes 19 MiB and a core for tens of milliseconds.
+ */
 
-/** The algorithm's number in @node-rs/argon2, whose const enum can't be imported in isolated modules. */
+/**
+ * The algorithm's number in @node-rs/argon2, whose const enum can't be imported in isolated
+ * modules.
+ */
 const ARGON2ID = 2;
 
 export interface Passwords {
   hash(password: string): Promise<string>;
   /**
-   * True when the password fits. Without a hash (no such user) as much time is spent and the answer is false.
-   * `before` runs when its turn has come: what it throws is the answer.
+   * True when the password fits. Without a hash (no such user) as much time is spent and the answer
+   * is false. `before` runs when its turn has come: what it throws is the answer.
    */
   verify(password: string, passwordHash: string | null, before?: () => void): Promise<boolean>;
 }
@@ -162,7 +177,10 @@ export function createPasswords(): Passwords {
   };
 }
 
-/** A limit of wrong passwords: counts failures per key within a sliding window. It is in memory, so that a restart forgets them. */
+/**
+ * A limit of wrong passwords: counts failures per key within a sliding window. It is in memory, so
+ * that a restart forgets them.
+ */
 
 export interface FailureLimitOptions {
   readonly failures: number;
@@ -187,7 +205,10 @@ export class FailureLimit {
     return (this.#failures.get(key) ?? []).filter((moment) => moment > since);
   }
 
-  /** Seconds until any of the keys may try again, at least 1; null when none has used up its failures. */
+  /**
+   * Seconds until any of the keys may try again, at least 1; null when none has used up its
+   * failures.
+   */
   retryAfterSeconds(keys: readonly string[]): number | null {
     const waits = keys.map((key) => {
       const recent = this.#recent(key);
@@ -213,8 +234,11 @@ export class FailureLimit {
 
 /** Streams of server-sent events: who may open one, and how many at once. */
 
-/** Open streams of one user, of all kinds; each costs a connection, and one of `/events` up to a thousand events of memory. */
-export const STREAMS_PER_USER = 250;
+/**
+ * Open streams of one user, of all kinds; each costs a connection, and one of `/events` up to a
+ * thousand events of memory.
+ */
+const STREAMS_PER_USER = 250;
 const TOO_MANY = `${STREAMS_PER_USER} event streams of yours are open; close some.`;
 const RETRY_SECONDS = 10;
 
@@ -252,7 +276,7 @@ export class OpenStreams {
   }
 }
 
-export interface TicketPorts {
+interface TicketPorts {
   readonly guard: Guard;
   readonly tokens: Tokens;
   readonly users: Users;

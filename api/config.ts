@@ -26,7 +26,10 @@ export const apiVariables = z
       .string()
       .regex(/^[a-z_][a-z0-9_]{0,62}$/, 'must be a PostgreSQL name: lower case letters, digits, _')
       .default('public'),
-    /** Where the API listens. Plain HTTP without a certificate: anything but loopback then belongs behind a proxy that speaks TLS. */
+    /**
+     * Where the API listens. Plain HTTP without a certificate: anything but loopback then belongs
+     * behind a proxy that speaks TLS.
+     */
     DECKHAND_API_HOST: z.string().default('127.0.0.1'),
     DECKHAND_API_PORT: portVariable.default(8000),
     /** Files in PEM; with both, the API speaks TLS. */
@@ -34,18 +37,26 @@ export const apiVariables = z
     DECKHAND_TLS_KEY: z.string().min(1).optional(),
     /** Connections of each listener; more are closed as they come. */
     DECKHAND_MAX_CONNECTIONS: z.coerce.number().int().min(16).max(65_535).default(MAX_CONNECTIONS),
-    /** Directory of this instance's state; the API keeps its signing secret there when none is given. */
+    /**
+     * Directory of this instance's state; the API keeps its signing secret there when none is
+     * given.
+     */
     DECKHAND_HOME: z.string().default('.deckhand'),
     /** Where the swarm controller listens: TLS, for hosts with agents. */
     DECKHAND_SWARM_HOST: z.string().default('127.0.0.1'),
     DECKHAND_SWARM_PORT: portVariable.default(SWARM_PORT),
     /** Name or address under which hosts reach this master; without one, what it listens on. */
     DECKHAND_MASTER_HOST: z.string().regex(HOST_ADDRESS_PATTERN, 'must be an IP address or a DNS name').optional(),
-    /** The CA of this installation; the worker needs the same. Without one, `ca` in DECKHAND_HOME. */
+    /**
+     * The CA of this installation; the worker needs the same. Without one, `ca` in DECKHAND_HOME.
+     */
     DECKHAND_CA_DIR: z.string().optional(),
     /** Whether an agent's certificate has to name the address that it is reached at. */
     DECKHAND_VERIFY_HOSTNAME: booleanVariable.default(true),
-    /** Whether DECNET's enrolment bundle, with a private key in it, may be fetched over plain HTTP from elsewhere. */
+    /**
+     * Whether DECNET's enrolment bundle, with a private key in it, may be fetched over plain HTTP
+     * from elsewhere.
+     */
     DECKHAND_PLAIN_BUNDLES: booleanVariable.default(false),
     /** The first admin, made when there are no users at all. */
     DECKHAND_ADMIN_USER: z.string().min(1).max(64).default('admin'),
@@ -64,7 +75,10 @@ export const apiVariables = z
       .min(1)
       .max(LIMITS.deploymentLimitMax)
       .default(LIMITS.deploymentLimit),
-    /** Signs access tokens. Without one, a secret is made up and kept in DECKHAND_HOME/api-secrets.json. */
+    /**
+     * Signs access tokens. Without one, a secret is made up and kept in
+     * DECKHAND_HOME/api-secrets.json.
+     */
     DECKHAND_JWT_SECRET: z.string().min(32, 'must have 32 characters or more').optional(),
     /** Lifetime of an access token, in minutes. */
     DECKHAND_JWT_EXP_MINUTES: z.coerce.number().int().min(1).max(525_600).default(240),
@@ -91,7 +105,9 @@ export const apiVariables = z
       .transform((name): NetworkDriver => (name === 'auto' ? NETWORK_DRIVER.macvlan : name)),
     /** Subnet for the driver bridge where the INI names none (CIDR). */
     DECKHAND_BRIDGE_POOL: z.cidrv4().optional(),
-    /** How often drift is mended by itself, until an admin sets it. Counts at the first start only. */
+    /**
+     * How often drift is mended by itself, until an admin sets it. Counts at the first start only.
+     */
     DECKHAND_RECONCILE_INTERVAL: z
       .string()
       .transform((text) => (text === 'off' ? null : text))
@@ -100,9 +116,15 @@ export const apiVariables = z
         if (problem !== null) context.addIssue({ code: 'custom', message: `${problem} Or write off.` });
       })
       .default(null),
-    /** Which engine the worker has: for telling people, and simulated deckies have nothing in their way. */
+    /**
+     * Which engine the worker has: for telling people, and simulated deckies have nothing in their
+     * way.
+     */
     DECKHAND_ENGINE: z.enum(['docker', 'simulated']).optional(),
-    /** The worker's engine and how it names what it makes there, as the worker has them: what is in a network's way is read there. */
+    /**
+     * The worker's engine and how it names what it makes there, as the worker has them: what is in
+     * a network's way is read there.
+     */
     DOCKER_HOST: z.string().default('unix:///var/run/docker.sock'),
     DECKHAND_INSTANCE: z.string().optional(),
     DECKHAND_PROJECT: z.string().default('decnet'),

@@ -1,5 +1,6 @@
 /**
- * The ports of the API: what both listeners and their routes need. Adapters implement them; tests inject their own.
+ * The ports of the API: what both listeners and their routes need. Adapters implement them; tests
+ * inject their own.
  *
  *   ApiDependencies                           the operators' API (app.ts)
  *   ControllerDependencies, SwarmApiPorts     the swarm controller, and `/api/v1/swarm`
@@ -59,8 +60,8 @@ export interface ApiDependencies {
   /** What the master's machine has of networks, looked up anew for each deploy. */
   readonly network: () => Promise<NetworkContext>;
   /**
-   * For /readyz. Rejects with a sentence while the API can’t do its work without the named part. Resolves with `degraded` where
-   * something is missing that delays no operation.
+   * For /readyz. Rejects with a sentence while the API can’t do its work without the named part.
+   * Resolves with `degraded` where something is missing that delays no operation.
    */
   readonly probes: Readonly<Record<string, () => Promise<unknown>>>;
   /** What keeps the API from answering (migrations not run yet), or null. */

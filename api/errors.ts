@@ -1,6 +1,7 @@
 /**
- * From an error to an answer: `{"detail": sentence}`, and the code of fleet/errors.ts in a header (docs/wire.md#errors).
- * The second part says how a request is refused that does not fit its schema.
+ * From an error to an answer: `{"detail": sentence}`, and the code of fleet/errors.ts in a header
+ * (docs/wire.md#errors). The second part says how a request is refused that does not fit its
+ * schema.
  */
 
 import type { z } from '@hono/zod-openapi';
@@ -81,8 +82,8 @@ export function answerError(error: unknown, c: Context<ApiEnv>): Response {
 }
 
 /**
- * What a request earns that does not fit its schema: 400 for its structure, 422 for its values. The texts are fixed, but where
- * a check of our own has a sentence.
+ * What a request earns that does not fit its schema: 400 for its structure, 422 for its values. The
+ * texts are fixed, but where a check of our own has a sentence.
  */
 
 type Issue = z.core.$ZodIssue;
@@ -99,7 +100,10 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return here;
 }
 
-/** Missing, unknown, no string where one belongs, or a string that is too short; all else is about values. */
+/**
+ * Missing, unknown, no string where one belongs, or a string that is too short; all else is about
+ * values.
+ */
 function isStructural(issue: Issue, value: unknown): boolean {
   if (issue.code === 'unrecognized_keys') return true;
   if (issue.path.length > 0 && valueAt(value, issue.path) === undefined) return true;

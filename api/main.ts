@@ -1,4 +1,7 @@
-/** The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal are away. */
+/**
+ * The API program: configuration → adapters → app → server. Stays up while PostgreSQL or Temporal
+ * are away.
+ */
 
 import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
 import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';

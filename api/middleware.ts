@@ -1,6 +1,7 @@
 /**
- * What every request goes through, in this order: the access log, the metrics, the secure headers, the body, the deadline.
- * The audit (audit.ts) and the guard of a route (auth.ts) have their own files.
+ * What every request goes through, in this order: the access log, the metrics, the secure headers,
+ * the body, the deadline. The audit (audit.ts) and the guard of a route (auth.ts) have their own
+ * files.
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -26,7 +27,10 @@ const shown = (path: string): string => path.replace(/(\/enroll-bundle\/)[^/]+/,
 
 const DEPLOYMENT = /^\/api\/v1\/deployments\/([^/]+)/;
 
-/** What a line is about, by the names that the logs of worker and agent use too; a path may name a decky that is none. */
+/**
+ * What a line is about, by the names that the logs of worker and agent use too; a path may name a
+ * decky that is none.
+ */
 function about(c: Context<ApiEnv>): Record<string, string> {
   const deployment = c.res.headers.get('deckhand-deployment-id') ?? DEPLOYMENT.exec(c.req.path)?.[1];
   const subject = subjectOf(c.req.path);
@@ -49,7 +53,10 @@ export const accessLog = (logger: Logger): MiddlewareHandler<ApiEnv> =>
     else log.info(line, 'request');
   };
 
-/** Counts and times every request. The label is the pattern of the route, so that no path becomes a series of its own. */
+/**
+ * Counts and times every request. The label is the pattern of the route, so that no path becomes a
+ * series of its own.
+ */
 
 /** What no route took: unknown paths, and known ones with another method. */
 const NO_ROUTE = 'none';
@@ -70,11 +77,15 @@ export const countRequests = (metrics: ApiMetrics | undefined, listener: Listene
   };
 
 /**
- * Headers that keep a browser from doing more with an answer than show it; on every answer of the operators' listener.
- * `hono/secure-headers` overwrites what a route has set, and /docs needs a policy of its own; so these are set here.
+ * Headers that keep a browser from doing more with an answer than show it; on every answer of the
+ * operators' listener. `hono/secure-headers` overwrites what a route has set, and /docs needs a
+ * policy of its own; so these are set here.
  */
 
-/** Nothing that the API answers is to run, be framed, or be kept by a cache. Routes that need more say so themselves. */
+/**
+ * Nothing that the API answers is to run, be framed, or be kept by a cache. Routes that need more
+ * say so themselves.
+ */
 export const SECURE_HEADERS: Readonly<Record<string, string>> = Object.freeze({
   'Cache-Control': 'no-store',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
@@ -94,7 +105,10 @@ export const secureHeaders = (overTls: boolean): MiddlewareHandler<ApiEnv> =>
     if (overTls) headers.set('Strict-Transport-Security', HSTS);
   };
 
-/** The deadline: a request is answered with 503 where PostgreSQL or Temporal hang instead of failing. */
+/**
+ * The deadline: a request is answered with 503 where PostgreSQL or Temporal hang instead of
+ * failing.
+ */
 
 export interface AnswerDeadlines {
   readonly answerMs: number;
@@ -139,14 +153,18 @@ export const answerInTime = (deadlines: AnswerDeadlines): MiddlewareHandler<ApiE
   };
 
 /**
- * Reads the body before anything else, never more of it than the limit: media type (415), size and JSON syntax (422) are
- * judged before authentication, as DECNET does (docs/wire.md#errors). The handlers read it again from Hono's cache.
+ * Reads the body before anything else, never more of it than the limit: media type (415), size and
+ * JSON syntax (422) are judged before authentication, as DECNET does (docs/wire.md#errors). The
+ * handlers read it again from Hono's cache.
  */
 
 /** The longest INI, four bytes a character, and 64 KiB for the rest of the JSON. */
 export const BODY_LIMIT_BYTES = LIMITS.iniCharacters * 4 + 64 * 1024;
 
-/** Of whom shows no token of ours: all that is theirs is a login, and their bodies are in memory before they are refused. */
+/**
+ * Of whom shows no token of ours: all that is theirs is a login, and their bodies are in memory
+ * before they are refused.
+ */
 export const STRANGER_BODY_LIMIT_BYTES = 64 * 1024;
 
 const METHODS_WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
@@ -178,8 +196,8 @@ function assertJson(bytes: Uint8Array, path: string): void {
 }
 
 /**
- * From here on a request announces a body when it has one, and JSON as the validators know it. An announced body without a
- * byte counts as none: the validators would try to parse it.
+ * From here on a request announces a body when it has one, and JSON as the validators know it. An
+ * announced body without a byte counts as none: the validators would try to parse it.
  */
 function restate(c: Context<ApiEnv>, bytes: Uint8Array<ArrayBuffer>): void {
   const headers = new Headers(c.req.raw.headers);
@@ -199,8 +217,8 @@ const limit = bodyLimit({
 });
 
 /**
- * Keeps no more than a stranger's share in memory, and lets the rest pass, up to what a user may send: a client that is still
- * sending hears no answer.
+ * Keeps no more than a stranger's share in memory, and lets the rest pass, up to what a user may
+ * send: a client that is still sending hears no answer.
  */
 async function readOfStranger(c: Context<ApiEnv>): Promise<void> {
   if (!c.req.raw.body || Number(c.req.header('content-length') ?? 0) > BODY_LIMIT_BYTES) return;
@@ -216,7 +234,10 @@ async function readOfStranger(c: Context<ApiEnv>): Promise<void> {
   c.req.raw = new Request(c.req.raw, { body: Buffer.concat(kept) });
 }
 
-/** Whether the token still counts is the guard's to say, after the body: here it need be one that was issued. */
+/**
+ * Whether the token still counts is the guard's to say, after the body: here it need be one that
+ * was issued.
+ */
 export function readBody(accessTokens: Pick<AccessTokens, 'verify'>): MiddlewareHandler<ApiEnv> {
   return async function readBody(c, next) {
     if (!METHODS_WITH_BODY.has(c.req.method)) return next();

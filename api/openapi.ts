@@ -37,7 +37,10 @@ interface ErrorResponse {
   content: { 'application/json': { schema: typeof ErrorBody; example: { detail: string } } };
 }
 
-/** Node's own answer, before any of ours sees the request: 200 ids of a lifecycle query may be that long. */
+/**
+ * Node's own answer, before any of ours sees the request: 200 ids of a lifecycle query may be that
+ * long.
+ */
 const HEADERS_TOO_LARGE = {
   431: { description: 'Address and headers together are larger than 16 KiB. No body; the connection is closed.' },
 } as const;

@@ -1,4 +1,7 @@
-/** Who is at the other end of a connection: its certificate of our CA, if it showed one, and whether it is this machine. */
+/**
+ * Who is at the other end of a connection: its certificate of our CA, if it showed one, and whether
+ * it is this machine.
+ */
 import { createHash } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -13,7 +16,10 @@ export interface Peer {
   readonly sans: readonly string[];
 }
 
-/** A connection shows one certificate for as long as it lives; what it may do is looked up for each request. */
+/**
+ * A connection shows one certificate for as long as it lives; what it may do is looked up for each
+ * request.
+ */
 const known = new WeakMap<TLSSocket, Peer | null>();
 
 const isTls = (socket: unknown): socket is TLSSocket =>

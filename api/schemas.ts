@@ -12,7 +12,10 @@ export const Username = z.string().min(1).max(64).refine(storable).openapi({ exa
 /** A password as typed at login. */
 export const Password = z.string().max(72).openapi({ format: 'password' });
 
-/** One to be: 12 to 72 characters, at most 72 bytes (bcrypt's limit, kept so that users can move between the two). */
+/**
+ * One to be: 12 to 72 characters, at most 72 bytes (bcrypt's limit, kept so that users can move
+ * between the two).
+ */
 export const NewPassword = z
   .string()
   .min(12)
@@ -33,7 +36,10 @@ export const DeckyName = z
 
 const time = z.string().openapi({ format: 'date-time', example: '2026-11-23T19:00:37.601031Z' });
 
-/** Of the shapes in fleet/rows.ts and fleet/wire.ts. `extend` makes schemas that know OpenAPI: those may be older than its import. */
+/**
+ * Of the shapes in fleet/rows.ts and fleet/wire.ts. `extend` makes schemas that know OpenAPI: those
+ * may be older than its import.
+ */
 export const Row = rows.LifecycleRow.extend({}).openapi('LifecycleRow');
 
 export const DeckyConfigView = DeckyConfig.extend({}).openapi('DeckyConfig');

@@ -1,4 +1,7 @@
-/** Serves the app, over TLS where a certificate is given, with bounds on what clients may cost. The certificate is reread when its files change. */
+/**
+ * Serves the app, over TLS where a certificate is given, with bounds on what clients may cost. The
+ * certificate is reread when its files change.
+ */
 
 import { readFileSync } from 'node:fs';
 import { createServer as createPlainServer, type Server } from 'node:http';
@@ -19,17 +22,24 @@ export const SERVER_LIMITS = Object.freeze({
   /** How often the two above are checked. */
   checkMs: 2_000,
   keepAliveMs: 10_000,
-  /** A connection on which nothing moves, either way. Streams of events send a comment every 15 s. */
+  /**
+   * A connection on which nothing moves, either way. Streams of events send a comment every 15 s.
+   */
   silenceMs: 120_000,
 });
 /** How long answers that are under way may take when the server stops. */
 export const DRAIN_MS = 20_000;
-/** Of each listener, unless `DECKHAND_MAX_CONNECTIONS` says otherwise; more are closed as they come. */
+/**
+ * Of each listener, unless `DECKHAND_MAX_CONNECTIONS` says otherwise; more are closed as they come.
+ */
 export const MAX_CONNECTIONS = 2_048;
 
 export interface RunningServer {
   readonly port: number;
-  /** Takes no more connections, lets answers finish within {@link DRAIN_MS}, then closes what is left. */
+  /**
+   * Takes no more connections, lets answers finish within {@link DRAIN_MS}, then closes what is
+   * left.
+   */
   stop(): Promise<void>;
 }
 
@@ -72,21 +82,24 @@ export async function startServer(app: OpenAPIHono<ApiEnv>, options: ServerOptio
   };
 }
 
-/** The certificate of the operators' listener: two files. A change of them is taken up without a restart. */
+/**
+ * The certificate of the operators' listener: two files. A change of them is taken up without a
+ * restart.
+ */
 
-export interface KeyPair {
+interface KeyPair {
   /** The certificate and what it chains by, in PEM. */
   readonly cert: string;
   readonly key: string;
 }
 
-export interface OperatorTls {
+interface OperatorTls {
   current(): KeyPair;
   /** Tells of each new pair; the answer ends that. */
   follow(take: (pair: KeyPair) => void): () => void;
 }
 
-export interface TlsFiles {
+interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
 }

@@ -1,6 +1,7 @@
 /**
- * What has to be done before the API may answer: migrations, seeded settings, the first admin, the secret that signs tokens.
- * The API may start before its database, so that this is retried until it succeeds.
+ * What has to be done before the API may answer: migrations, seeded settings, the first admin, the
+ * secret that signs tokens. The API may start before its database, so that this is retried until it
+ * succeeds.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -67,7 +68,10 @@ export function startUp(
   return { missing: () => missing, done: run() };
 }
 
-/** The first admin of an installation, from the environment, or with a password that is printed once. */
+/**
+ * The first admin of an installation, from the environment, or with a password that is printed
+ * once.
+ */
 
 type AdminConfig = Pick<
   ApiConfig,
@@ -93,7 +97,10 @@ export async function ensureFirstAdmin(
     print(`First admin: user ${username}, password ${password} (shown this once)`);
 }
 
-/** The secret that signs access tokens. It is made up at the first start and kept, so that tokens outlive a restart. */
+/**
+ * The secret that signs access tokens. It is made up at the first start and kept, so that tokens
+ * outlive a restart.
+ */
 
 const Secrets = z.object({ jwt_secret: z.string().min(32) });
 
@@ -111,7 +118,10 @@ async function readSecret(file: string): Promise<string | null> {
   }
 }
 
-/** From `<home>/api-secrets.json` (mode 0600). Of two programs that start at once, one makes it and both use it. */
+/**
+ * From `<home>/api-secrets.json` (mode 0600). Of two programs that start at once, one makes it and
+ * both use it.
+ */
 export async function keptSecret(home: string): Promise<string> {
   const file = join(home, 'api-secrets.json');
   const kept = await readSecret(file);

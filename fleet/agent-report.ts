@@ -1,6 +1,7 @@
 /**
- * What an agent says to its master, as ours says it: one zod schema each, and the type inferred from it. An agent of DECNET leaves
- * out what stands under `deckhand`. The master reads both leniently (host-observation.ts): what makes no sense costs itself only.
+ * What an agent says to its master, as ours says it: one zod schema each, and the type inferred
+ * from it. An agent of DECNET leaves out what stands under `deckhand`. The master reads both
+ * leniently (host-observation.ts): what makes no sense costs itself only.
  */
 import { z } from 'zod';
 import { NETWORK_DRIVER } from './config.ts';
@@ -19,7 +20,10 @@ export const Delta = z.object({
   ...Fence.partial().shape,
   /** Grows with every delta that this agent ever made. */
   sequence: z.int().optional(),
-  /** What the agent saw of the decky at its end: `running` after a failure means that the last good version is back. */
+  /**
+   * What the agent saw of the decky at its end: `running` after a failure means that the last good
+   * version is back.
+   */
   seen: z.enum(DECKY_STATE).optional(),
 });
 export type Delta = Immutable<z.infer<typeof Delta>>;
@@ -36,7 +40,9 @@ export const AgentDecky = z.object({
   config_hash: z.string().nullable(),
   /** One phrase, while it works on it. */
   step: z.string().nullable(),
-  /** How its containers differ from what the host was told; absent where the engine does not answer. */
+  /**
+   * How its containers differ from what the host was told; absent where the engine does not answer.
+   */
   drift: z.array(z.object({ reason: z.enum(DRIFT), container: z.string() })).optional(),
 });
 export type AgentDecky = Immutable<z.infer<typeof AgentDecky>>;
@@ -56,13 +62,19 @@ export const AgentReport = z.object({
       state: z.enum(['queued', 'working']),
     }),
   ),
-  /** By name: deckies that have a container or that the last attempts were about (ended ones are kept for a day). */
+  /**
+   * By name: deckies that have a container or that the last attempts were about (ended ones are
+   * kept for a day).
+   */
   deckies: z.record(z.string(), AgentDecky),
   /** The highest ticket of an order that it has accepted; absent before the first. */
   ticket: z.int().optional(),
   /** Deltas that the master has not acknowledged yet. */
   unreported: z.int(),
-  /** Deckies that have containers of this agent's, and that no order wants; absent where that can't be said now. */
+  /**
+   * Deckies that have containers of this agent's, and that no order wants; absent where that can't
+   * be said now.
+   */
   orphans: z.array(z.string()).optional(),
 });
 export type AgentReport = Immutable<z.infer<typeof AgentReport>>;
@@ -73,7 +85,9 @@ export const AgentStatus = z.object({
   mode: z.string().optional(),
   compose_path: z.string().optional(),
   deckies: z.array(DeckyConfig),
-  /** By decky; empty where Docker does not answer. Services by name: Docker's status, or "absent". */
+  /**
+   * By decky; empty where Docker does not answer. Services by name: Docker's status, or "absent".
+   */
   runtime: z
     .record(z.string(), z.object({ running: z.boolean(), services: z.record(z.string(), z.string()) }))
     .optional(),

@@ -1,7 +1,10 @@
-/** Typed access to catalog.json: the services, archetypes, distros and OS families that a fleet can name. */
+/**
+ * Typed access to catalog.json: the services, archetypes, distros and OS families that a fleet can
+ * name.
+ */
 import catalogue from './catalog.json' with { type: 'json' };
 
-export type ConfigKeyType = 'string' | 'textarea' | 'password' | 'int' | 'bool' | 'enum' | 'multi_enum';
+type ConfigKeyType = 'string' | 'textarea' | 'password' | 'int' | 'bool' | 'enum' | 'multi_enum';
 
 /** One key that a service sub-section understands. */
 export interface ConfigKey {
@@ -10,7 +13,10 @@ export interface ConfigKey {
   readonly enum?: readonly string[];
   readonly default?: unknown;
   readonly secret: boolean;
-  /** The environment variable that carries it into the container; absent where the key is declared but without effect. */
+  /**
+   * The environment variable that carries it into the container; absent where the key is declared
+   * but without effect.
+   */
   readonly env?: string;
   readonly applied_to_compose: boolean;
   /** What it does, in a few words. */
@@ -45,7 +51,7 @@ export interface Archetype {
   readonly preferred_distros: readonly string[];
 }
 
-export type HostnameStyle = 'generic' | 'rhel' | 'minimal' | 'rolling';
+type HostnameStyle = 'generic' | 'rhel' | 'minimal' | 'rolling';
 
 export interface Distro {
   readonly slug: string;
@@ -55,7 +61,8 @@ export interface Distro {
   readonly hostname_style: HostnameStyle;
 }
 
-// The compiler widens the literals of a JSON file to `string`; test/unit/catalog.test.ts holds the file to these types.
+// The compiler widens the literals of a JSON file to `string`; test/unit/catalog.test.ts holds the
+// file to these types.
 export const SERVICES = catalogue.services as readonly CatalogService[];
 export const ARCHETYPES: readonly Archetype[] = catalogue.archetypes;
 /** In registration order, which the default rotation of distros follows. */
@@ -73,7 +80,9 @@ const FINGERPRINTS: ReadonlyMap<string, Readonly<Record<string, string>>> = new 
 );
 const DISTRO_IMAGES: ReadonlySet<string> = new Set(DISTROS.map((entry) => entry.image));
 
-/** Names that `services=` may hold, sorted. Fleet singletons (`sniffer`) are no service of a decky. */
+/**
+ * Names that `services=` may hold, sorted. Fleet singletons (`sniffer`) are no service of a decky.
+ */
 export const SELECTABLE_SERVICES: readonly string[] = SERVICES.filter((entry) => entry.selectable_for_deckies)
   .map((entry) => entry.name)
   .sort();
@@ -87,7 +96,10 @@ export const distroBySlug = (slug: string): Distro | undefined => DISTRO_BY_SLUG
 /** True for the base image of a distro of the catalogue, which built-in images may stand in for. */
 export const isDistroImage = (image: string): boolean => DISTRO_IMAGES.has(image);
 
-/** The sysctls of an OS family; an unknown family gets those of linux (docs/configuration.md#the-compose-document). */
+/**
+ * The sysctls of an OS family; an unknown family gets those of linux
+ * (docs/configuration.md#the-compose-document).
+ */
 export function fingerprint(nmapOs: string): Readonly<Record<string, string>> {
   return FINGERPRINTS.get(nmapOs) ?? FINGERPRINTS.get(DEFAULT_NMAP_OS) ?? {};
 }

@@ -1,6 +1,6 @@
 /**
- * Drift: how what was observed of an engine differs from what should be there (docs/convergence.md). What was not observed is
- * unknown, never gone.
+ * Drift: how what was observed of an engine differs from what should be there
+ * (docs/convergence.md). What was not observed is unknown, never gone.
  *
  *   compare         a whole engine
  *   mendPauseMs     when a decky that drifts is tried again
@@ -20,7 +20,9 @@ export const DRIFT = Object.freeze({
 });
 export type DriftReason = (typeof DRIFT)[keyof typeof DRIFT];
 
-/** A decky that drifts so does not run as a whole, or nobody reaches it: it is not shown as running. */
+/**
+ * A decky that drifts so does not run as a whole, or nobody reaches it: it is not shown as running.
+ */
 export const NOT_UP: readonly DriftReason[] = [
   DRIFT.missing,
   DRIFT.exited,
@@ -42,7 +44,10 @@ export interface WantedDecky {
   readonly name: string;
   /** An operator stopped it: none of its containers should run. */
   readonly stopped: boolean;
-  /** False while nothing can be said of it: a row is open, it never came up, or it is on its way out. */
+  /**
+   * False while nothing can be said of it: a row is open, it never came up, or it is on its way
+   * out.
+   */
   readonly settled: boolean;
   readonly config: DeckyConfig;
 }
@@ -142,7 +147,10 @@ const canonical = (value: unknown): string =>
 /** The longest pause between two tries of one decky. */
 const LONGEST_PAUSE_MS = 6 * 60 * 60 * 1_000;
 
-/** How long after its last try a decky is left alone that `tries` tries in a row did not mend: doubling, six hours at most. */
+/**
+ * How long after its last try a decky is left alone that `tries` tries in a row did not mend:
+ * doubling, six hours at most.
+ */
 export const mendPauseMs = (intervalMs: number, tries: number): number =>
   tries === 0 ? 0 : Math.max(intervalMs, Math.min(intervalMs * 2 ** Math.min(tries - 1, 30), LONGEST_PAUSE_MS));
 
@@ -152,7 +160,9 @@ export interface ReturnedDecky {
   readonly established: boolean;
 }
 
-/** Which of them differ from what the fleet has. Of a decky in neither list nothing can be said now. */
+/**
+ * Which of them differ from what the fleet has. Of a decky in neither list nothing can be said now.
+ */
 export function judgeReturned(
   deckies: readonly ReturnedDecky[],
   observed: EngineObservation,

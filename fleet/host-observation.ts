@@ -1,5 +1,6 @@
 /**
- * What a host reports, parsed once. Its agent's status is read here only, whether it came with a heartbeat or was asked for:
+ * What a host reports, parsed once. Its agent's status is read here only, whether it came with a
+ * heartbeat or was asked for:
  *
  *   readHostObservation   a status, as HostObservation
  *   readDelta             a delta of a heartbeat
@@ -7,8 +8,9 @@
  *   engineObservation     the same, for the comparison with what should be there (drift.ts)
  *   retrying, isRetry, retriedText   the step of a decky while something is retried
  *
- * What an observation proves about open rows is judge-host.ts. No reader throws. What makes no sense costs itself only, a word of a
- * later version is unknown (null), and every text is plain and bounded, so that a row, a report and a history can hold it.
+ * What an observation proves about open rows is judge-host.ts. No reader throws. What makes no
+ * sense costs itself only, a word of a later version is unknown (null), and every text is plain and
+ * bounded, so that a row, a report and a history can hold it.
  */
 import { addressProblem } from './addresses.ts';
 import type { Fence } from './agent-wire.ts';
@@ -25,9 +27,14 @@ export type Json = Readonly<Record<string, unknown>>;
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** NUL and half a surrogate pair, as JSON escapes them: JSON can carry them, PostgreSQL's jsonb can't. A backslash before them is text. */
+/**
+ * NUL and half a surrogate pair, as JSON escapes them: JSON can carry them, PostgreSQL's jsonb
+ * can't. A backslash before them is text.
+ */
 const UNSTORABLE = /(?<!\\)(?:\\\\)*\\(?:u0000|ud[89a-f][0-9a-f]{2})/i;
-/** Deeper values exhaust the stack of whoever writes them; a decky's configuration has five levels. */
+/**
+ * Deeper values exhaust the stack of whoever writes them; a decky's configuration has five levels.
+ */
 const DEEPEST = 32;
 
 /** Whether the value has no more than `levels` of nesting. */
@@ -49,7 +56,10 @@ const LONGEST_WORD = 50;
 export const LONGEST_STEP = 300;
 /** More differences of one decky than a decky has containers mean nothing. */
 const MOST_DIFFERENCES = 100;
-/** Each is a line of drift with an event of its own; what is beyond comes to light when some are gone. */
+/**
+ * Each is a line of drift with an event of its own; what is beyond comes to light when some are
+ * gone.
+ */
 const MOST_ORPHANS = 1_000;
 const MOST_WORK = 10_000;
 /** Deckies of the largest fleet, and as many that were there before. */
@@ -58,26 +68,26 @@ const DECKY_NAME = /^[A-Za-z0-9_.-]{1,128}$/;
 const CONTAINER_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/;
 
 /** One decky of a status, as DECNET's agents list them too. */
-export interface ListedDecky {
+interface ListedDecky {
   readonly name: string;
   readonly services: readonly string[];
   /** Null: it is no whole DeckyConfig. */
   readonly config: DeckyConfig | null;
 }
 
-export interface ObservedRuntime {
+interface ObservedRuntime {
   readonly running: boolean;
   /** By service: Docker's word, or "absent". */
   readonly services: Readonly<Record<string, string>>;
 }
 
-export interface ObservedDifference {
+interface ObservedDifference {
   readonly reason: DriftReason;
   readonly container: string;
 }
 
 /** What an agent of ours says of one decky. */
-export interface ObservedDecky extends Fence {
+interface ObservedDecky extends Fence {
   /** Null: a word that this master does not know. */
   readonly status: Status | null;
   readonly error: string | null;
@@ -129,7 +139,10 @@ const member = <T extends string>(values: readonly T[], value: unknown): T | nul
 const wordOf = (value: unknown, longest: number): string | null =>
   typeof value === 'string' && value !== '' && value.length <= longest && plainText(value) === value ? value : null;
 
-/** A text for people. Control characters go first, so that none hides a secret, and again after the cut. */
+/**
+ * A text for people. Control characters go first, so that none hides a secret, and again after the
+ * cut.
+ */
 const textOf = (value: unknown, cut: Cut, bound: (text: string) => string): string | null =>
   typeof value === 'string' ? bound(cut(plainText(cut(value)))) : null;
 
@@ -160,7 +173,10 @@ function configOf(entry: Json): DeckyConfig | null {
   return result.success ? withAddress(result.data) : null;
 }
 
-/** What is no address is none: the fleet's addresses are counted on (docs/gaps.md, B12), and one of them may come from here. */
+/**
+ * What is no address is none: the fleet's addresses are counted on (docs/gaps.md, B12), and one of
+ * them may come from here.
+ */
 const withAddress = (config: DeckyConfig): DeckyConfig =>
   addressProblem(config.ip) === null ? config : { ...config, ip: '' };
 
@@ -234,7 +250,10 @@ const differencesOf = (drift: readonly unknown[]): ObservedDifference[] =>
     return typeof container === 'string' && CONTAINER_NAME.test(container) ? [{ reason, container }] : [];
   });
 
-/** Null for a delta that makes no sense (docs/gaps.md, A10). Its error still has to be cut free of secrets: {@link deltaError}. */
+/**
+ * Null for a delta that makes no sense (docs/gaps.md, A10). Its error still has to be cut free of
+ * secrets: {@link deltaError}.
+ */
 export function readDelta(value: unknown): ObservedDelta | null {
   if (!isObject(value)) return null;
   const { error, completed_at: completedAt } = value;
@@ -273,7 +292,7 @@ const CONTAINER_WORDS = new Set(['created', 'running', 'paused', 'restarting', '
 const LONGEST_SENTENCE = 500;
 
 /** One decky as a host reports it. */
-export interface ReportedDecky {
+interface ReportedDecky {
   readonly config: DeckyConfig;
   /** As DECNET's view has it. */
   readonly shardState: 'running' | 'degraded';
@@ -373,7 +392,10 @@ function judged(name: string, seen: ObservedRuntime | undefined): Difference[] {
   });
 }
 
-/** Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the row. */
+/**
+ * Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the
+ * row.
+ */
 
 /** What an agent says, as the step of a decky, while it retries something that failed. */
 

@@ -1,17 +1,21 @@
 /**
- * What a service's configuration becomes in its container. In DeckyConfig the values stay the INI's texts; here they get
- * the types of the catalogue (`nla = false` is false, `b64:` is decoded; docs/gaps.md, C19), and what has no such type is refused.
+ * What a service's configuration becomes in its container. In DeckyConfig the values stay the INI's
+ * texts; here they get the types of the catalogue (`nla = false` is false, `b64:` is decoded;
+ * docs/gaps.md, C19), and what has no such type is refused.
  */
 import type { CatalogService, ConfigKey } from './catalog.ts';
 import { DeckhandError } from './errors.ts';
 
-export interface ServiceSettings {
+interface ServiceSettings {
   readonly environment: Readonly<Record<string, string>>;
   /** Compose short syntax. */
   readonly volumes: readonly string[];
 }
 
-/** Keys whose value is a path of the host: mounted read-only at the target, which the variable names. */
+/**
+ * Keys whose value is a path of the host: mounted read-only at the target, which the variable
+ * names.
+ */
 const MOUNT_TARGETS: Readonly<Record<string, string>> = {
   files: '/opt/html_files',
   email_seed: '/var/spool/decnet-emails/seed',
@@ -104,9 +108,10 @@ function toMount(value: unknown, target: string, fail: Fail): string {
 }
 
 /**
- * The variables and mounts that the configuration adds to what the service always has. A variable that the service always
- * has may be set empty; any other is left out when empty, and so is a false switch. Keys that the catalogue does not know
- * change nothing. Throws InvalidDecky, naming `decky` and key but never the value.
+ * The variables and mounts that the configuration adds to what the service always has. A variable
+ * that the service always has may be set empty; any other is left out when empty, and so is a false
+ * switch. Keys that the catalogue does not know change nothing. Throws InvalidDecky, naming `decky`
+ * and key but never the value.
  */
 export function serviceSettings(
   service: CatalogService,

@@ -4,28 +4,37 @@
  *   a decky    DeckyConfig, CustomService, DesiredDecky, StrictDeckyConfig
  *   an order   DecnetConfig, Fence, DeployOrder, AgentDeployBody, AgentMutateBody, AgentTeardownBody
  *
- * What an agent says back is in agent-report.ts. Workflow code must not bundle zod. It imports these types through config.ts and
- * agent-wire.ts, which are without it.
+ * What an agent says back is in agent-report.ts. Workflow code must not bundle zod. It imports
+ * these types through config.ts and agent-wire.ts, which are without it.
  */
 import { z } from 'zod';
 import { DEFAULT_BUILD_BASE } from './catalog.ts';
 import { DURATIONS, type DurationName } from './durations.ts';
 
-/** What was parsed is not changed. JSON has no `undefined`: an optional key is there with a value, or absent. */
+/**
+ * What was parsed is not changed. JSON has no `undefined`: an optional key is there with a value,
+ * or absent.
+ */
 export type Immutable<T> = T extends readonly (infer Item)[]
   ? readonly Immutable<Item>[]
   : T extends object
     ? { readonly [Key in keyof T]: Immutable<Exclude<T[Key], undefined>> }
     : T;
 
-/** DECNET's sentence. Zod says the same of a text as of a fraction, so that schemas of integers carry it. */
+/**
+ * DECNET's sentence. Zod says the same of a text as of a fraction, so that schemas of integers
+ * carry it.
+ */
 export const NO_INTEGER = 'Input should be a valid integer';
 const integer = z.int(NO_INTEGER);
 
 /** By service: the settings of its sub-section in the INI. */
 const ServiceConfig = z.record(z.string(), z.record(z.string(), z.unknown()));
 
-/** DECNET's model of a decky (docs/configuration.md#models), field for field as it is stored, sent and answered. */
+/**
+ * DECNET's model of a decky (docs/configuration.md#models), field for field as it is stored, sent
+ * and answered.
+ */
 export const DeckyConfig = z.object({
   name: z.string(),
   ip: z.string(),
@@ -60,7 +69,10 @@ export const StrictDeckyConfig = z.strictObject({
   host_uuid: DeckyConfig.shape.host_uuid.default(null),
 });
 
-/** A `[custom-x]` section: a service of the operator's own. Stands beside DeckyConfig, which refuses unknown keys. */
+/**
+ * A `[custom-x]` section: a service of the operator's own. Stands beside DeckyConfig, which refuses
+ * unknown keys.
+ */
 export const CustomService = z.object({
   name: z.string(),
   image: z.string(),
@@ -105,7 +117,10 @@ export const ReceivedDecnetConfig = DecnetConfig.extend({
 export const Fence = z.object({
   /** The deployment's id; for a mutation or a teardown of one decky its lifecycle id. */
   operation_id: z.string().min(1).max(200),
-  /** From 1; grows when the master decides to dispatch anew, not when it repeats a send whose answer was lost. */
+  /**
+   * From 1; grows when the master decides to dispatch anew, not when it repeats a send whose answer
+   * was lost.
+   */
   attempt: integer.min(1),
 });
 export type Fence = Immutable<z.infer<typeof Fence>>;
@@ -113,14 +128,18 @@ export type Fence = Immutable<z.infer<typeof Fence>>;
 /** Of an order. */
 export const OrderFence = Fence.extend({
   /**
-   * The operation's number in the lane of the host, which grows with acceptance. An agent refuses an order with a lower one than
-   * it has accepted: that order is of an operation before, and comes late. Absent: attempts alone are compared.
+   * The operation's number in the lane of the host, which grows with acceptance. An agent refuses
+   * an order with a lower one than it has accepted: that order is of an operation before, and comes
+   * late. Absent: attempts alone are compared.
    */
   ticket: integer.min(0).optional(),
 });
 export type OrderFence = Immutable<z.infer<typeof OrderFence>>;
 
-/** As the master takes them from its operators, so that no order which it accepts is refused by an agent. */
+/**
+ * As the master takes them from its operators, so that no order which it accepts is refused by an
+ * agent.
+ */
 const milliseconds = (name: DurationName) => z.number().min(DURATIONS[name].least).max(DURATIONS[name].most);
 
 /** What a deploy order says beyond DECNET's. */
@@ -128,7 +147,10 @@ export const DeployOrder = OrderFence.extend({
   min_healthy_time_ms: milliseconds('min_healthy_time'),
   healthy_deadline_ms: milliseconds('healthy_deadline'),
   progress_deadline_ms: milliseconds('progress_deadline'),
-  /** Deckies of the set that the operation is about: the agent reports on these. The others only have to stay as they are. */
+  /**
+   * Deckies of the set that the operation is about: the agent reports on these. The others only
+   * have to stay as they are.
+   */
   deploy: z.array(z.string()),
   /** Deckies that go with this operation; the agent reports on these too. */
   remove: z.array(z.string()),
@@ -157,7 +179,10 @@ export const AgentMutateBody = z.object({
 });
 export type AgentMutateBody = Immutable<z.infer<typeof AgentMutateBody>>;
 
-/** `POST /teardown`. `decky_id` null: everything goes. Synchronous: the answer comes when it is down. */
+/**
+ * `POST /teardown`. `decky_id` null: everything goes. Synchronous: the answer comes when it is
+ * down.
+ */
 export const AgentTeardownBody = z.object({
   decky_id: z.string().nullable(),
   deckhand: OrderFence.optional(),

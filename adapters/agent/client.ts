@@ -1,10 +1,10 @@
 /**
- * The master's client of agents: mutual TLS, chain, name and pinned fingerprint checked on the very connection that is
- * used, before a byte of HTTP. Connections are kept per host.
+ * The master's client of agents: mutual TLS, chain, name and pinned fingerprint checked on the very
+ * connection that is used, before a byte of HTTP. Connections are kept per host.
  *
- * Errors: HostUnreachable (no connection: nothing was done), HostMismatch (another certificate: nothing was sent),
- * HostRefused (4xx), HostFailed (a 5xx: it tried and says that it failed), HostSilent (sent, and no answer, half of one, "later", or
- * nonsense: what was done is unknown).
+ * Errors: HostUnreachable (no connection: nothing was done), HostMismatch (another certificate:
+ * nothing was sent), HostRefused (4xx), HostFailed (a 5xx: it tried and says that it failed),
+ * HostSilent (sent, and no answer, half of one, "later", or nonsense: what was done is unknown).
  */
 import { z } from 'zod';
 import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody, OrderFence } from '../../fleet/agent-wire.ts';
@@ -19,7 +19,10 @@ export type { AgentAddress } from './connect.ts';
 
 export interface AgentAnswer<T> {
   readonly body: T;
-  /** The host's clock minus ours in milliseconds, from the Date header (whole seconds); null where there is none. */
+  /**
+   * The host's clock minus ours in milliseconds, from the Date header (whole seconds); null where
+   * there is none.
+   */
   readonly clockOffsetMs: number | null;
 }
 
@@ -47,16 +50,22 @@ export interface AgentClient {
 }
 
 /** A teardown is answered when it is done. */
-export const TEARDOWN_LIMIT_MS = 120_000;
+const TEARDOWN_LIMIT_MS = 120_000;
 
-export interface AgentClientOptions {
-  /** Whether a certificate must name the address (DECKHAND_VERIFY_HOSTNAME); the pin is checked in any case. */
+interface AgentClientOptions {
+  /**
+   * Whether a certificate must name the address (DECKHAND_VERIFY_HOSTNAME); the pin is checked in
+   * any case.
+   */
   readonly verifyHostname?: boolean;
   /** How long an identity is used before it is asked for again. */
   readonly identityAgeMs?: number;
 }
 
-/** `identity` is the master's, asked for again now and then: a renewed one is used soon, on new connections. */
+/**
+ * `identity` is the master's, asked for again now and then: a renewed one is used soon, on new
+ * connections.
+ */
 export function createAgentClient(
   identity: () => Promise<Identity>,
   { verifyHostname = true, identityAgeMs = 10_000 }: AgentClientOptions = {},
@@ -102,7 +111,10 @@ function kept<T>(make: () => Promise<T>, ageMs: number): () => Promise<T> {
   };
 }
 
-/** Orders that carry their operation's number in the lane of the host, so that the agent refuses one that comes late. */
+/**
+ * Orders that carry their operation's number in the lane of the host, so that the agent refuses one
+ * that comes late.
+ */
 
 export interface TicketBook {
   /** Null where the operation has no ticket of that host: its order is sent without one. */
@@ -114,8 +126,9 @@ export interface TicketBook {
 }
 
 /**
- * An agent that has accepted a later ticket refuses the order. Where this master did not send that one (its database was restored
- * from a backup, or the host had another master), the operation gets a number beyond it and the order is sent once more.
+ * An agent that has accepted a later ticket refuses the order. Where this master did not send that
+ * one (its database was restored from a backup, or the host had another master), the operation gets
+ * a number beyond it and the order is sent once more.
  */
 export function ticketedClient(client: AgentClient, book: TicketBook): AgentClient {
   async function withTicket<B extends { readonly deckhand?: OrderFence }, T>(
@@ -159,14 +172,20 @@ export function ticketedClient(client: AgentClient, book: TicketBook): AgentClie
   };
 }
 
-/** What agents answer, ours and DECNET's: read loosely, so that fields of later versions are kept and not minded. */
+/**
+ * What agents answer, ours and DECNET's: read loosely, so that fields of later versions are kept
+ * and not minded.
+ */
 
-export const healthAnswer = z.looseObject({ status: z.string() });
-export const acceptedAnswer = z.looseObject({ status: z.string(), deckies: z.array(z.string()) });
-export const mutateAnswer = z.looseObject({ status: z.string(), decky_id: z.string(), services: z.array(z.string()) });
-export const teardownAnswer = z.looseObject({ status: z.string(), decky_id: z.string().nullish() });
-/** The rest is judged part by part by those who use it: an agent of another version must not become silent for one field. */
-export const statusAnswer = z.looseObject({ deployed: z.boolean(), deckies: z.array(z.unknown()) });
+const healthAnswer = z.looseObject({ status: z.string() });
+const acceptedAnswer = z.looseObject({ status: z.string(), deckies: z.array(z.string()) });
+const mutateAnswer = z.looseObject({ status: z.string(), decky_id: z.string(), services: z.array(z.string()) });
+const teardownAnswer = z.looseObject({ status: z.string(), decky_id: z.string().nullish() });
+/**
+ * The rest is judged part by part by those who use it: an agent of another version must not become
+ * silent for one field.
+ */
+const statusAnswer = z.looseObject({ deployed: z.boolean(), deckies: z.array(z.unknown()) });
 
 const detailAnswer = z.object({
   detail: z.union([z.string(), z.array(z.looseObject({ loc: z.array(z.unknown()).optional(), msg: z.string() }))]),
@@ -176,7 +195,10 @@ const detailAnswer = z.object({
 const LATER = new Set([408, 425, 429, 503]);
 const WORDS_LIMIT = 1_000;
 
-/** The body of a 2xx. Throws HostRefused where the agent says no, HostFailed where it says that it failed, HostSilent where it makes no sense. */
+/**
+ * The body of a 2xx. Throws HostRefused where the agent says no, HostFailed where it says that it
+ * failed, HostSilent where it makes no sense.
+ */
 export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: AgentAddress, order: Order): T {
   const json = parseJson(answer.text);
   if (answer.status < 200 || answer.status > 299) throw refusal(answer, json, host, order);
@@ -193,7 +215,8 @@ export function readAnswer<T>(schema: z.ZodType<T>, answer: RawAnswer, host: Age
 function refusal(answer: RawAnswer, json: unknown, host: AgentAddress, order: Order): DeckhandError {
   const words = wordsOf(json) ?? answer.text.trim();
   const said = `${answer.status}${words ? `, ${words.slice(0, WORDS_LIMIT)}` : ''}`;
-  // Our certificate was renewed and the agent pins the old one until its next heartbeat: nothing was done, and it passes.
+  // Our certificate was renewed and the agent pins the old one until its next heartbeat: nothing
+  // was done, and it passes.
   if (answer.status === 403)
     return new DeckhandError(
       'HostUnreachable',

@@ -1,6 +1,7 @@
 /**
- * A TLS connection to an agent on which the chain, the name and the pinned fingerprint have been checked: whoever gets the
- * socket may write to it. There is no second connection to look at, as DECNET has, and so no gap between look and use.
+ * A TLS connection to an agent on which the chain, the name and the pinned fingerprint have been
+ * checked: whoever gets the socket may write to it. There is no second connection to look at, as
+ * DECNET has, and so no gap between look and use.
  */
 
 import { Agent } from 'node:https';
@@ -14,7 +15,7 @@ import type { Identity } from '../pki/own-identity.ts';
 /** From the look-up of the name to the end of the handshake (docs/wire.md#the-agent). */
 export const CONNECT_LIMIT_MS = 5_000;
 
-export interface ConnectOptions {
+interface ConnectOptions {
   readonly context: SecureContext;
   readonly verifyHostname: boolean;
 }
@@ -23,7 +24,7 @@ export interface ConnectOptions {
  * No session is ever resumed: each connection shows its certificate anew.
  * Rejects with HostUnreachable, or HostMismatch; nothing was sent then but the handshake.
  */
-export function connectToAgent(host: AgentAddress, { context, verifyHostname }: ConnectOptions): Promise<TLSSocket> {
+function connectToAgent(host: AgentAddress, { context, verifyHostname }: ConnectOptions): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({
       host: host.address,
@@ -96,9 +97,15 @@ const mismatch = (host: AgentAddress, why: string): DeckhandError =>
       'Renew the host’s certificate or enrol it again.',
   );
 
-/** Kept connections, one pool per host; a pool goes when the host's pins or address, or the master's identity, change. */
+/**
+ * Kept connections, one pool per host; a pool goes when the host's pins or address, or the master's
+ * identity, change.
+ */
 
-/** Shorter than the 5 s after which uvicorn and Node close idle connections, so that we are the ones who do. */
+/**
+ * Shorter than the 5 s after which uvicorn and Node close idle connections, so that we are the ones
+ * who do.
+ */
 const IDLE_LIMIT_MS = 4_000;
 
 /** Hands out connections only once they have been checked; HTTP waits for that. */
@@ -121,7 +128,7 @@ class CheckedAgent extends Agent {
   }
 }
 
-export interface Pools {
+interface Pools {
   of(host: AgentAddress, identity: Identity): Agent;
   close(): void;
 }
@@ -144,7 +151,8 @@ export function createPools(verifyHostname: boolean): Pools {
       const key = [host.address, host.port, identity.fingerprint, ...[...host.fingerprints].sort()].join(' ');
       const known = pools.get(host.hostUuid);
       if (known?.key === key) return known.agent;
-      // Exchanges under way end on their connection; only what is idle goes, and nothing new starts there.
+      // Exchanges under way end on their connection; only what is idle goes, and nothing new starts
+      // there.
       if (known) retire(known.agent);
       const agent = new CheckedAgent(host, { context: contextOf(identity), verifyHostname });
       pools.set(host.hostUuid, { key, agent });
@@ -168,7 +176,10 @@ export interface AgentAddress {
   /** IP or DNS name. */
   readonly address: string;
   readonly port: number;
-  /** Accepted SHA-256s of its certificate, lowercase hex: the current one, and the one being renewed. */
+  /**
+   * Accepted SHA-256s of its certificate, lowercase hex: the current one, and the one being
+   * renewed.
+   */
   readonly fingerprints: readonly string[];
 }
 

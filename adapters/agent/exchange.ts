@@ -1,4 +1,6 @@
-/** One HTTP exchange with an agent on a connection of its pool, with a limit for each of its phases. */
+/**
+ * One HTTP exchange with an agent on a connection of its pool, with a limit for each of its phases.
+ */
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Agent } from 'node:https';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
@@ -31,7 +33,8 @@ export async function exchange(agent: Agent, host: AgentAddress, order: Order): 
   try {
     return await once(agent, host, order);
   } catch (error) {
-    // An idle connection that the agent closed as we took it up: what changes nothing is asked again, on another.
+    // An idle connection that the agent closed as we took it up: what changes nothing is asked
+    // again, on another.
     if (error instanceof StaleConnection) {
       if (order.method === 'GET') return await once(agent, host, order);
       throw silent(host, order, 'the connection was closed before an answer came');
@@ -99,7 +102,8 @@ function once(agent: Agent, host: AgentAddress, order: Order): Promise<RawAnswer
 function judge(error: Error, request: ClientRequest, host: AgentAddress, order: Order): Error {
   if (isDeckhandError(error)) return error;
   const { code = '' } = error as NodeJS.ErrnoException;
-  // TLS 1.3: the agent judges our certificate after our side of the handshake, so that its refusal comes here. It has read nothing.
+  // TLS 1.3: the agent judges our certificate after our side of the handshake, so that its refusal
+  // comes here. It has read nothing.
   if (code.startsWith('ERR_SSL_'))
     return new DeckhandError(
       'HostUnreachable',

@@ -1,4 +1,7 @@
-/** The certificate authority of an installation: hosts, and the master's own two identities (docs/wire.md#certificates). */
+/**
+ * The certificate authority of an installation: hosts, and the master's own two identities
+ * (docs/wire.md#certificates).
+ */
 import { createPrivateKey, createPublicKey, type webcrypto, X509Certificate } from 'node:crypto';
 import { join, resolve } from 'node:path';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
@@ -32,20 +35,29 @@ export interface Authority {
   readonly caPem: string;
   /** Lowercase hex SHA-256 of the CA certificate's DER. */
   readonly fingerprint: string;
-  /** A key made here and its certificate: DECNET's enrolment, and the bundle. Throws HostNameReserved. */
+  /**
+   * A key made here and its certificate: DECNET's enrolment, and the bundle. Throws
+   * HostNameReserved.
+   */
   issue(who: Names): Promise<Identity>;
   /**
-   * The key stays with the asker: checks the request's own signature and key kind (ECDSA P-256 or RSA from 2048 bits),
-   * ignores the names it asks for. Throws EnrollmentRefused, HostNameReserved.
+   * The key stays with the asker: checks the request's own signature and key kind (ECDSA P-256 or
+   * RSA from 2048 bits), ignores the names it asks for. Throws EnrollmentRefused, HostNameReserved.
    */
   sign(csrPem: string, who: Names): Promise<Omit<Identity, 'keyPem'>>;
   /** The master's client identity (CN decnet-master), kept in `master/`, renewed when it is due. */
   master(): Promise<Identity>;
-  /** The server identity of the swarm controller (CN swarmctl), kept in `swarmctl/`; made anew when hosts are missing or renewal is due. */
+  /**
+   * The server identity of the swarm controller (CN swarmctl), kept in `swarmctl/`; made anew when
+   * hosts are missing or renewal is due.
+   */
   server(hosts: readonly string[]): Promise<Identity>;
 }
 
-/** Opens the CA in `caDir`; makes one where there is none, also when several programs do at the same moment. Throws AuthorityUnusable. */
+/**
+ * Opens the CA in `caDir`; makes one where there is none, also when several programs do at the same
+ * moment. Throws AuthorityUnusable.
+ */
 export async function openAuthority(caDir: string): Promise<Authority> {
   const directory = resolve(caDir);
   const files = await openAuthorityFiles(directory);
@@ -114,7 +126,10 @@ function createIssuer(files: AuthorityFiles, key: webcrypto.CryptoKey) {
   };
 }
 
-/** The last door: whatever an enrolment let through, nobody gets a certificate with a name of the master's own. */
+/**
+ * The last door: whatever an enrolment let through, nobody gets a certificate with a name of the
+ * master's own.
+ */
 function refuseOwnNames(who: Names, mayBe: (name: string) => boolean = () => false): void {
   const reserved = [who.name, ...who.sans].find((name) => isReservedName(name) && !mayBe(name));
   if (reserved === undefined) return;
@@ -124,9 +139,12 @@ function refuseOwnNames(who: Names, mayBe: (name: string) => boolean = () => fal
   );
 }
 
-/** The CA's own two files. Of programs that make a CA at the same moment, the first key wins, then the first certificate of it. */
+/**
+ * The CA's own two files. Of programs that make a CA at the same moment, the first key wins, then
+ * the first certificate of it.
+ */
 
-export interface AuthorityFiles {
+interface AuthorityFiles {
   readonly keyPem: string;
   readonly certPem: string;
 }
@@ -145,7 +163,8 @@ async function openKey(directory: string): Promise<string> {
   const path = join(directory, 'ca.key');
   const key = await readIfThere(path);
   if (key !== null) return key;
-  // A certificate always comes after its key: one without means that the key was lost, and a new one would not fit.
+  // A certificate always comes after its key: one without means that the key was lost, and a new
+  // one would not fit.
   if ((await readIfThere(join(directory, 'ca.crt'))) !== null) {
     const meanwhile = await readIfThere(path);
     if (meanwhile !== null) return meanwhile;

@@ -1,4 +1,7 @@
-/** The certificates of an installation, in DECNET's field layout (docs/wire.md#certificates) with ECDSA P-256 keys. */
+/**
+ * The certificates of an installation, in DECNET's field layout (docs/wire.md#certificates) with
+ * ECDSA P-256 keys.
+ */
 import {
   createHash,
   createPrivateKey,
@@ -21,7 +24,7 @@ const CA_NAME: x509.JsonName = [{ CN: ['DECNET SWARM Root CA'] }, { O: ['DECNET'
 /** The same for every identity, the master's too. */
 const leafName = (name: string): x509.JsonName => [{ CN: [name] }, { O: ['DECNET'] }, { OU: ['swarm-worker'] }];
 
-export interface Validity {
+interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
@@ -48,7 +51,7 @@ export function authorityCertificate(keys: webcrypto.CryptoKeyPair): Promise<x50
   });
 }
 
-export interface LeafRequest {
+interface LeafRequest {
   readonly name: string;
   readonly sans: readonly string[];
   readonly publicKey: x509.PublicKeyType;
@@ -87,13 +90,18 @@ function alternativeNames(request: Pick<LeafRequest, 'name' | 'sans'>): x509.Jso
   ];
 }
 
-/** Signing requests (PKCS#10): made on a host, whose key never leaves it, and read by the master. */
+/**
+ * Signing requests (PKCS#10): made on a host, whose key never leaves it, and read by the master.
+ */
 
 /** A request is about 500 bytes with our keys, 1,700 with RSA 4096. */
 const LONGEST_REQUEST = 16_384;
 const RSA_BITS = { least: 2048, most: 8192 };
 
-/** A key (ECDSA P-256, PKCS#8 PEM) and a signing request for it. The master gives the certificate the names that it enrolled. */
+/**
+ * A key (ECDSA P-256, PKCS#8 PEM) and a signing request for it. The master gives the certificate
+ * the names that it enrolled.
+ */
 export async function createSigningRequest(name: string): Promise<{ keyPem: string; csrPem: string }> {
   const keys = await generateKeys();
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
@@ -108,8 +116,8 @@ const refused = (sentence: string, cause?: unknown): DeckhandError =>
   new DeckhandError('EnrollmentRefused', sentence, { cause });
 
 /**
- * The public key of a request whose sender holds the private one. Names that it asks for are left unread.
- * Throws EnrollmentRefused.
+ * The public key of a request whose sender holds the private one. Names that it asks for are left
+ * unread. Throws EnrollmentRefused.
  */
 export async function readSigningRequest(csrPem: string): Promise<x509.PublicKey> {
   if (csrPem.length > LONGEST_REQUEST)
@@ -139,7 +147,7 @@ function refuseWeakKey(publicKey: x509.PublicKey): void {
 
 /** Private keys: PKCS#8 PEM outside, WebCrypto inside. */
 
-export const EC_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
+const EC_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' };
 const HASH = 'SHA-256';
 
 /** Our own keys are ECDSA P-256. */
@@ -152,7 +160,10 @@ export async function privateKeyPem(key: webcrypto.CryptoKey): Promise<string> {
   return `-----BEGIN PRIVATE KEY-----\n${body.replace(/.{1,64}/g, '$&\n')}-----END PRIVATE KEY-----\n`;
 }
 
-/** A key that signs with SHA-256: ECDSA of a NIST curve, or RSA (PKCS#1 v1.5), in any PEM form that OpenSSL reads. */
+/**
+ * A key that signs with SHA-256: ECDSA of a NIST curve, or RSA (PKCS#1 v1.5), in any PEM form that
+ * OpenSSL reads.
+ */
 export async function importSigningKey(pem: string): Promise<webcrypto.CryptoKey> {
   const key = createPrivateKey(pem);
   const der = key.export({ type: 'pkcs8', format: 'der' });
@@ -177,13 +188,18 @@ function algorithmOf(key: KeyObject): webcrypto.RsaHashedImportParams | webcrypt
   return { name: 'ECDSA', namedCurve };
 }
 
-/** How a key of ours or of DECNET's signs: WebCrypto wants the hash of ECDSA with each signature. */
+/**
+ * How a key of ours or of DECNET's signs: WebCrypto wants the hash of ECDSA with each signature.
+ */
 export const signingAlgorithm = (key: webcrypto.CryptoKey): { name: string; hash: string } => ({
   name: key.algorithm.name,
   hash: HASH,
 });
 
-/** What is read of a certificate: its fingerprint, by which it is named everywhere, its CN and its end. */
+/**
+ * What is read of a certificate: its fingerprint, by which it is named everywhere, its CN and its
+ * end.
+ */
 
 /** Lowercase hex SHA-256 of a certificate's DER; text is taken as PEM, bytes as DER. */
 export function fingerprintOf(pemOrDer: string | Uint8Array): string {

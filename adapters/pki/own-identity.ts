@@ -1,6 +1,7 @@
 /**
- * The identities of the master's own. Several programs read one, and any of them may make or renew it: whatever the moment,
- * all of them get the same certificate, since agents pin it. Renewal keeps the key.
+ * The identities of the master's own. Several programs read one, and any of them may make or renew
+ * it: whatever the moment, all of them get the same certificate, since agents pin it. Renewal keeps
+ * the key.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -18,7 +19,7 @@ export interface Identity {
   readonly notAfter: Date;
 }
 
-export interface OwnIdentity {
+interface OwnIdentity {
   /** Absolute. */
   readonly directory: string;
   readonly files: { readonly key: string; readonly cert: string; readonly ca?: string };
@@ -27,10 +28,16 @@ export interface OwnIdentity {
   certify(keyPem: string): Promise<string>;
 }
 
-/** More than the programs that could change the same identity at the same moment, each to other names. */
+/**
+ * More than the programs that could change the same identity at the same moment, each to other
+ * names.
+ */
 const TRIES = 8;
 
-/** The identity that stands on disk; a new one where there is none, or where it is no longer good. Throws AuthorityUnusable. */
+/**
+ * The identity that stands on disk; a new one where there is none, or where it is no longer good.
+ * Throws AuthorityUnusable.
+ */
 export async function keepIdentity(own: OwnIdentity, caPem: string): Promise<Identity> {
   await makeDirectory(own.directory);
   const keyPem = await openKey(join(own.directory, own.files.key));
@@ -68,7 +75,10 @@ async function keepCopy(path: string, text: string): Promise<void> {
 
 const endOf = (certPem: string): Date => new Date(new X509Certificate(certPem).validTo);
 
-/** True when the certificate is of this CA and this key, carries the names, and is not due for renewal. */
+/**
+ * True when the certificate is of this CA and this key, carries the names, and is not due for
+ * renewal.
+ */
 function isGood(certPem: string, keyPem: string, caPem: string, sans: readonly string[]): boolean {
   try {
     const certificate = new X509Certificate(certPem);
@@ -89,9 +99,12 @@ function isGood(certPem: string, keyPem: string, caPem: string, sans: readonly s
 /** When a certificate has to be made anew. */
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** A certificate with less than this left is renewed. */
-export const RENEWAL_WINDOW_MS = 30 * DAY_MS;
+const RENEWAL_WINDOW_MS = 30 * DAY_MS;
 
-/** True once less than 30 days are left, or less than a third of the whole validity where that is shorter. */
+/**
+ * True once less than 30 days are left, or less than a third of the whole validity where that is
+ * shorter.
+ */
 export function isRenewalDue(validity: { readonly notBefore: Date; readonly notAfter: Date }, now: Date): boolean {
   const whole = validity.notAfter.getTime() - validity.notBefore.getTime();
   return validity.notAfter.getTime() - now.getTime() < Math.min(RENEWAL_WINDOW_MS, whole / 3);

@@ -97,7 +97,10 @@ const ticket = (deps: RouteDependencies) =>
 /** The peer's address; requests made in-process have none. */
 const peerOf = (c: Context<ApiEnv>): string => c.env?.incoming?.socket.remoteAddress ?? 'in-process';
 
-/** Checks a password; wrong ones count, and too many of them are answered with 429 without a look at the password. */
+/**
+ * Checks a password; wrong ones count, and too many of them are answered with 429 without a look at
+ * the password.
+ */
 async function verifyCounted(
   deps: RouteDependencies,
   limit: FailureLimit | null,
@@ -135,7 +138,8 @@ export const addAuthRoutes: AddRoutes = (app, deps) => {
     const { uuid, password_hash } = c.var.user;
     const fits = await verifyCounted(deps, deps.passwordLimit, [uuid], old_password, password_hash);
     if (!fits) throw new DeckhandError('Unauthenticated', 'Incorrect old password');
-    // An administrator may have reset it meanwhile: passwords are looked at in turn, which can take seconds.
+    // An administrator may have reset it meanwhile: passwords are looked at in turn, which can take
+    // seconds.
     const changed = await deps.users.changePassword(uuid, password_hash, await deps.passwords.hash(new_password));
     if (!changed) throw new DeckhandError('Unauthenticated', 'Incorrect old password');
     return c.json({ message: 'Password updated successfully' }, 200);

@@ -1,4 +1,7 @@
-/** The catalogue for those who fill in a form: archetypes, services, and the settings of each service. */
+/**
+ * The catalogue for those who fill in a form: archetypes, services, and the settings of each
+ * service.
+ */
 import { createRoute, z } from '@hono/zod-openapi';
 import {
   ARCHETYPES,
@@ -139,7 +142,10 @@ const fieldOf = (key: ConfigKey): z.infer<typeof FieldView> => ({
   placeholder: null,
 });
 
-/** Keys that DECNET reads but puts in no form stay out of this one too: they name paths of the engine's host. */
+/**
+ * Keys that DECNET reads but puts in no form stay out of this one too: they name paths of the
+ * engine's host.
+ */
 const fieldsOf = ({ service_cfg_keys }: CatalogService): z.infer<typeof FieldView>[] =>
   service_cfg_keys.filter((key) => key.declared_in_schema !== false).map(fieldOf);
 

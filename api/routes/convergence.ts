@@ -1,4 +1,7 @@
-/** How what runs differs from what should, mending it, and deckies that an operator stops (docs/convergence.md). */
+/**
+ * How what runs differs from what should, mending it, and deckies that an operator stops
+ * (docs/convergence.md).
+ */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Mendable } from '../../adapters/postgres/drift.ts';
 import { INTERVAL_PATTERN } from '../../fleet/durations.ts';
@@ -149,7 +152,10 @@ const view = ({ decky_name, host_key, orphan, reasons }: Mendable) => ({
   reasons: [...reasons],
 });
 
-/** Names and hosts that there are not are refused, so that a slip of the pen does not pass for a fleet without drift. */
+/**
+ * Names and hosts that there are not are refused, so that a slip of the pen does not pass for a
+ * fleet without drift.
+ */
 async function requestOf(deps: RouteDependencies, body: z.infer<typeof ReconcileBody>): Promise<ReconcileRequest> {
   const host = body.host ? await deps.drift.hostKey(body.host) : null;
   if (body.host && host === null) throw new DeckhandError('NotFound', `There is no host ${body.host}`);

@@ -1,6 +1,7 @@
 /**
- * Deploying, showing and taking down deckies (docs/wire.md#deploy, docs/wire.md#deckies-and-rows): one, or the whole fleet.
- * The last part is the body of a deploy, with the rollout options and the idempotency key that other routes take too.
+ * Deploying, showing and taking down deckies (docs/wire.md#deploy, docs/wire.md#deckies-and-rows):
+ * one, or the whole fleet. The last part is the body of a deploy, with the rollout options and the
+ * idempotency key that other routes take too.
  */
 
 import { createHash } from 'node:crypto';
@@ -127,8 +128,9 @@ const CONFLICTS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Refuses what can't be before anything is stored or started; the worker plans again, in the transaction that counts. With
- * an Idempotency-Key a conflict with the fleet is left to that: the deckies may stand there by this very request.
+ * Refuses what can't be before anything is stored or started; the worker plans again, in the
+ * transaction that counts. With an Idempotency-Key a conflict with the fleet is left to that: the
+ * deckies may stand there by this very request.
  */
 async function assertDeployable(deps: RouteDependencies, input: DeployInput): Promise<void> {
   try {
@@ -197,7 +199,10 @@ export const addDeckyRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** Taking the whole fleet down: ours, since DECNET has only deckies and hosts (docs/wire.md#teardown). */
+/**
+ * Taking the whole fleet down: ours, since DECNET has only deckies and hosts
+ * (docs/wire.md#teardown).
+ */
 
 const teardownAll = (deps: RouteDependencies) =>
   createRoute({
@@ -234,12 +239,16 @@ export const addTeardownRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** The body of a deploy: closed, as DECNET's, with rollout options of our own (docs/wire.md#deploy). */
+/**
+ * The body of a deploy: closed, as DECNET's, with rollout options of our own (docs/wire.md#deploy).
+ */
 
 const TRUE = ['1', 'on', 't', 'true', 'y', 'yes'];
 const FALSE = ['0', 'off', 'f', 'false', 'n', 'no'];
 
-/** What pydantic takes for a bool: true, 1, "yes" and the like in any case; not null, not "banana". */
+/**
+ * What pydantic takes for a bool: true, 1, "yes" and the like in any case; not null, not "banana".
+ */
 const laxBoolean = z
   .union([z.boolean(), z.literal([0, 1]), z.string()])
   .transform((value) => String(value).toLowerCase())
@@ -247,8 +256,8 @@ const laxBoolean = z
   .transform((word) => TRUE.includes(word));
 
 /**
- * A duration of a body or a query. Whatever stands there is taken here and judged by {@link rolloutOptions}, so that the
- * refusal is a sentence that names the field and its range.
+ * A duration of a body or a query. Whatever stands there is taken here and judged by {@link
+ * rolloutOptions}, so that the refusal is a sentence that names the field and its range.
  */
 const duration = (name: DurationName, description: string) => {
   const { zero, usual } = DURATIONS[name];
@@ -299,7 +308,9 @@ export const DeployBody = z
 
 export type DeployBody = z.infer<typeof DeployBody>;
 
-/** Only what the request sets. Throws InvalidParameters for a duration that the table does not have. */
+/**
+ * Only what the request sets. Throws InvalidParameters for a duration that the table does not have.
+ */
 export const rolloutOptions = (body: DeployBody): Partial<RolloutOptions> => ({
   ...(body.max_parallel === undefined ? {} : { maxParallel: body.max_parallel }),
   ...parseRollout(body),

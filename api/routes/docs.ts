@@ -1,4 +1,7 @@
-/** The API's description: /openapi.json, and /docs, one HTML page without a script or a font, so that it works offline. */
+/**
+ * The API's description: /openapi.json, and /docs, one HTML page without a script or a font, so
+ * that it works offline.
+ */
 
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { html, raw } from 'hono/html';
@@ -105,9 +108,12 @@ export const addDocsRoutes: AddRoutes = (app) => {
   });
 };
 
-/** Renders an OpenAPI description as one HTML page: no script, no font, nothing loaded, so that it works offline. */
+/**
+ * Renders an OpenAPI description as one HTML page: no script, no font, nothing loaded, so that it
+ * works offline.
+ */
 
-export type ApiDescription = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
+type ApiDescription = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 
 type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 type PathItem = NonNullable<ApiDescription['paths']>[string];
@@ -174,7 +180,7 @@ const schemas = (description: ApiDescription): Html[] =>
   );
 
 /** The whole page. */
-export const docsPage = (description: ApiDescription): Html =>
+const docsPage = (description: ApiDescription): Html =>
   html`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${description.info.title} API</title>
     <style>${raw(STYLE)}</style></head><body>
     <h1>${description.info.title} ${description.info.version}</h1><p>${description.info.description ?? ''}</p>

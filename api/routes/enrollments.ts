@@ -1,5 +1,6 @@
 /**
- * Enrolling hosts. Ours: an operator names a host, and gets one command that makes it join. DECNET's: a bundle, by its token.
+ * Enrolling hosts. Ours: an operator names a host, and gets one command that makes it join.
+ * DECNET's: a bundle, by its token.
  */
 import { randomUUID } from 'node:crypto';
 import { createRoute, type RouteConfig, z } from '@hono/zod-openapi';
@@ -109,7 +110,10 @@ export const addSwarmEnrollmentRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** DECNET's enrolment by bundle (docs/wire.md#bundles). A bundle carries a private key: over plain HTTP it stays on this machine. */
+/**
+ * DECNET's enrolment by bundle (docs/wire.md#bundles). A bundle carries a private key: over plain
+ * HTTP it stays on this machine.
+ */
 
 const BUNDLES_PER_MINUTE = { failures: 10, windowMs: 60_000 };
 const PATH = `${PREFIX}/swarm/enroll-bundle`;
@@ -219,8 +223,8 @@ export const addSwarmBundleRoutes: AddRoutes = (app, deps) => {
 };
 
 /**
- * As the client reached us, but by the name that hosts know the master by. A proxy on this machine may say that it was asked
- * over TLS: then the address is its own. Nobody else is believed.
+ * As the client reached us, but by the name that hosts know the master by. A proxy on this machine
+ * may say that it was asked over TLS: then the address is its own. Nobody else is believed.
  */
 function bundleUrlOf(c: Context<ApiEnv>, masterHost: string): string {
   const { protocol: spoken, port } = new URL(c.req.url);

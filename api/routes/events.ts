@@ -1,6 +1,7 @@
 /**
- * What happens to deckies, as it happens: server-sent events from the stream, resumable.
- * The second part makes their text. `hono/streaming` is not used: past it, many readers cost half (docs/bench.md).
+ * What happens to deckies, as it happens: server-sent events from the stream, resumable. The second
+ * part makes their text. `hono/streaming` is not used: past it, many readers cost half
+ * (docs/bench.md).
  */
 
 import type { ServerResponse } from 'node:http';
@@ -94,7 +95,7 @@ const LINGER_MS = 30_000;
 const RETRY_MS = 2_000;
 
 /** Each event of the stream: before OpenAPI 3.2, the schema of a stream is that of its events. */
-export const EventBody = z
+const EventBody = z
   .object({
     id: z.string().optional().openapi({ description: 'The sequence of the stream, to be sent as `Last-Event-ID`.' }),
     event: z.enum(['lifecycle', 'mutation', 'drift', 'warning', 'gap', 'end']).optional(),
@@ -105,7 +106,7 @@ export const EventBody = z
     retry: z.number().optional(),
   })
   .openapi('Event');
-export const EVENT_EXAMPLE = {
+const EVENT_EXAMPLE = {
   id: '7',
   event: 'lifecycle',
   data: '{"v":1,"id":"0f3c","topic":"decky.web-01.lifecycle","type":"lifecycle","ts":1764000000.5,"payload":{"lifecycle_id":"4f6c","operation":"deploy","status":"running"},"decky_name":"web-01","deployment_id":"9a1b","host_uuid":null}',
@@ -135,7 +136,10 @@ const batchOf = (bytes: Buffer): Batch => ({
   chunk: Buffer.concat([Buffer.from(`${bytes.length.toString(16)}\r\n`), bytes, Buffer.from('\r\n')]),
 });
 
-/** Readers of one filter take the same events at the same moment: what was put together for one serves the next. */
+/**
+ * Readers of one filter take the same events at the same moment: what was put together for one
+ * serves the next.
+ */
 let lastEvents: readonly StreamedEvent[] = [];
 let lastBatch = batchOf(Buffer.alloc(0));
 
@@ -151,7 +155,7 @@ const note = (event: 'gap' | 'end', detail: string): string =>
 
 const STILL_HERE = batchOf(Buffer.from(': still here\n\n'));
 
-export interface ReaderHooks {
+interface ReaderHooks {
   /** Whether the reader may still read. */
   readonly allowed: () => Promise<boolean>;
   /** Called once, when the stream is over. */
@@ -172,8 +176,9 @@ function roomIn(socket: Socket): Promise<void> {
 }
 
 /**
- * The stream begins and ends the answer. What comes between is written to the connection as soon as the answer has it for itself:
- * it is the same for many, and by way of web stream and answer each write costs about twice as much.
+ * The stream begins and ends the answer. What comes between is written to the connection as soon as
+ * the answer has it for itself: it is the same for many, and by way of web stream and answer each
+ * write costs about twice as much.
  */
 export function eventChunks(reader: EventReader, { allowed, left, outgoing }: ReaderHooks): ReadableStream<Uint8Array> {
   const check = setInterval(async () => {

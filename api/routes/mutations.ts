@@ -86,7 +86,10 @@ const setInterval = (deps: RouteDependencies) =>
     },
   });
 
-/** What is unknown is refused before anything is stored; with a key the answer may be that of an earlier request. */
+/**
+ * What is unknown is refused before anything is stored; with a key the answer may be that of an
+ * earlier request.
+ */
 async function assertKnown(deps: RouteDependencies, name: string): Promise<void> {
   const deckies = await deps.fleet.deckies();
   if (deckies.length === 0) throw new DeckhandError('NotFound', TEXT.noDeployment);

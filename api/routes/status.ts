@@ -1,5 +1,6 @@
 /**
- * How the master is: health and readiness, metrics, the mode, and a dashboard's figures. The first three need no token.
+ * How the master is: health and readiness, metrics, the mode, and a dashboard's figures. The first
+ * three need no token.
  */
 
 import { setMaxListeners } from 'node:events';
@@ -86,7 +87,10 @@ export const addHealthRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** `/metrics` for Prometheus, without a token as is usual: counts and times, never a name (docs/observability.md). */
+/**
+ * `/metrics` for Prometheus, without a token as is usual: counts and times, never a name
+ * (docs/observability.md).
+ */
 
 const metrics = createRoute({
   method: 'get',
@@ -143,8 +147,8 @@ export const addSystemRoutes: AddRoutes = (app, deps) => {
 };
 
 /**
- * The figures that a dashboard shows, as server-sent events. DECNET's page has no other source for them.
- * Logs and attackers are none of this master's business: it says zero.
+ * The figures that a dashboard shows, as server-sent events. DECNET's page has no other source for
+ * them. Logs and attackers are none of this master's business: it says zero.
  */
 
 const FigureEvent = z
@@ -226,7 +230,7 @@ export const addDashboardRoutes: AddRoutes = (app, deps) => {
 
 /** A dashboard's figures as the text of a server-sent stream. */
 
-export interface FleetCounts {
+interface FleetCounts {
   readonly deployed: number;
   readonly active: number;
 }
@@ -258,7 +262,7 @@ const frame = (type: string, data: unknown): string => `event: message\ndata: ${
 const statsOf = ({ deployed, active }: FleetCounts): string =>
   frame('stats', { total_logs: 0, unique_attackers: 0, active_deckies: active, deployed_deckies: deployed });
 
-export interface FigureReader {
+interface FigureReader {
   readonly figures: () => Promise<FleetCounts>;
   /** Whether the reader may still read. */
   readonly allowed: () => Promise<boolean>;
@@ -270,7 +274,10 @@ export interface FigureReader {
   readonly everyMs?: number;
 }
 
-/** Writes until the reader goes, the master stops, or `most` events were sent. A query that fails costs one round, not the stream. */
+/**
+ * Writes until the reader goes, the master stops, or `most` events were sent. A query that fails
+ * costs one round, not the stream.
+ */
 export async function writeFigures(out: StreamingApi, first: FleetCounts, reader: FigureReader): Promise<void> {
   const { figures, allowed, left, most, stopping, everyMs = EVERY_MS } = reader;
   const over = new AbortController();

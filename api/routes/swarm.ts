@@ -1,6 +1,7 @@
 /**
- * Hosts with agents, for administrators and the wizard (docs/wire.md#hosts-for-administrators), with what ours has besides:
- * moving the deckies of a host to others. The last part has the shapes and their examples.
+ * Hosts with agents, for administrators and the wizard (docs/wire.md#hosts-for-administrators),
+ * with what ours has besides: moving the deckies of a host to others. The last part has the shapes
+ * and their examples.
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
@@ -159,7 +160,10 @@ async function existing({ hosts }: SwarmApiPorts, uuid: string): Promise<Host> {
   return host;
 }
 
-/** The fleet has nothing of it there, so that there is no row. The agent is asked, and its next reports say how that ended. */
+/**
+ * The fleet has nothing of it there, so that there is no row. The agent is asked, and its next
+ * reports say how that ended.
+ */
 async function orderTeardown(swarm: SwarmApiPorts, host: Host, deckyId: string | null, log: Logger): Promise<void> {
   await refuseBusy(swarm, host);
   takeDown(swarm, host, deckyId).then(
@@ -225,7 +229,9 @@ export const addSwarmRoutes: AddRoutes = (app, deps) => {
   });
 };
 
-/** Moving what a host has to others: an operation of ours, before a host is let go (docs/swarm.md). */
+/**
+ * Moving what a host has to others: an operation of ours, before a host is let go (docs/swarm.md).
+ */
 
 const move = (deps: RouteDependencies) =>
   createRoute({
@@ -323,7 +329,7 @@ export const ShardView = z
   })
   .openapi('Shard');
 
-export const TeardownAccepted = z.object({
+const TeardownAccepted = z.object({
   host_uuid: z.string(),
   host_name: z.string(),
   decky_id: z.string().nullable(),
@@ -335,7 +341,7 @@ export const TeardownAccepted = z.object({
 const HOST_UUID = '2c216c01-9ea6-576c-8474-bcf667779d4d';
 const SEEN = '2026-11-23T19:00:37.601000Z';
 
-export const HOST_EXAMPLE: z.infer<typeof HostView> = {
+const HOST_EXAMPLE: z.infer<typeof HostView> = {
   uuid: HOST_UUID,
   name: 'rack4-1',
   address: '192.0.2.11',
@@ -355,7 +361,7 @@ export const HOST_EXAMPLE: z.infer<typeof HostView> = {
   owes: 0,
 };
 
-export const SHARD_EXAMPLE: z.infer<typeof ShardView> = {
+const SHARD_EXAMPLE: z.infer<typeof ShardView> = {
   decky_name: 'web-01',
   decky_ip: '10.77.0.20',
   host_uuid: HOST_UUID,
@@ -376,7 +382,7 @@ export const SHARD_EXAMPLE: z.infer<typeof ShardView> = {
   last_seen: SEEN,
 };
 
-export const TEARDOWN_EXAMPLE: z.infer<typeof TeardownAccepted> = {
+const TEARDOWN_EXAMPLE: z.infer<typeof TeardownAccepted> = {
   host_uuid: HOST_UUID,
   host_name: 'rack4-1',
   decky_id: 'web-01',

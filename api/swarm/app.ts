@@ -1,4 +1,7 @@
-/** The swarm controller as a Hono app: what agents and operators find on 8770, and who has access (docs/wire.md#the-swarm-controller). */
+/**
+ * The swarm controller as a Hono app: what agents and operators find on 8770, and who has access
+ * (docs/wire.md#the-swarm-controller).
+ */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
@@ -81,7 +84,9 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.get('/swarm/deckies', ...operator, listShards(deps));
 }
 
-/** The media type itself is not asked for, as stock FastAPI's is not by clients of this listener. */
+/**
+ * The media type itself is not asked for, as stock FastAPI's is not by clients of this listener.
+ */
 const refuseUnreadable: MiddlewareHandler<ApiEnv> = async function refuseUnreadable(c, next) {
   const contentType = c.req.header('content-type');
   const detail = unreadableBody({ contentType, contentEncoding: c.req.header('content-encoding') });
@@ -134,7 +139,7 @@ function atMost(bounds: FailureLimitOptions): MiddlewareHandler<ApiEnv> {
 
 /** Who may use the operator routes: the master itself, or this machine without a certificate. */
 
-export const OPERATOR_TEXT = 'operator certificate required';
+const OPERATOR_TEXT = 'operator certificate required';
 
 /** An administrator's token is needed besides. */
 export const operatorAccess = (ownFingerprints: () => Promise<ReadonlySet<string>>): MiddlewareHandler<ApiEnv> =>

@@ -1,6 +1,7 @@
 /**
- * DECNET's enrolment by bundle: one-shot tokens, good for five minutes. The certificate that counts is made when the bundle is
- * fetched, since it has to name the address that the host comes from. The second part is the bundle itself.
+ * DECNET's enrolment by bundle: one-shot tokens, good for five minutes. The certificate that counts
+ * is made when the bundle is fetched, since it has to name the address that the host comes from.
+ * The second part is the bundle itself.
  */
 import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -19,7 +20,10 @@ export interface Bundles {
   create(request: BundleRequest): Promise<{ token: string; hostUuid: string; expiresAt: Date }>;
   /** Null: spent, expired, or never made. */
   find(token: string): Promise<OpenBundle | null>;
-  /** Spends the token: one caller gets the gzipped tarball, made for a host at this address. Where that fails the token stays good. */
+  /**
+   * Spends the token: one caller gets the gzipped tarball, made for a host at this address. Where
+   * that fails the token stays good.
+   */
   take(token: string, address: string): Promise<Buffer | null>;
 }
 
@@ -79,9 +83,12 @@ async function certify(
   return { ...bundle, identity, updater };
 }
 
-/** What an enrolment bundle holds: no source, only what makes an installed `decnet` this host's agent. */
+/**
+ * What an enrolment bundle holds: no source, only what makes an installed `decnet` this host's
+ * agent.
+ */
 
-export interface BundleFacts {
+interface BundleFacts {
   readonly hostUuid: string;
   readonly masterHost: string;
   readonly swarmPort: number;
@@ -114,7 +121,10 @@ updater-dir = ${UPDATER_DIR}
 host-uuid = ${hostUuid}
 `;
 
-/** The directory is named to the command and to the heartbeats: they find it by different rules (docs/wire.md#decnets-agent). */
+/**
+ * The directory is named to the command and to the heartbeats: they find it by different rules
+ * (docs/wire.md#decnets-agent).
+ */
 const unit = ({ hostUuid, masterHost, swarmPort }: BundleFacts): string => `[Unit]
 Description=DECNET agent
 After=network-online.target docker.service
@@ -179,7 +189,7 @@ function entries(facts: BundleFacts): Entry[] {
 }
 
 /** A gzipped tarball. */
-export async function packBundle(facts: BundleFacts): Promise<Buffer> {
+async function packBundle(facts: BundleFacts): Promise<Buffer> {
   const tarball = pack();
   for (const [name, mode, text] of entries(facts)) tarball.entry({ name, mode }, text);
   tarball.finalize();

@@ -1,6 +1,7 @@
 /**
- * Puts the swarm controller together: its adapters, its TLS listener, the names that hosts reach it by, and what it does by the
- * clock: it marks unreachable hosts, and notices that the master's certificate was renewed.
+ * Puts the swarm controller together: its adapters, its TLS listener, the names that hosts reach it
+ * by, and what it does by the clock: it marks unreachable hosts, and notices that the master's
+ * certificate was renewed.
  */
 
 import { constants } from 'node:crypto';
@@ -36,7 +37,7 @@ import { createBundles } from './bundles.ts';
 
 const OWN_IDENTITIES_FOR_MS = 10_000;
 
-export interface SwarmParts {
+interface SwarmParts {
   readonly sql: Sql;
   readonly temporal: TemporalClient;
   readonly logger: Logger;
@@ -63,7 +64,7 @@ export async function openSwarm(config: ApiConfig, { sql, temporal }: SwarmParts
   };
 }
 
-export interface SwarmController {
+interface SwarmController {
   readonly port: number;
   stop(): Promise<void>;
 }
@@ -125,13 +126,16 @@ function ownFingerprints(authority: Authority, names: readonly string[]): () => 
   };
 }
 
-/** The TLS listener of the swarm controller: asks for a certificate, and lets none in that is not of our CA. */
+/**
+ * The TLS listener of the swarm controller: asks for a certificate, and lets none in that is not of
+ * our CA.
+ */
 
 /** Agents report every 30 s, on the connection that they have. */
 const KEEP_ALIVE_MS = 90_000;
 const RENEWAL_CHECK_MS = 24 * 60 * 60 * 1000;
 
-export interface ListenerOptions {
+interface ListenerOptions {
   readonly host: string;
   readonly port: number;
   /** Names and addresses under which hosts reach this master; the certificate carries them. */
@@ -139,7 +143,9 @@ export interface ListenerOptions {
   readonly authority: Authority;
   readonly logger: Logger;
   readonly maxConnections?: number;
-  /** Of time, as the operators' listener has them; how long a connection may be idle is the agents'. */
+  /**
+   * Of time, as the operators' listener has them; how long a connection may be idle is the agents'.
+   */
   readonly limits?: Partial<Record<'headersMs' | 'requestMs' | 'handshakeMs' | 'checkMs', number>>;
   /** How often the certificate is checked; default daily. */
   readonly renewalCheckMs?: number;
@@ -225,10 +231,10 @@ export function controllerNames(listensOn: string, given: string | undefined): r
 /** By the clock. */
 
 /** Hosts that miss three heartbeats are `unreachable`. */
-export const UNREACHABLE_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
+const UNREACHABLE_AFTER_MS = 3 * HEARTBEAT_INTERVAL_S * 1000;
 const TURN_MS = 10_000;
 
-export interface WatchParts {
+interface WatchParts {
   readonly sql: Sql;
   readonly authority: Authority;
   readonly logger: Logger;

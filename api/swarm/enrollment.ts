@@ -1,4 +1,7 @@
-/** How hosts get their certificates: DECNET's enrolment, our own by token and signing request, and renewal. */
+/**
+ * How hosts get their certificates: DECNET's enrolment, our own by token and signing request, and
+ * renewal.
+ */
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'hono';
 import { z } from 'zod';
@@ -12,7 +15,10 @@ import { peerOf } from '../peer.ts';
 import { TEXT } from './heartbeat.ts';
 import { parseBody } from './unprocessable.ts';
 
-/** The patterns to the letter, since answers name them; the bounds of length are their own (docs/wire.md#enrolment). */
+/**
+ * The patterns to the letter, since answers name them; the bounds of length are their own
+ * (docs/wire.md#enrolment).
+ */
 const NAME = '^[A-Za-z0-9][A-Za-z0-9._\\-]*$';
 const ADDRESS = '^[A-Za-z0-9][A-Za-z0-9._:\\-]*$';
 const name = z.string().min(1).max(64).regex(new RegExp(NAME));
@@ -75,7 +81,10 @@ export const enroll = ({ authority, hosts }: ControllerDependencies) =>
     return c.json(answer, 201);
   };
 
-/** `POST /swarm/join`: a token that an operator made, and a signing request: the key stays with the host. */
+/**
+ * `POST /swarm/join`: a token that an operator made, and a signing request: the key stays with the
+ * host.
+ */
 export const join = ({ authority, enrollments }: ControllerDependencies) =>
   async function join(c: Context<ApiEnv>): Promise<Response> {
     const { token, csr_pem } = await parseBody(c, JoinBody);
@@ -92,7 +101,10 @@ export const join = ({ authority, enrollments }: ControllerDependencies) =>
     });
   };
 
-/** `POST /swarm/renew`, for the bearer of a certificate that counts; it goes on counting until the new one is seen in use. */
+/**
+ * `POST /swarm/renew`, for the bearer of a certificate that counts; it goes on counting until the
+ * new one is seen in use.
+ */
 export const renew = ({ authority, hosts, logger }: ControllerDependencies) =>
   async function renew(c: Context<ApiEnv>): Promise<Response> {
     const { csr_pem } = await parseBody(c, RenewBody);

@@ -1,5 +1,6 @@
 /**
- * `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and Temporal every delta.
+ * `POST /swarm/heartbeat` (docs/wire.md#heartbeat): 204 only when PostgreSQL has the report and
+ * Temporal every delta.
  *
  *   takeStatus    the host is stamped, and its report taken in: states, then drift
  *   passOn        deltas are matched to open rows, and each workflow is told those of its rows
@@ -51,7 +52,10 @@ interface Heartbeat {
   readonly lifecycle: readonly Json[];
 }
 
-/** With more heartbeats at work than this, what can wait for the host's next one waits: the deltas can't. */
+/**
+ * With more heartbeats at work than this, what can wait for the host's next one waits: the deltas
+ * can't.
+ */
 const BUSY_AT = 16;
 
 export function heartbeat(deps: ControllerDependencies) {
@@ -71,7 +75,10 @@ export function heartbeat(deps: ControllerDependencies) {
   };
 }
 
-/** Stamps the host, and takes its status in where it is not the one that is known. Throws NotFound, then Forbidden. */
+/**
+ * Stamps the host, and takes its status in where it is not the one that is known. Throws NotFound,
+ * then Forbidden.
+ */
 async function takeStatus(
   deps: ControllerDependencies,
   body: Heartbeat,
@@ -97,7 +104,8 @@ async function takeStatus(
   const report = { ...hostStates(observation), hash, agentVersion: body.agentVersion };
   const taken = await deps.reports.take(host.uuid, host.name, report);
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
-  // While an operation is open for its deckies, their state is expected to be in flux. The next report is taken in again.
+  // While an operation is open for its deckies, their state is expected to be in flux. The next
+  // report is taken in again.
   if (taken.owes) beginPendingTeardowns(deps, host);
   if (taken.settled) {
     const observed = engineObservation(observation);
@@ -108,7 +116,10 @@ async function takeStatus(
   return taken;
 }
 
-/** The host was lost while its deckies were to go, and is back. The heartbeat does not wait for the operation; the next one asks again. */
+/**
+ * The host was lost while its deckies were to go, and is back. The heartbeat does not wait for the
+ * operation; the next one asks again.
+ */
 function beginPendingTeardowns({ operations, logger, rollout }: ControllerDependencies, { uuid, name }: Host): void {
   const request = { host_uuid: uuid, owed: true };
   operations.operate({ username: RETURN_USER, kind: 'teardown', request, options: rollout }).then(
@@ -122,8 +133,8 @@ function beginPendingTeardowns({ operations, logger, rollout }: ControllerDepend
 }
 
 /**
- * The host may have carried out an order whose row ended while the host was unreachable. The heartbeat does not wait for the
- * operation; the next one judges again.
+ * The host may have carried out an order whose row ended while the host was unreachable. The
+ * heartbeat does not wait for the operation; the next one judges again.
  */
 async function reconcileReturned(
   { operations, reports, logger, rollout }: ControllerDependencies,
@@ -142,7 +153,10 @@ async function reconcileReturned(
   );
 }
 
-/** The first heartbeat with the next certificate makes it the host's, and the old one is out. Another may have done so just now. */
+/**
+ * The first heartbeat with the next certificate makes it the host's, and the old one is out.
+ * Another may have done so just now.
+ */
 async function adopts({ hosts }: ControllerDependencies, host: Host, peer: Peer): Promise<boolean> {
   if (peer.fingerprint !== host.nextFingerprint) return false;
   if (await hosts.adoptCertificate(host.uuid, peer.fingerprint)) return true;
@@ -212,17 +226,22 @@ function problemsOfDeltas(lifecycle: unknown): Problem[] {
   return problems;
 }
 
-/** How much earlier than its dispatch a report without a fence may claim to have ended: clocks are compared by whole seconds. */
+/**
+ * How much earlier than its dispatch a report without a fence may claim to have ended: clocks are
+ * compared by whole seconds.
+ */
 const CLOCK_SLACK_MS = 5_000;
-/** One signal's share of a report: Temporal takes 2 MiB at most, and warns from a quarter of that. */
+/**
+ * One signal's share of a report: Temporal takes 2 MiB at most, and warns from a quarter of that.
+ */
 const SIGNAL_BYTES = 400_000;
 
-export interface Dropped {
+interface Dropped {
   readonly decky: string;
   readonly why: string;
 }
 
-export interface ReportingAgent {
+interface ReportingAgent {
   readonly hostUuid: string;
   readonly fenced: boolean;
   /** Its clock minus ours. */
@@ -277,7 +296,10 @@ function inSignals(reports: readonly DeckyReport[]): DeckyReport[][] {
   return signals;
 }
 
-/** Why a delta is not about this attempt of the row's operation; null where it may be (docs/gaps.md, A8). */
+/**
+ * Why a delta is not about this attempt of the row's operation; null where it may be (docs/gaps.md,
+ * A8).
+ */
 function staleness(delta: ObservedDelta, row: ReportableRow, agent: ReportingAgent): string | null {
   if (delta.fence) return delta.fence.operationId === row.deploymentId ? null : 'of another operation';
   if (agent.fenced) return 'without a fence, of an agent that has them';

@@ -146,7 +146,10 @@ export const teardown = (deps: ControllerDependencies) =>
     });
   };
 
-/** What the fleet has there goes by its rows, which are waited for; what it does not know of is the agent's alone. */
+/**
+ * What the fleet has there goes by its rows, which are waited for; what it does not know of is the
+ * agent's alone.
+ */
 async function takeDownInTime(ports: SwarmPorts, asked: AskedTeardown): Promise<Outcome> {
   const { host, deckyId } = asked;
   try {
@@ -160,7 +163,10 @@ async function takeDownInTime(ports: SwarmPorts, asked: AskedTeardown): Promise<
   }
 }
 
-/** One decky of a host, or all of them, past the rows; resolves when the agent says that it is down, or why not. */
+/**
+ * One decky of a host, or all of them, past the rows; resolves when the agent says that it is down,
+ * or why not.
+ */
 export async function takeDown(ports: SwarmPorts, host: Host, deckyId: string | null): Promise<Outcome> {
   const { reports, agents } = ports;
   try {
@@ -190,12 +196,15 @@ export const check = (deps: ControllerDependencies) =>
     return c.json({ results });
   };
 
-/** Teardowns of what the fleet has on a host: operations of ours, with a row for each decky (docs/operations.md). */
+/**
+ * Teardowns of what the fleet has on a host: operations of ours, with a row for each decky
+ * (docs/operations.md).
+ */
 
 /** How long an answer of 8770 waits for the rows: longer than a lost host takes to be given up. */
 const WAIT_MS = 130_000;
 
-export interface AskedTeardown {
+interface AskedTeardown {
   readonly host: Host;
   /** Null: all that the fleet has there. */
   readonly deckyId: string | null;
@@ -204,7 +213,10 @@ export interface AskedTeardown {
   readonly options?: Partial<RolloutOptions>;
 }
 
-/** The ids of the rows; none where the fleet has nothing of it on the host. Throws what refuses it, DeckyBusy for one. */
+/**
+ * The ids of the rows; none where the fleet has nothing of it on the host. Throws what refuses it,
+ * DeckyBusy for one.
+ */
 export async function acceptTeardown(ports: SwarmPorts, asked: AskedTeardown): Promise<string[]> {
   const { operations, lifecycle, reports } = ports;
   const { host, deckyId, username } = asked;
@@ -221,10 +233,7 @@ export async function acceptTeardown(ports: SwarmPorts, asked: AskedTeardown): P
 }
 
 /** Null: all of them are down; else a sentence of what is not. */
-export async function whatIsLeft(
-  { operations, lifecycle }: SwarmPorts,
-  ids: readonly string[],
-): Promise<string | null> {
+async function whatIsLeft({ operations, lifecycle }: SwarmPorts, ids: readonly string[]): Promise<string | null> {
   await operations.waitForRows(ids, WAIT_MS);
   const left = (await lifecycle.byIds(ids)).filter((row) => row.status !== STATUS.succeeded);
   if (left.length === 0) return null;
@@ -239,7 +248,7 @@ export const HOST_NOT_FOUND = 'host not found';
 const SELF_DESTRUCT_LIMIT_MS = 8_000;
 
 /** Null: all of them; undefined: no host has such a status. */
-export function statusFilter(text: string | undefined): HostStatus | null | undefined {
+function statusFilter(text: string | undefined): HostStatus | null | undefined {
   if (text === undefined) return null;
   return Object.values(HOST_STATUS).find((status) => status === text);
 }
@@ -264,7 +273,10 @@ export const showHost = ({ hosts }: ControllerDependencies) =>
     return c.json(hostView(host));
   };
 
-/** With `selfDestruct` the agent is asked to take itself down first (it may be away). Then the host is out: its certificates count no more. */
+/**
+ * With `selfDestruct` the agent is asked to take itself down first (it may be away). Then the host
+ * is out: its certificates count no more.
+ */
 export async function decommission(
   { hosts, agents, reports }: SwarmPorts,
   uuid: string,
@@ -298,7 +310,7 @@ const PROBE_LIMIT_MS = 3_000;
 const PROBES_LIMIT_MS = 6_000;
 const PROBES_AT_ONCE = 64;
 
-export interface Probed {
+interface Probed {
   readonly host: Host;
   /** Null: not asked, since it has no address or time was up. */
   readonly reachable: boolean | null;
@@ -338,11 +350,7 @@ export function limit(ms: number): AbortSignal {
 }
 
 /** Runs `work` for all items, at most `width` at a time; results in the order of the items. */
-export async function inParallel<T, R>(
-  items: readonly T[],
-  width: number,
-  work: (item: T) => Promise<R>,
-): Promise<R[]> {
+async function inParallel<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Map<number, R>();
   const queue = items.entries();
   const lane = async (): Promise<void> => {
@@ -352,7 +360,10 @@ export async function inParallel<T, R>(
   return items.flatMap((_, index) => (results.has(index) ? [results.get(index) as R] : []));
 }
 
-/** Hosts as clients see them (docs/wire.md#hosts-for-administrators), and as the agent client wants them. */
+/**
+ * Hosts as clients see them (docs/wire.md#hosts-for-administrators), and as the agent client wants
+ * them.
+ */
 
 /** `2026-11-23T19:00:37.601000Z`: microseconds, as all times on the wire. */
 export const isoTime = (moment: Date): string => moment.toISOString().replace(/Z$/, '000Z');
@@ -371,7 +382,7 @@ export const hostView = (host: Host) => ({
   use_ipvlan: host.useIpvlan,
 });
 
-export const agentAddress = (host: Host): AgentAddress => ({
+const agentAddress = (host: Host): AgentAddress => ({
   hostUuid: host.uuid,
   name: host.name,
   address: host.address,

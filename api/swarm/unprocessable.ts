@@ -1,4 +1,7 @@
-/** 422 as stock FastAPI says it: a list of what is wrong (docs/wire.md#the-swarm-controller). Made from zod's issues, or by hand on the busy path. */
+/**
+ * 422 as stock FastAPI says it: a list of what is wrong (docs/wire.md#the-swarm-controller). Made
+ * from zod's issues, or by hand on the busy path.
+ */
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import { jsonEncodingProblem } from '../../fleet/encoding.ts';
