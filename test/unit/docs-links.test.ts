@@ -134,7 +134,7 @@ describe('the documentation', () => {
   it('and the code name only npm scripts that exist', () => {
     const scripts = new Set(Object.keys(packageJson.scripts));
     const named = [...pages.flatMap(linesOf), ...written].flatMap((line) =>
-      matches(line.text, /npm run (?:-s |--silent )?([\w:]+)/g).map((script) => ({ line, script })),
+      matches(line.text, /npm run (?:-s |--silent )?([\w:-]+)/g).map((script) => ({ line, script })),
     );
     assert.ok(named.length > 20);
     nothingIn(named.map(({ line, script }) => (scripts.has(script) ? null : at(line, `npm run ${script}`))));
