@@ -8,6 +8,7 @@ import { removeLeftovers } from '../lib/files.ts';
 import type { Logger } from '../lib/logger.ts';
 import { createApp } from './app.ts';
 import type { AgentConfig } from './config.ts';
+import type { AgentContext } from './context.ts';
 import { loadIdentity } from './identity.ts';
 import { createMasterClient, trustOf } from './master-client.ts';
 import { measure } from './metrics.ts';
@@ -20,7 +21,6 @@ import type { OrderRecord } from './state.ts';
 import { agentStatus } from './status.ts';
 import { AgentStore } from './store.ts';
 import { teardownOrder } from './take-order.ts';
-import type { Workbench } from './workbench.ts';
 
 export interface RunningAgent {
   readonly port: number;
@@ -29,7 +29,7 @@ export interface RunningAgent {
   stop(): Promise<void>;
 }
 
-async function openWorkbench(config: AgentConfig, logger: Logger, reported: () => void): Promise<Workbench> {
+async function openContext(config: AgentConfig, logger: Logger, reported: () => void): Promise<AgentContext> {
   const { engine } = config;
   const folder = engine.engine === 'simulated' ? 'simulated' : 'compose';
   const [local, store] = await Promise.all([
@@ -53,10 +53,10 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
   let identity = await loadIdentity(config.directory);
   const logger = log.child({ host: identity.facts.host_uuid });
   let client = createMasterClient(trustOf(identity));
-  const bench = await openWorkbench(config, logger, () => reporter.wake());
-  const measured = measure(bench, config.metrics);
-  const queue = new WorkQueue(bench);
-  const status = () => agentStatus({ bench, working: () => queue.working });
+  const context = await openContext(config, logger, () => reporter.wake());
+  const measured = measure(context, config.metrics);
+  const queue = new WorkQueue(context);
+  const status = () => agentStatus({ context, working: () => queue.working });
   let server: AgentServer | null = null;
   const renewal = new Renewal({
     directory: config.directory,
@@ -74,7 +74,7 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
   const reporter = new Reporter({
     hostUuid: identity.facts.host_uuid,
     heartbeatMs: config.heartbeatMs,
-    store: bench.store,
+    store: context.store,
     client: () => measured.counted(client),
     status,
     renew: renewal.request,
@@ -84,7 +84,7 @@ export async function startAgent(config: AgentConfig, log: Logger, leave: () => 
     logger,
     masterFingerprint: () => identity.facts.master_fingerprint,
     status,
-    deckyNames: () => deckyNames(bench),
+    deckyNames: () => deckyNames(context),
     accept: (order) => queue.accept(order),
     finish: (order) => queue.finish(order),
     selfDestruct: () => void selfDestruct(queue, logger).then(leave),
@@ -121,7 +121,7 @@ async function tidyFiles({ directory, stateDirectory }: AgentConfig, logger: Log
   }
 }
 
-function deckyNames({ store }: Workbench): readonly string[] | null {
+function deckyNames({ store }: AgentContext): readonly string[] | null {
   const names = Object.entries(store.state.deckies).flatMap(([name, { desired }]) => (desired ? [name] : []));
   return names.length === 0 ? null : names;
 }

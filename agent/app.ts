@@ -8,11 +8,11 @@ import { unreadableBody } from '../fleet/encoding.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
+import { failureText } from './context.ts';
 import { peerOf } from './peer.ts';
 import type { OrderRecord, TeardownOrderRecord } from './state.ts';
 import { deployOrder, mutateOrder, teardownOrder } from './take-order.ts';
 import { InvalidBody, readBody } from './validation.ts';
-import { failureText } from './workbench.ts';
 
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 

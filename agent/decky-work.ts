@@ -1,19 +1,118 @@
-/** One decky on this host's engine, from the start of its work to its outcome. */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { DeckySpec } from '../fleet/compose.ts';
+/**
+ * One decky on this host's engine: engine/rollout.ts does the work, and here its outcome is written down. Every step may be
+ * repeated after a restart of the agent.
+ *
+ * 1. The attempt: its deadlines count from what was written down, and not from the start of the agent.
+ * 2. Up, or back to the last good version.
+ * 3. Down.
+ * 4. Clean-ups that did not work are done later.
+ */
+import type { ProgressMemory, RetryPolicy } from '../engine/retry-policy.ts';
+import {
+  type Aftermath,
+  bringUp as bringUpOnEngine,
+  type Failed,
+  fallBack,
+  rolloutWithRetries,
+  specOf,
+  takeDown as takeDownOnEngine,
+  watch,
+} from '../engine/rollout.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
-import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { retrying } from '../fleet/host-observation.ts';
+import { DeckhandError } from '../fleet/errors.ts';
 import { DECKY_STATE, hasEnded, OPERATION, type Operation, STATUS } from '../fleet/lifecycle.ts';
-import { type Attempt, beginAttempt } from './attempt.ts';
-import { type Patience, patiently } from './patience.ts';
-import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, recordOf, type Timing } from './state.ts';
-import { DEATHS, deathsAt } from './under-way.ts';
-import { type Aftermath, wayBack } from './way-back.ts';
-import { failureText, type Job, note, onRetry, specOf } from './workbench.ts';
+import { bringUpBoundMs } from '../fleet/limits.ts';
+import { type AgentContext, failureText, type Job, note, onRetry, tellOutcome } from './context.ts';
+import {
+  type AgentState,
+  type DeckyRecord,
+  type DeckyWork,
+  hasEndedIn,
+  knownRecord,
+  noteOutcome,
+  recordOf,
+  sameAttempt,
+  type Timing,
+} from './state.ts';
+import { beginWork, DEATHS, deathsAt, hasSeen, noteStep, since } from './under-way.ts';
 
-/** Between two looks at a decky that is too young; early crashes are seen by the first. */
-const LOOK_MS = 1_000;
+// 1. The attempt
+
+/** Where a deadline passed while the agent was away, one more try has this long. */
+const LAST_TRY_MS = 15_000;
+
+interface Attempt {
+  readonly memory: ProgressMemory;
+  /** What is left of healthy_deadline. The first call says that the containers were started. */
+  healthyLeftMs(): Promise<number>;
+}
+
+interface Begin {
+  readonly name: string;
+  /** Null where nothing waits: a removal has the deadline of its caller. */
+  readonly timing: Timing | null;
+  /** Null for a decky that only has to stay as it is: nobody waits for a report on it. */
+  readonly report: Operation | null;
+}
+
+/** Resolves when the begin is on disk. What was begun before a restart goes on, and is not reported a second time. */
+async function beginAttempt(job: Job, { name, timing, report }: Begin): Promise<Attempt> {
+  const { store } = job.context;
+  const now = new Date();
+  const begun = await store.record((state) => {
+    const last = knownRecord(state, name)?.last;
+    const isKnown = last != null && sameAttempt(last, job.order);
+    const work = beginWork(state, job.order, name, now);
+    const outcome = report !== null && !isKnown ? runningAs(report) : null;
+    if (outcome) noteOutcome(state, job.order, name, outcome, now);
+    const lastTry = timing !== null && !work.late && isLate(work, timing, now);
+    if (lastTry) work.late = true;
+    return { work, outcome, lastTry };
+  });
+  const { work, outcome, lastTry } = begun;
+  if (outcome) tellOutcome(job, name, outcome);
+  const { progressDeadlineMs = 0, healthyDeadlineMs = 0, minHealthyMs = 0 } = timing ?? {};
+  const left = (deadlineMs: number, from: string | undefined, graceMs: number): number =>
+    Math.max(deadlineMs - since(from, new Date()), lastTry ? Math.min(deadlineMs, graceMs) : 0);
+  return {
+    memory: {
+      leftMs: left(progressDeadlineMs, work.moved_at, LAST_TRY_MS),
+      boundMs: left(bringUpBoundMs({ progressDeadlineMs }), work.began_at, LAST_TRY_MS),
+      hasSeen: (step) => hasSeen(work, step),
+      note: (step) => store.record(() => noteStep(work, step, new Date())),
+    },
+    async healthyLeftMs() {
+      if (work.up_at === undefined)
+        await store.record(() => {
+          work.up_at = new Date().toISOString();
+        });
+      return left(healthyDeadlineMs, work.up_at, minHealthyMs + LAST_TRY_MS);
+    },
+  };
+}
+
+const isLate = ({ moved_at, up_at }: DeckyWork, timing: Timing, now: Date): boolean =>
+  since(moved_at, now) >= timing.progressDeadlineMs ||
+  (up_at !== undefined && since(up_at, now) >= timing.healthyDeadlineMs);
+
+const runningAs = (operation: Operation) => ({
+  operation,
+  status: STATUS.running,
+  error: null,
+  seen: operation === OPERATION.teardown ? DECKY_STATE.tearingDown : DECKY_STATE.pending,
+});
+
+/** Throws AgentDied for a decky that ended the agent again and again. */
+function refuseDeadly({ context, order }: Job, name: string): void {
+  const deaths = deathsAt(context.store.state, order, name);
+  if (deaths >= DEATHS)
+    throw new DeckhandError(
+      'AgentDied',
+      `the agent died ${deaths} times while it worked on this order, each time with this decky in work; look at its log`,
+    );
+}
+
+// 2. Up, or back to the last good version
 
 export interface BringUp {
   readonly name: string;
@@ -25,44 +124,60 @@ export interface BringUp {
   readonly reported: boolean;
 }
 
-/** Who hears of steps and failed tries: secrets are cut out before. */
-type Heard = Required<Pick<Patience, 'onStep' | 'onRetry'>>;
+/** How a decky is worked on, but for the deadline. Secrets are cut out of steps and retries. */
+type Terms = Omit<RetryPolicy, 'progressDeadlineMs'>;
 
 /** Brings a decky up, or back to its last good version, and notes how it ended. Throws only when aborted. */
 export async function bringUp(job: Job, work: BringUp): Promise<void> {
   const { name, operation, desired } = work;
-  if (work.reported && hasEndedIn(job.bench.store.state, job.order, name)) return;
-  const { established } = recordOf(job.bench.store.state, name);
-  const cut = (text: string): string =>
-    job.bench.local.cutSecrets(text, established ? [desired, established] : [desired]);
-  const heard: Heard = {
-    onStep: (text) => void job.bench.steps.set(name, cut(text)),
+  const { local, logger, steps, store } = job.context;
+  if (work.reported && hasEndedIn(store.state, job.order, name)) return;
+  const { established } = recordOf(store.state, name);
+  const cut = (text: string): string => local.cutSecrets(text, established ? [desired, established] : [desired]);
+  const terms: Terms = {
+    signal: job.signal,
+    abort: job.abort,
+    onStep: (text) => void steps.set(name, cut(text)),
     onRetry: (why, until) => onRetry(job, name)(cut(why), until),
   };
   try {
-    await startAndWatch(job, work, heard);
+    await startAndWatch(job, work, terms);
     const versions = { desired, established: desired };
-    if (!work.reported) return await job.bench.store.record((state) => stayed(recordOf(state, name), versions));
+    if (!work.reported) return await store.record((state) => stayed(recordOf(state, name), versions));
     const seen = desired.stopped ? DECKY_STATE.stopped : DECKY_STATE.running;
-    const outcome = { operation, status: STATUS.succeeded, error: null, seen };
-    await note(job, name, outcome, versions);
+    await note(job, name, { operation, status: STATUS.succeeded, error: null, seen }, versions);
   } catch (error) {
     job.signal.throwIfAborted();
-    job.bench.logger.warn({ decky: name, err: cut(failureText(error, null)) }, 'a decky did not come up');
+    logger.warn({ decky: name, err: cut(failureText(error, null)) }, 'a decky did not come up');
     if (!work.reported) return;
-    const lastGood = established && whereItCanBe(job.bench.store.state, established, desired);
-    const aftermath = await discard(job, work, lastGood, heard);
-    const outcome = {
-      operation,
-      status: STATUS.failed,
-      error: cut(failureText(error, aftermath.sentence)),
-      seen: aftermath.seen,
-    };
-    const versions = { desired: lastGood, established: lastGood };
-    await note(job, name, outcome, { ...versions, ...(aftermath.isDone ? {} : { cleanUp: true }) });
+    const lastGood = established && whereItCanBe(store.state, established, desired);
+    const aftermath = await afterFailure(job, { name, network: work.network, established: lastGood }, terms);
+    const text = cut(failureText(error, aftermath.sentence));
+    const versions = { desired: lastGood, established: lastGood, ...(aftermath.isDone ? {} : { cleanUp: true }) };
+    await note(job, name, { operation, status: STATUS.failed, error: text, seen: aftermath.seen }, versions);
   } finally {
-    job.bench.steps.delete(name);
+    steps.delete(name);
   }
+}
+
+async function startAndWatch(job: Job, work: BringUp, terms: Terms): Promise<void> {
+  const { local, window } = job.context;
+  const { name, operation, timing, reported } = work;
+  const { progressDeadlineMs, minHealthyMs } = timing;
+  const spec = specOf(local, work.desired);
+  const policy = { ...terms, progressDeadlineMs };
+  const release = await window.acquire(job.signal);
+  let attempt: Attempt;
+  try {
+    attempt = await beginAttempt(job, { name, timing, report: reported ? operation : null });
+    refuseDeadly(job, name);
+    await bringUpOnEngine(rolloutWithRetries(local, { ...policy, memory: attempt.memory }), spec, work.network);
+  } finally {
+    release();
+  }
+  // One that only has to stay as it is was healthy before; to wait for it would hold up what comes next.
+  if (!reported) return;
+  await watch(rolloutWithRetries(local, policy), spec, { minHealthyMs, leftMs: await attempt.healthyLeftMs() });
 }
 
 /** The last good version of a decky that moved: at the address of the order, where by the same order its own is another's. */
@@ -74,106 +189,57 @@ function whereItCanBe({ deckies }: AgentState, established: DesiredDecky, { conf
   return isTaken ? { ...established, config: { ...established.config, ip: config.ip } } : established;
 }
 
-/** What an earlier attempt began with it, and was broken off, nobody ends any more. */
+/** Nobody ends what an earlier attempt began with it and did not finish. */
 function stayed(record: DeckyRecord, versions: Pick<DeckyRecord, 'desired' | 'established'>): void {
   Object.assign(record, versions);
   delete record.work;
   if (record.last && !hasEnded(record.last.status)) record.last = null;
 }
 
-async function startAndWatch(job: Job, work: BringUp, heard: Heard): Promise<void> {
-  const { bench, signal } = job;
-  const { name, operation, timing, reported } = work;
-  const spec = specOf(bench, work.desired);
-  const release = await bench.window.acquire(signal);
-  let attempt: Attempt;
-  try {
-    attempt = await beginAttempt(job, { name, timing, report: reported ? operation : null });
-    refuseDeadly(job, name);
-    await patiently((onProgress, within) => bench.local.engine.up(spec, work.network, { signal: within, onProgress }), {
-      progressDeadlineMs: timing.progressDeadlineMs,
-      signal,
-      cut: job.cut,
-      ...heard,
-      memory: attempt.memory,
-    });
-  } finally {
-    release();
-  }
-  // One that only has to stay as it is was healthy before; waiting for it would hold up what comes next.
-  if (reported) await awaitHealthy(job, spec, timing, await attempt.healthyLeftMs(), heard);
-}
-
-/** Throws AgentDied for a decky that ended the agent again and again. */
-function refuseDeadly({ bench, order }: Job, name: string): void {
-  const deaths = deathsAt(bench.store.state, order, name);
-  if (deaths >= DEATHS)
-    throw new DeckhandError(
-      'AgentDied',
-      `the agent died ${deaths} times while it worked on this order, each time with this decky in work; look at its log`,
-    );
-}
-
-/** `leftMs` of healthy_deadline are left. Throws ContainerExited or HealthyDeadline, with the evidence. */
-async function awaitHealthy(
-  { bench, signal }: Job,
-  spec: DeckySpec,
-  { minHealthyMs }: Timing,
-  leftMs: number,
-  { onStep }: Heard,
-): Promise<void> {
-  const deadline = performance.now() + leftMs;
-  for (;;) {
-    const health = await bench.local.engine.health(spec, minHealthyMs, signal).catch((error: unknown) => {
-      if (!isDeckhandError(error) || !error.retryable || performance.now() >= deadline) throw error;
-      const sentence = retrying(error.message, new Date(Date.now() + deadline - performance.now()));
-      return { status: 'waiting' as const, sentence, remainingMs: LOOK_MS };
-    });
-    if (health.status === 'healthy') return;
-    if (health.status === 'failed') throw new DeckhandError('ContainerExited', health.sentence);
-    if (performance.now() >= deadline) throw new DeckhandError('HealthyDeadline', health.sentence);
-    onStep(health.sentence);
-    await sleep(Math.max(50, Math.min(LOOK_MS, health.remainingMs)), undefined, { signal });
-  }
-}
-
-/** After a failure. Throws only when aborted. */
-async function discard(
-  job: Job,
-  { name, network }: BringUp,
-  established: DesiredDecky | null,
-  heard: Heard,
-): Promise<Aftermath> {
-  const { bench, signal, cut } = job;
+/** Throws only when aborted. */
+async function afterFailure(job: Job, failed: Failed, terms: Terms): Promise<Aftermath> {
   // The clean-up itself may be what ends the agent.
-  if (deathsAt(bench.store.state, job.order, name) > DEATHS)
+  if (deathsAt(job.context.store.state, job.order, failed.name) > DEATHS)
     return { sentence: 'what the engine has of it was left as it is', seen: DECKY_STATE.degraded, isDone: true };
-  return wayBack(bench, { name, network, established }, { signal, cut, ...heard });
+  return fallBackOrLater(job.context, failed, terms);
 }
+
+/** How long the fall back may go without progress. */
+const CLEAN_UP_MS = 60_000;
+
+/** Throws only when aborted. */
+async function fallBackOrLater({ local, logger }: AgentContext, failed: Failed, terms: Terms): Promise<Aftermath> {
+  try {
+    return await fallBack(rolloutWithRetries(local, { ...terms, progressDeadlineMs: CLEAN_UP_MS }), failed);
+  } catch (error) {
+    terms.signal.throwIfAborted();
+    logger.warn({ decky: failed.name, err: error }, 'a clean-up did not work; it is tried again later');
+    const sentence = 'cleaning up did not work either; it is tried again later';
+    return { sentence, seen: DECKY_STATE.degraded, isDone: false };
+  }
+}
+
+// 3. Down
 
 /**
  * Removes a decky's containers; what the host knows of it stays, so that it can come up elsewhere. Resolves with the error, if
  * there was one; throws only when aborted.
  */
 export async function clearAway(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
-  const { bench, signal } = job;
-  const onStep = (text: string): void => void bench.steps.set(name, text);
-  const release = await bench.window.acquire(signal);
+  const { local, steps, window } = job.context;
+  const onStep = (text: string): void => void steps.set(name, text);
+  const { signal, abort } = job;
+  const release = await window.acquire(signal);
   try {
-    await patiently((onProgress, within) => bench.local.engine.down(name, { signal: within, onProgress }), {
-      progressDeadlineMs,
-      signal,
-      cut: job.cut,
-      onStep,
-      onRetry: onRetry(job, name),
-    });
+    const policy = { progressDeadlineMs, signal, abort, onStep, onRetry: onRetry(job, name) };
+    await takeDownOnEngine(rolloutWithRetries(local, policy), name);
     return null;
   } catch (error) {
     signal.throwIfAborted();
     return error;
   } finally {
     release();
-    bench.steps.delete(name);
+    steps.delete(name);
   }
 }
 
@@ -181,7 +247,7 @@ export async function clearAway(job: Job, name: string, progressDeadlineMs: numb
 export async function takeDown(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
   const error = await clearAway(job, name, progressDeadlineMs);
   if (error !== null) return error;
-  await job.bench.store.record((state) => {
+  await job.context.store.record((state) => {
     const record = knownRecord(state, name);
     if (record) Object.assign(record, { desired: null, established: null });
   });
@@ -190,24 +256,58 @@ export async function takeDown(job: Job, name: string, progressDeadlineMs: numbe
 
 /** As {@link takeDown}, with reports to the master. */
 export async function takeDownReported(job: Job, name: string, progressDeadlineMs: number): Promise<void> {
-  if (hasEndedIn(job.bench.store.state, job.order, name)) return;
+  const { local, store } = job.context;
+  if (hasEndedIn(store.state, job.order, name)) return;
   const operation = OPERATION.teardown;
   await beginAttempt(job, { name, timing: null, report: operation });
-  const record = knownRecord(job.bench.store.state, name);
+  const record = knownRecord(store.state, name);
   const versions = [record?.desired, record?.established].flatMap((version) => version ?? []);
-  const error = await takeDownAlive(job, name, progressDeadlineMs);
+  const error = await takeDownUnlessDeadly(job, name, progressDeadlineMs);
   if (error === null)
     return note(job, name, { operation, status: STATUS.succeeded, error: null, seen: DECKY_STATE.tornDown });
-  const text = job.bench.local.cutSecrets(failureText(error, null), versions);
+  const text = local.cutSecrets(failureText(error, null), versions);
   await note(job, name, { operation, status: STATUS.failed, error: text, seen: DECKY_STATE.teardownFailed });
 }
 
 /** As {@link takeDown}; what ended the agent again and again is not tried any more. */
-async function takeDownAlive(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
+async function takeDownUnlessDeadly(job: Job, name: string, progressDeadlineMs: number): Promise<unknown> {
   try {
     refuseDeadly(job, name);
   } catch (error) {
     return error;
   }
   return takeDown(job, name, progressDeadlineMs);
+}
+
+// 4. Clean-ups that did not work, because the engine was away or the disk full
+
+const uncleaned = (state: AgentState): string[] =>
+  Object.entries(state.deckies).flatMap(([name, { cleanUp }]) => (cleanUp ? [name] : []));
+
+export const hasCleanUps = (state: AgentState): boolean => uncleaned(state).length > 0;
+
+/** Throws the reason of `signal` when aborted: an order has come, which does as it says with the decky. */
+export async function cleanUpLater(context: AgentContext, signal: AbortSignal): Promise<void> {
+  const { store, logger } = context;
+  for (const name of uncleaned(store.state)) {
+    const { network } = store.state;
+    const record = knownRecord(store.state, name);
+    if (!record || (record.established && !network)) continue;
+    // Should the clean-up end the agent, it is not begun again.
+    await store.record(() => void delete record.cleanUp);
+    const keep = (): Promise<unknown> =>
+      store.record(() => {
+        record.cleanUp = true;
+      });
+    try {
+      const terms = { signal, abort: signal, onStep: () => {} };
+      const failed = { name, network, established: record.established };
+      const { sentence, isDone } = await fallBackOrLater(context, failed, terms);
+      if (isDone) logger.info({ decky: name }, `a clean-up was done later: ${sentence}`);
+      else await keep();
+    } catch (error) {
+      await keep();
+      throw error;
+    }
+  }
 }

@@ -2,8 +2,8 @@
 
 import { type MetricsAddress, serveMetricsIfAsked } from '../adapters/metrics/listener.ts';
 import { type AgentMetrics, createAgentMetrics } from '../adapters/metrics/metrics.ts';
+import type { AgentContext } from './context.ts';
 import type { MasterClient } from './master-client.ts';
-import type { Workbench } from './workbench.ts';
 
 export interface Measured {
   /** The client, with the master's answers counted. */
@@ -13,7 +13,7 @@ export interface Measured {
   stop(): Promise<void>;
 }
 
-export function measure({ store, logger }: Workbench, address: MetricsAddress | null): Measured {
+export function measure({ store, logger }: AgentContext, address: MetricsAddress | null): Measured {
   const metrics = createAgentMetrics({ process: address !== null });
   metrics.watch(() => {
     const { outbox, orders, deckies } = store.state;

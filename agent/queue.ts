@@ -2,12 +2,11 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
+import { growingPause } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
-import { cleanUp, hasLeft } from './clean-up.ts';
-import { deploy } from './deploy-order.ts';
-import { giveUp } from './give-up.ts';
-import { mutate } from './mutate-order.ts';
-import { growingPause } from './patience.ts';
+import type { AgentContext } from './context.ts';
+import { cleanUpLater, hasCleanUps } from './decky-work.ts';
+import { deploy, giveUp, mutate, teardown } from './orders.ts';
 import {
   type AgentState,
   acceptOrder,
@@ -20,9 +19,7 @@ import {
   prune,
   type TeardownOrderRecord,
 } from './state.ts';
-import { teardown } from './teardown-order.ts';
 import { ALONE_AFTER, beginOrder, countDeath, DEATHS, endOrder, leaveOrder, suspicion } from './under-way.ts';
-import type { Workbench } from './workbench.ts';
 
 /** When the agent stops, what the engine is doing may take this long to end. */
 const STOP_GRACE_MS = 5_000;
@@ -45,18 +42,18 @@ class Overtaken extends Superseded {}
 interface Working {
   readonly order: OrderRecord;
   /** No new step begins. */
-  readonly controller: AbortController;
-  /** Calls of the engine are broken off. */
-  readonly cutter: AbortController;
+  readonly stop: AbortController;
+  /** Calls of the engine that are under way are aborted. */
+  readonly abort: AbortController;
 }
 
-function breakOff({ controller, cutter }: Working, reason: Error): void {
-  controller.abort(reason);
-  cutter.abort(reason);
+function breakOff({ stop, abort }: Working, reason: Error): void {
+  stop.abort(reason);
+  abort.abort(reason);
 }
 
 export class WorkQueue {
-  readonly #bench: Workbench;
+  readonly #context: AgentContext;
   readonly #logger: Logger;
   /** Orders that are not on disk yet: nobody may work on them. */
   readonly #unwritten = new Set<OrderRecord>();
@@ -68,9 +65,9 @@ export class WorkQueue {
   /** Before this moment (performance.now) no order is begun that the agent died at. */
   #resumeAt = 0;
 
-  constructor(bench: Workbench) {
-    this.#bench = bench;
-    this.#logger = bench.logger;
+  constructor(context: AgentContext) {
+    this.#context = context;
+    this.#logger = context.logger;
   }
 
   get working(): OrderRecord | null {
@@ -79,7 +76,7 @@ export class WorkQueue {
 
   /** Resolves once the order, or the same attempt before, is on disk. Throws `HostRefused` for an attempt that was superseded. */
   async accept(order: OrderRecord): Promise<void> {
-    const { store } = this.#bench;
+    const { store } = this.#context;
     const verdict = judgeOrder(store.state, order);
     if (verdict === 'stale' || verdict === 'overtaken') throw refusal(store.state, order, verdict);
     if (verdict === 'repeat') {
@@ -126,7 +123,7 @@ export class WorkQueue {
 
   /** As {@link finish}, in the place of everything else: what is under way stops, what waits is dropped. */
   async finishAlone(order: TeardownOrderRecord): Promise<void> {
-    const { store } = this.#bench;
+    const { store } = this.#context;
     await store.record((state) => {
       for (const one of state.orders) this.#settle(one, new Superseded('everything goes'));
       state.orders = state.orders.filter((one) => one === this.working);
@@ -138,7 +135,7 @@ export class WorkQueue {
   /** Once the API listens: what comes now is there before an order is begun again that ended the agent. */
   start(): void {
     if (this.#run !== null) return;
-    const { state } = this.#bench.store;
+    const { state } = this.#context.store;
     const order = countDeath(state);
     dropSuperseded(state);
     if (order) {
@@ -156,22 +153,22 @@ export class WorkQueue {
     this.#wake();
     const working = this.#working;
     const stops = new DOMException('the agent stops', 'AbortError');
-    working?.controller.abort(stops);
-    const late = setTimeout(() => working?.cutter.abort(stops), STOP_GRACE_MS);
+    working?.stop.abort(stops);
+    const late = setTimeout(() => working?.abort.abort(stops), STOP_GRACE_MS);
     await Promise.race([this.#run, sleep(2 * STOP_GRACE_MS, undefined, { ref: false })]);
     clearTimeout(late);
   }
 
   /** The agent died at it again and again, when nobody may have been there to hear it: who asks again is told the same. */
   #gaveUp({ key, attempt }: OrderRecord): DeckhandError | null {
-    const known = knownAttempt(this.#bench.store.state, key);
+    const known = knownAttempt(this.#context.store.state, key);
     return known?.attempt === attempt && known.gave_up !== undefined
       ? new DeckhandError('AgentDied', known.gave_up)
       : null;
   }
 
   #isOpen(order: OrderRecord): boolean {
-    return this.#bench.store.state.orders.some((one) => idOf(one) === idOf(order));
+    return this.#context.store.state.orders.some((one) => idOf(one) === idOf(order));
   }
 
   /** The order could not be written, and is refused: all is as it was before. */
@@ -180,7 +177,7 @@ export class WorkQueue {
     replaced: readonly OrderRecord[],
     before: { attempt: AgentState['attempts'][string] | undefined; ticket: number | undefined },
   ): void {
-    const { state } = this.#bench.store;
+    const { state } = this.#context.store;
     state.orders = [...replaced, ...state.orders.filter((one) => one !== order)];
     if (before.attempt) state.attempts[order.key] = before.attempt;
     else delete state.attempts[order.key];
@@ -199,11 +196,11 @@ export class WorkQueue {
 
   async #loop(): Promise<void> {
     while (!this.#stopped) {
-      const order = this.#bench.store.state.orders[0];
+      const order = this.#context.store.state.orders[0];
       if (!order) await this.#idle();
       else if (this.#unwritten.has(order)) await this.#untilWoken();
       else if (this.#isOvertaken(order)) await this.#giveUp(order, '; a later order took its place');
-      else if (suspicion(this.#bench.store.state, order) > 0 && performance.now() < this.#resumeAt)
+      else if (suspicion(this.#context.store.state, order) > 0 && performance.now() < this.#resumeAt)
         await this.#untilWoken(this.#resumeAt - performance.now());
       else if ((order.deaths ?? 0) >= DEATHS) await this.#giveUp(order, '');
       else await this.#work(order);
@@ -212,14 +209,14 @@ export class WorkQueue {
 
   /** Between orders, what a clean-up did not get done is tried again, until the next order comes. */
   async #idle(): Promise<void> {
-    const { state } = this.#bench.store;
-    if (!hasLeft(state)) return this.#untilWoken();
+    const { state } = this.#context.store;
+    if (!hasCleanUps(state)) return this.#untilWoken();
     await this.#untilWoken(CLEAN_UP_EVERY_MS);
     if (this.#stopped || state.orders.length > 0) return;
     const controller = new AbortController();
     const wake = (): void => controller.abort(new Superseded('an order came'));
     this.#wake = wake;
-    await cleanUp(this.#bench, controller.signal).catch((error: unknown) => {
+    await cleanUpLater(this.#context, controller.signal).catch((error: unknown) => {
       if (!controller.signal.aborted) this.#logger.error({ err: error }, 'a clean-up broke off');
     });
   }
@@ -238,7 +235,7 @@ export class WorkQueue {
    * else it gets a second try, since a host may have gone down for other reasons.
    */
   #isOvertaken(order: OrderRecord): boolean {
-    const { state } = this.#bench.store;
+    const { state } = this.#context.store;
     const deaths = suspicion(state, order);
     if (deaths === 0) return false;
     const later = state.orders.slice(state.orders.indexOf(order) + 1).filter((one) => !this.#unwritten.has(one));
@@ -248,36 +245,36 @@ export class WorkQueue {
   /** Ends it without asking the engine for anything more. */
   async #giveUp(order: OrderRecord, why: string): Promise<void> {
     const { kind, operation_id: deployment_id, attempt } = order;
-    const deaths = suspicion(this.#bench.store.state, order);
+    const deaths = suspicion(this.#context.store.state, order);
     const failure = new DeckhandError(
       'AgentDied',
       `the agent died ${deaths} times while it worked on this order${why}; look at its log`,
     );
     this.#logger.error({ kind, deployment_id, attempt, err: failure }, 'an order is given up');
-    await giveUp(this.#bench, order, failure);
+    await giveUp(this.#context, order, failure);
     await this.#leave(order, failure);
   }
 
   async #work(order: OrderRecord): Promise<void> {
-    const [controller, cutter] = [new AbortController(), new AbortController()];
+    const [stop, abort] = [new AbortController(), new AbortController()];
     // Every decky of the order listens: more than the ten that Node takes for a leak.
-    setMaxListeners(0, controller.signal, cutter.signal);
-    const { store } = this.#bench;
+    setMaxListeners(0, stop.signal, abort.signal);
+    const { store } = this.#context;
     await store.record((state) => beginOrder(state, order));
-    this.#working = { order, controller, cutter };
+    this.#working = { order, stop, abort };
     const { kind, operation_id: deployment_id, attempt } = order;
     this.#logger.info({ kind, deployment_id, attempt }, 'working on an order');
     let failure: unknown = null;
     try {
-      await this.#perform(order, controller.signal, cutter.signal);
+      await this.#perform(order, stop.signal, abort.signal);
     } catch (error) {
       failure = error;
     } finally {
       this.#working = null;
-      this.#bench.steps.clear();
+      this.#context.steps.clear();
     }
-    if (failure !== null && controller.signal.aborted) {
-      const { reason } = controller.signal;
+    if (failure !== null && stop.signal.aborted) {
+      const { reason } = stop.signal;
       // The agent stops, which is no death.
       if (!(reason instanceof Superseded)) return store.record(leaveOrder);
       if (reason instanceof Overtaken) return this.#giveUp(order, '; a later order took its place');
@@ -287,7 +284,7 @@ export class WorkQueue {
   }
 
   async #leave(order: OrderRecord, failure: unknown): Promise<void> {
-    await this.#bench.store.record((state) => {
+    await this.#context.store.record((state) => {
       endOrder(state, order);
       const known = knownAttempt(state, order.key);
       if (failure === null || order.kind !== 'teardown' || known?.attempt !== order.attempt) return;
@@ -298,15 +295,15 @@ export class WorkQueue {
     this.#settle(order, failure);
   }
 
-  #perform(order: OrderRecord, signal: AbortSignal, cut: AbortSignal): Promise<void> {
-    const bench = this.#bench;
+  #perform(order: OrderRecord, signal: AbortSignal, abort: AbortSignal): Promise<void> {
+    const context = this.#context;
     switch (order.kind) {
       case 'deploy':
-        return deploy({ order, bench, signal, cut });
+        return deploy({ order, context, signal, abort });
       case 'mutate':
-        return mutate({ order, bench, signal, cut });
+        return mutate({ order, context, signal, abort });
       case 'teardown':
-        return teardown({ order, bench, signal, cut });
+        return teardown({ order, context, signal, abort });
     }
   }
 

@@ -1,9 +1,9 @@
 /** Tells the master what runs, every heartbeat, and what has ended, at once and until it has been acknowledged (gap A6). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AgentStatus, HeartbeatBody } from '../fleet/agent-wire.ts';
+import { growingPause } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { MasterAnswer, MasterClient } from './master-client.ts';
-import { growingPause } from './patience.ts';
 import type { Outgoing } from './state.ts';
 import { AGENT_VERSION } from './status.ts';
 import type { AgentStore } from './store.ts';

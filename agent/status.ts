@@ -2,14 +2,15 @@
 
 import { createHash } from 'node:crypto';
 import type { DeckyObservation } from '../engine/engine.ts';
+import { specOf } from '../engine/rollout.ts';
 import type { AgentDecky, AgentReport, AgentStatus } from '../fleet/agent-wire.ts';
 import type { DeckySpec } from '../fleet/compose.ts';
 import type { DeckyConfig, DesiredDecky } from '../fleet/config.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, type Status } from '../fleet/lifecycle.ts';
 import { serviceKey } from '../fleet/names.ts';
 import packageJson from '../package.json' with { type: 'json' };
+import { type AgentContext, WHOLE_ENGINE } from './context.ts';
 import { type AgentState, type DeckyRecord, hasEndedIn, knownRecord, type OrderRecord } from './state.ts';
-import { specOf, WHOLE_ENGINE, type Workbench } from './workbench.ts';
 
 export const AGENT_VERSION: string = packageJson.version;
 
@@ -32,20 +33,20 @@ interface Look {
 }
 
 export interface StatusSource {
-  readonly bench: Workbench;
+  readonly context: AgentContext;
   readonly working: () => OrderRecord | null;
 }
 
-export async function agentStatus({ bench, working }: StatusSource): Promise<AgentStatus> {
-  const { state } = bench.store;
+export async function agentStatus({ context, working }: StatusSource): Promise<AgentStatus> {
+  const { state } = context.store;
   const present = Object.entries(state.deckies).flatMap(([name, { desired }]) => (desired ? [{ name, desired }] : []));
-  const { sights, there } = await look(bench, present);
-  const deckhand = { ...report(bench, working(), sights), ...orphansOf(state, there) };
+  const { sights, there } = await look(context, present);
+  const deckhand = { ...report(context, working(), sights), ...orphansOf(state, there) };
   if (present.length === 0) return { deployed: false, deckies: [], deckhand };
   return {
     deployed: true,
     mode: state.mode,
-    compose_path: bench.composePath,
+    compose_path: context.composePath,
     deckies: present.map(({ desired }) => desired.config),
     runtime: Object.fromEntries(
       present.flatMap(({ name, desired }) => (sights ? [[name, runtimeOf(desired.config, sights.get(name))]] : [])),
@@ -54,14 +55,14 @@ export async function agentStatus({ bench, working }: StatusSource): Promise<Age
   };
 }
 
-async function look(bench: Workbench, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Look> {
-  const specs = present.flatMap(({ desired }) => describable(bench, desired));
+async function look(context: AgentContext, present: readonly { name: string; desired: DesiredDecky }[]): Promise<Look> {
+  const specs = present.flatMap(({ desired }) => describable(context, desired));
   try {
     const limit = AbortSignal.timeout(LOOK_LIMIT_MS);
     // Both from one listing.
-    const { engine } = bench.local;
+    const { engine } = context.local;
     // An order that is open brings up what it names by itself.
-    const idle = bench.store.state.orders.length === 0;
+    const idle = context.store.state.orders.length === 0;
     const observed = idle ? engine.look(specs, limit) : engine.observe(specs, limit);
     const [seen, there] = await Promise.all([observed, engine.deckies(limit)]);
     const sights = new Map(
@@ -72,7 +73,7 @@ async function look(bench: Workbench, present: readonly { name: string; desired:
     );
     return { sights, there };
   } catch (error) {
-    bench.logger.warn({ err: error }, 'the engine does not say what runs');
+    context.logger.warn({ err: error }, 'the engine does not say what runs');
     return { sights: null, there: null };
   }
 }
@@ -84,9 +85,9 @@ function orphansOf(state: AgentState, there: Look['there']): Pick<AgentReport, '
   return { orphans: there.filter((name) => !known(name)) };
 }
 
-function describable(bench: Workbench, decky: DesiredDecky): DeckySpec[] {
+function describable(context: AgentContext, decky: DesiredDecky): DeckySpec[] {
   try {
-    return [specOf(bench, decky)];
+    return [specOf(context.local, decky)];
   } catch {
     return [];
   }
@@ -102,13 +103,13 @@ function runtimeOf(config: DeckyConfig, sight: Sight | undefined) {
   return { running, services: Object.fromEntries(services) };
 }
 
-function report(bench: Workbench, working: OrderRecord | null, sights: Sights): AgentReport {
-  const { state } = bench.store;
+function report(context: AgentContext, working: OrderRecord | null, sights: Sights): AgentReport {
+  const { state } = context.store;
   const ended = Object.entries(state.deckies).map(([name, record]) => [name, describe(name, record, sights)] as const);
   // The first of several orders is the one that is worked on: it is described last, and stays.
   const open = [...state.orders]
     .reverse()
-    .flatMap((order) => openDeckies(bench, state, order, order === working, sights));
+    .flatMap((order) => openDeckies(context, state, order, order === working, sights));
   return {
     version: AGENT_VERSION,
     network: state.network,
@@ -159,7 +160,7 @@ const hashOf = (spec: DeckySpec): string => createHash('sha256').update(JSON.str
 
 /** Deckies that an order is about and that have not ended in it. */
 function openDeckies(
-  bench: Workbench,
+  context: AgentContext,
   state: AgentState,
   order: OrderRecord,
   isWorking: boolean,
@@ -169,8 +170,8 @@ function openDeckies(
     .filter(([name]) => !hasEndedIn(state, order, name))
     .map(([name, operation]) => {
       const record = knownRecord(state, name) ?? { desired: null, established: null, last: null };
-      const step = isWorking ? (bench.steps.get(name) ?? bench.steps.get(WHOLE_ENGINE) ?? null) : null;
-      const status: Status = isWorking && bench.steps.has(name) ? 'running' : 'pending';
+      const step = isWorking ? (context.steps.get(name) ?? context.steps.get(WHOLE_ENGINE) ?? null) : null;
+      const status: Status = isWorking && context.steps.has(name) ? 'running' : 'pending';
       const { operation_id, attempt } = order;
       return [name, { operation_id, attempt, operation, status, error: null, step, ...seenOf(name, record, sights) }];
     });

@@ -131,3 +131,7 @@ export function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<v
   });
   return raceAbort(over, signal).finally(() => clearTimeout(timer));
 }
+
+/** The nth pause (from 0), doubling up to `longest`; `chance` is from 0 to 1 and takes off up to half of it. */
+export const growingPause = (n: number, first: number, longest: number, chance: number): number =>
+  Math.min(longest, first * 2 ** Math.min(n, 20)) * (1 - chance / 2);

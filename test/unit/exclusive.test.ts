@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import { EVERY_DECKY, Turns } from '../../activities/turns.ts';
+import { EVERY_DECKY, Exclusive } from '../../activities/exclusive.ts';
 
 // proof: promise-6
-describe('turns on a decky', () => {
-  let turns: Turns;
+describe('activities on one decky', () => {
+  let exclusive: Exclusive;
   let heard: string[];
   beforeEach(() => {
-    turns = new Turns();
+    exclusive = new Exclusive();
     heard = [];
   });
 
@@ -26,7 +26,7 @@ describe('turns on a decky', () => {
       await gate;
       heard.push(`${name} ends${signal.aborted ? ', overtaken' : ''}`);
     };
-    const result = environment.run(() => turns.take(subject, work)).catch((error: Error) => error.message);
+    const result = environment.run(() => exclusive.take(subject, work)).catch((error: Error) => error.message);
     return { letGo, result, cancel: () => environment.cancel('CANCELLED') };
   }
   const settle = (): Promise<void> => pause(20);
@@ -96,7 +96,7 @@ describe('turns on a decky', () => {
 
   it('end with what their work throws, and leave the decky free', async () => {
     const environment = new MockActivityEnvironment(undefined, { logger: new DefaultLogger('ERROR') });
-    const failing = environment.run(() => turns.take('a', () => Promise.reject(new Error('no'))));
+    const failing = environment.run(() => exclusive.take('a', () => Promise.reject(new Error('no'))));
     await assert.rejects(failing, /no/);
     const next = begin('a', 'next');
     next.letGo();

@@ -1,18 +1,18 @@
-/** Retrying what may pass, for as long as something moves and the attempt as a whole has time left. */
+/**
+ * Retries work on an engine after errors that may pass. The work gets its progress deadline anew whenever something
+ * moves; the attempt as a whole has a bound. Nobody but the agent needs it: an activity is retried by Temporal.
+ */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { retrying } from '../fleet/host-observation.ts';
+import { growingPause } from '../lib/concurrency.ts';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
-/** The nth pause (from 0), doubling up to `longest`; `chance` is from 0 to 1 and takes off up to half of it. */
-export const growingPause = (n: number, first: number, longest: number, chance: number): number =>
-  Math.min(longest, first * 2 ** Math.min(n, 20)) * (1 - chance / 2);
-
-/** What is known from before a restart, and how what moves is written down. */
-export interface Memory {
+/** What is known from before a restart, and how progress is written down. */
+export interface ProgressMemory {
   /** What is left of the progress deadline at the start, in milliseconds. */
   readonly leftMs: number;
   /** What is left of the attempt as a whole. */
@@ -22,52 +22,52 @@ export interface Memory {
   readonly note: (step: string) => Promise<void>;
 }
 
-export interface Patience {
+export interface RetryPolicy {
   readonly progressDeadlineMs: number;
-  /** Ends waits and tries; a call of the engine that is under way may end. */
+  /** Ends pauses and retries; a call of the engine that is under way may end. */
   readonly signal: AbortSignal;
-  /** Breaks calls off too. Aborted no earlier than `signal`. */
-  readonly cut: AbortSignal;
+  /** Aborts calls of the engine too. It is aborted no earlier than `signal`. */
+  readonly abort: AbortSignal;
   /** Hears each step. */
   readonly onStep: (step: string) => void;
   /** Hears why a try failed, and until when it is retried. */
   readonly onRetry?: (message: string, until: Date) => void;
-  /** Absent: the work is forgotten by a restart. */
-  readonly memory?: Memory;
+  /** Absent: a restart forgets the work. */
+  readonly memory?: ProgressMemory;
 }
 
-export type Stepwise<T> = (step: (text: string) => void, signal: AbortSignal) => Promise<T>;
+/** A piece of work on the engine: it tells its steps and obeys the signal. */
+export type Stepwise<T> = (note: (step: string) => void, signal: AbortSignal) => Promise<T>;
 
 const FULL = /^(ENOSPC|EDQUOT)$/;
 
 /** A full disk passes: somebody makes room, or a log is rotated away. */
-export const isDiskFull = (error: unknown): boolean =>
-  FULL.test(String((error as { code?: unknown } | null)?.code ?? ''));
+const isDiskFull = (error: unknown): boolean => FULL.test(String((error as { code?: unknown } | null)?.code ?? ''));
 
 const mayPass = (error: unknown): error is Error => isDiskFull(error) || (isDeckhandError(error) && error.retryable);
 
 /**
- * Runs work on the engine, again after errors that may pass, until it is done or nothing new moved for the progress
- * deadline. Throws the last error with what was tried, ProgressDeadline, or the reason of `signal`.
+ * Runs the work until it is done, or nothing new moved for the progress deadline. Throws the last error with what was
+ * tried, ProgressDeadline, or the reason of `signal`.
  */
-export async function patiently<T>(work: Stepwise<T>, options: Patience): Promise<T> {
-  const { signal } = options;
+export async function withRetries<T>(work: Stepwise<T>, policy: RetryPolicy): Promise<T> {
+  const { signal } = policy;
   signal.throwIfAborted();
-  const watch = watchProgress(options);
+  const watch = watchProgress(policy);
   try {
     for (let tries = 0; ; tries += 1) {
       try {
-        return await work(watch.step, watch.signal);
+        return await work(watch.note, watch.signal);
       } catch (error) {
         signal.throwIfAborted();
         if (watch.signal.aborted) throw watch.late();
         if (!mayPass(error)) throw error;
         const pause = growingPause(tries, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, Math.random());
         const leftMs = watch.leftMs();
-        if (pause >= leftMs) throw gaveUp(error, options);
+        if (pause >= leftMs) throw gaveUp(error, policy);
         const until = new Date(Date.now() + leftMs);
-        options.onRetry?.(error.message, until);
-        options.onStep(retrying(error.message, until));
+        policy.onRetry?.(error.message, until);
+        policy.onStep(retrying(error.message, until));
         await sleep(pause, undefined, { signal });
       }
     }
@@ -76,7 +76,7 @@ export async function patiently<T>(work: Stepwise<T>, options: Patience): Promis
   }
 }
 
-const gaveUp = (error: Error, { progressDeadlineMs }: Patience): DeckhandError =>
+const gaveUp = (error: Error, { progressDeadlineMs }: RetryPolicy): DeckhandError =>
   new DeckhandError(
     isDeckhandError(error) ? error.code : 'Internal',
     `${error.message} (tried until progress_deadline, ${progressDeadlineMs / 1_000} s)`,
@@ -84,7 +84,7 @@ const gaveUp = (error: Error, { progressDeadlineMs }: Patience): DeckhandError =
   );
 
 /** A step counts as progress when it was not there before: a second try that gets no further moves nothing. */
-function watchProgress({ progressDeadlineMs, cut, onStep, memory }: Patience) {
+function watchProgress({ progressDeadlineMs, abort, onStep, memory }: RetryPolicy) {
   const seen = new Set<string>();
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
@@ -100,11 +100,11 @@ function watchProgress({ progressDeadlineMs, cut, onStep, memory }: Patience) {
     until = Math.min(performance.now() + leftMs, boundAt);
     timer = setTimeout(stop, Math.max(0, until - performance.now()));
   };
-  cut.addEventListener('abort', stop, { once: true });
+  abort.addEventListener('abort', stop, { once: true });
   move(memory?.leftMs ?? progressDeadlineMs);
   return {
     signal: controller.signal,
-    step: (text: string): void => {
+    note: (text: string): void => {
       latest = text;
       onStep(text);
       if (seen.has(text) || memory?.hasSeen(text)) return;
@@ -124,7 +124,7 @@ function watchProgress({ progressDeadlineMs, cut, onStep, memory }: Patience) {
     end: (): void => {
       ended = true;
       clearTimeout(timer);
-      cut.removeEventListener('abort', stop);
+      abort.removeEventListener('abort', stop);
     },
   };
 }

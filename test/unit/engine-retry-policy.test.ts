@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { growingPause, patiently } from '../../agent/patience.ts';
+import { withRetries } from '../../engine/retry-policy.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { growingPause } from '../../lib/concurrency.ts';
 
 const never = new AbortController().signal;
 const busy = () => new DeckhandError('EngineBusy', 'the engine is busy');
 const options = (progressDeadlineMs: number, signal = never) => ({
   progressDeadlineMs,
   signal,
-  cut: signal,
+  abort: signal,
   onStep: () => {},
 });
 
@@ -23,7 +24,7 @@ describe('trying again', () => {
 
   it('goes on after errors that may pass, and gives back what comes at last', async () => {
     let tries = 0;
-    const result = await patiently(async () => {
+    const result = await withRetries(async () => {
       tries += 1;
       if (tries < 2) throw busy();
       return tries;
@@ -36,7 +37,7 @@ describe('trying again', () => {
     const [steps, told]: [string[], string[]] = [[], []];
     const began = Date.now();
     let tries = 0;
-    await patiently(
+    await withRetries(
       async () => {
         tries += 1;
         if (tries < 2) throw busy();
@@ -56,7 +57,7 @@ describe('trying again', () => {
 
   it('takes a full disk for something that passes', async () => {
     let tries = 0;
-    await patiently(async () => {
+    await withRetries(async () => {
       tries += 1;
       if (tries < 2) throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
     }, options(5_000));
@@ -72,7 +73,7 @@ describe('trying again', () => {
       note: async (step: string) => void seen.add(step),
     };
     const work = (steps: readonly string[]) =>
-      patiently(
+      withRetries(
         async (step, within) => {
           for (const text of steps) {
             step(text);
@@ -83,7 +84,7 @@ describe('trying again', () => {
       );
     await assert.rejects(work(['creating web', 'creating web', 'creating web']), { code: 'ProgressDeadline' });
     await work(['starting web', 'creating web', 'creating web']);
-    const bounded = patiently((step, within) => moveFor(600, step, within), {
+    const bounded = withRetries((step, within) => moveFor(600, step, within), {
       ...options(60_000),
       memory: { ...memory, leftMs: 60_000, boundMs: 120 },
     });
@@ -92,7 +93,7 @@ describe('trying again', () => {
 
   it('ends at once with an error that no try can cure', async () => {
     let tries = 0;
-    const work = patiently(async () => {
+    const work = withRetries(async () => {
       tries += 1;
       throw new DeckhandError('NameTaken', 'somebody else has it');
     }, options(5_000));
@@ -102,13 +103,13 @@ describe('trying again', () => {
 
   it('gives up with the last error when there is no time for another try', async () => {
     await assert.rejects(
-      patiently(() => Promise.reject(busy()), options(100)),
+      withRetries(() => Promise.reject(busy()), options(100)),
       { code: 'EngineBusy', message: /the engine is busy \(tried until progress_deadline, 0\.1 s\)/ },
     );
   });
 
   it('ends work that does not move any more, saying what it was doing', async () => {
-    const hangs = patiently(async (step, signal) => {
+    const hangs = withRetries(async (step, signal) => {
       step('pulling example/honey:1');
       await sleep(60_000, undefined, { signal });
     }, options(50));
@@ -116,7 +117,7 @@ describe('trying again', () => {
   });
 
   it('lets work go on as long as there are new steps', async () => {
-    const moving = patiently(async (step, signal) => {
+    const moving = withRetries(async (step, signal) => {
       for (let n = 0; n < 7; n += 1) {
         step(`step ${n}`);
         await sleep(60, undefined, { signal });
@@ -126,21 +127,21 @@ describe('trying again', () => {
     assert.equal(await moving, 'done');
   });
 
-  it('lets a call end before it stops, unless it is cut off', async () => {
-    const [stop, cut] = [new AbortController(), new AbortController()];
-    const call = patiently(
+  it('lets a call end before it stops, unless it is abort off', async () => {
+    const [stop, abort] = [new AbortController(), new AbortController()];
+    const call = withRetries(
       async (_, signal) => {
         stop.abort(new Error('stopping'));
         await sleep(30, undefined, { signal });
         return 'ended';
       },
-      { progressDeadlineMs: 60_000, signal: stop.signal, cut: cut.signal, onStep: () => {} },
+      { progressDeadlineMs: 60_000, signal: stop.signal, abort: abort.signal, onStep: () => {} },
     );
     assert.equal(await call, 'ended');
-    const next = patiently(() => Promise.resolve('begun'), {
+    const next = withRetries(() => Promise.resolve('begun'), {
       progressDeadlineMs: 60_000,
       signal: stop.signal,
-      cut: cut.signal,
+      abort: abort.signal,
       onStep: () => {},
     });
     await assert.rejects(next, /stopping/);
@@ -149,7 +150,7 @@ describe('trying again', () => {
   it('throws the reason of an abort, in work and between tries', async () => {
     for (const work of [(signal: AbortSignal) => sleep(60_000, undefined, { signal }), () => Promise.reject(busy())]) {
       const controller = new AbortController();
-      const running = patiently((_, signal) => work(signal), options(60_000, controller.signal));
+      const running = withRetries((_, signal) => work(signal), options(60_000, controller.signal));
       setTimeout(() => controller.abort(new Error('stopping')), 10);
       await assert.rejects(running, (error: Error) => error.message === 'stopping' || error.name === 'AbortError');
     }
