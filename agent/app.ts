@@ -2,7 +2,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { traceRequests } from '../adapters/tracing/middleware.ts';
+import { traceRequests } from '../adapters/tracing/tracing.ts';
 import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
 import { unreadableBody } from '../fleet/encoding.ts';
 import { isDeckhandError } from '../fleet/errors.ts';

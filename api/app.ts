@@ -6,7 +6,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { cors } from 'hono/cors';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
-import { traceRequests } from '../adapters/tracing/middleware.ts';
+import { traceRequests } from '../adapters/tracing/tracing.ts';
 import { DeckhandError } from '../fleet/errors.ts';
 import { audit } from './audit.ts';
 import {

@@ -3,13 +3,11 @@
  * are away.
  */
 
-import { addDatabaseMetrics } from '../adapters/metrics/database-metrics.ts';
-import { addKeptMetrics } from '../adapters/metrics/kept-metrics.ts';
 import { createApiMetrics } from '../adapters/metrics/metrics.ts';
-import { createBus } from '../adapters/nats/bus.ts';
+import { addDatabaseMetrics, addKeptMetrics } from '../adapters/metrics/scraped-metrics.ts';
+import { createBus, probeBus } from '../adapters/nats/bus.ts';
 import { createEventLog } from '../adapters/nats/event-log.ts';
 import { createEventStream } from '../adapters/nats/event-stream.ts';
-import { probeBus } from '../adapters/nats/probe.ts';
 import { createAudit } from '../adapters/postgres/audit.ts';
 import { createRotations } from '../adapters/postgres/clock-requests.ts';
 import { openDatabase, type Sql } from '../adapters/postgres/connect.ts';
@@ -23,8 +21,7 @@ import { createTokens, createUsers } from '../adapters/postgres/users.ts';
 import { openTemporal, type TemporalClient } from '../adapters/temporal/connection.ts';
 import { createLook } from '../adapters/temporal/schedules.ts';
 import { countClosed } from '../adapters/temporal/workflows.ts';
-import { tracedClient } from '../adapters/tracing/temporal.ts';
-import { startTracing } from '../adapters/tracing/tracing.ts';
+import { startTracing, tracedClient } from '../adapters/tracing/tracing.ts';
 import { networkNameOf } from '../engine/engine.ts';
 import { detectNetwork, type EngineAsked } from '../engine/host-networks.ts';
 import { EnvironmentError, readEnvironment } from '../lib/environment.ts';

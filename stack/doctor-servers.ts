@@ -3,10 +3,8 @@ import { existsSync } from 'node:fs';
 import { Connection } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import postgres from 'postgres';
-import { withoutCredentials } from '../adapters/nats/connect.ts';
-import { lookAtBus } from '../adapters/nats/probe.ts';
-import { BusRefused } from '../adapters/nats/refusals.ts';
-import { LARGER_STREAM } from '../adapters/nats/stream.ts';
+import { inspectBus } from '../adapters/nats/bus.ts';
+import { BusRefused, LARGER_STREAM, withoutCredentials } from '../adapters/nats/stream.ts';
 import { findOnPath } from './binaries.ts';
 import { DEFAULT_SOCKET, findDockerd } from './docker.ts';
 import { dockerAnswers } from './docker-ping.ts';
@@ -156,7 +154,7 @@ export async function diagnoseNats(environment: NodeJS.ProcessEnv, running?: str
   }
   const at = withoutCredentials(url);
   try {
-    const { exists, smaller } = await lookAtBus(url);
+    const { exists, smaller } = await inspectBus(url);
     if (smaller !== null && exists) return warn('NATS', `${at}: ${smaller}`, LARGER_STREAM);
     if (smaller !== null) return warn('NATS', `${at}: ${smaller}`, 'Give it more storage (max_file_store, or disk).');
     return ok('NATS', `${at}, with JetStream; the stream of events ${exists ? 'is there' : 'can be made'}`);

@@ -3,8 +3,8 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
-import { connectNats } from '../adapters/nats/connect.ts';
-import { lookAtBus } from '../adapters/nats/probe.ts';
+import { inspectBus } from '../adapters/nats/bus.ts';
+import { connectNats } from '../adapters/nats/stream.ts';
 import { type Archive, downloadArchive } from './archive.ts';
 import {
   cachedBinary,
@@ -103,7 +103,7 @@ export async function answersWithJetStream(url: string, name?: string): Promise<
 /** What an operator should know of the events' bus; null where all is well. */
 export async function busNote(url: string): Promise<string | null> {
   try {
-    return (await lookAtBus(url)).smaller;
+    return (await inspectBus(url)).smaller;
   } catch (error) {
     return (error as Error).message;
   }

@@ -29,7 +29,7 @@ import { oweNoMore } from '../adapters/postgres/pending-work.ts';
 import { redrawTickets, ticketOf } from '../adapters/postgres/tickets.ts';
 import { createPrunables } from '../adapters/postgres/upkeep.ts';
 import { restartOperation, signalTrouble, signalTurn, workflowState } from '../adapters/temporal/workflows.ts';
-import type { TracedWorker } from '../adapters/tracing/temporal.ts';
+import type { TracedWorker } from '../adapters/tracing/tracing.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/housekeeping.ts';
 import { createOwedTeardowns } from '../operations/owed-requests.ts';

@@ -11,7 +11,7 @@ import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody, OrderFence } 
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
 import { type Json, readHostObservation } from '../../fleet/host-observation.ts';
 import type { Identity } from '../pki/own-identity.ts';
-import { asking } from '../tracing/spans.ts';
+import { asking } from '../tracing/tracing.ts';
 import { type AgentAddress, createPools, placeOf } from './connect.ts';
 import { exchange, type Order, type RawAnswer, silent } from './exchange.ts';
 

@@ -1,12 +1,19 @@
-/** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`. */
+/** The event bus: NATS with JetStream, stream DECKHAND_EVENTS over `decky.>`; and, below, whether it can store events. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type JetStreamClient, jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { EVENT_STREAM, type EventOrigin, ORIGIN_HEADERS } from '../../fleet/lifecycle.ts';
 import type { Publish } from '../postgres/outbox.ts';
-import { connectNats } from './connect.ts';
-import { busUnavailable, hasNoResponder } from './refusals.ts';
-import { checkStream, ensureStream, smallerStream } from './stream.ts';
+import {
+  BusRefused,
+  busUnavailable,
+  checkStream,
+  connectNats,
+  ensureStream,
+  hasNoResponder,
+  smallerStream,
+  tryStream,
+} from './stream.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const PUBLISH_TIMEOUT_MS = 3_000;
@@ -120,4 +127,53 @@ function originHeaders(origin: EventOrigin): MsgHdrs {
     if (value !== null) made.set(header, value);
   }
   return made;
+}
+
+// Whether events can be stored: for /readyz, `npm start` and `doctor`.
+
+/** Shorter than what asks for readiness waits. */
+const PROBE_MS = 1_500;
+
+export interface Degraded {
+  readonly degraded: string;
+}
+
+/**
+ * Rejects with NATS's own words where it refuses, which only an operator can mend. A bus that is away makes nobody wait and
+ * comes back by itself: that is told as `degraded`.
+ */
+export async function probeBus(bus: Pick<Bus, 'ping'>): Promise<Degraded | undefined> {
+  const asked = bus.ping().then(
+    () => undefined,
+    (error: Error) => {
+      if (error instanceof BusRefused) throw error;
+      return { degraded: `unreachable: ${error.message}` };
+    },
+  );
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Degraded>((resolve) => {
+    const degraded = `unreachable: no answer within ${PROBE_MS / 1000} s; events wait in the outbox.`;
+    timer = setTimeout(() => resolve({ degraded }), PROBE_MS);
+  });
+  try {
+    return await Promise.race([asked, late]);
+  } finally {
+    clearTimeout(timer);
+    asked.catch(() => undefined);
+  }
+}
+
+/** What `tryStream` finds over a connection of its own. Throws as the bus does. */
+export async function inspectBus(url: string): Promise<{ exists: boolean; smaller: string | null }> {
+  try {
+    const nc = await connectNats(url, { name: 'deckhand-inspect', reconnect: false, timeout: 2_000 });
+    try {
+      const { exists, config } = await tryStream(nc);
+      return { exists, smaller: smallerStream(config) };
+    } finally {
+      await atMost(2_000, nc.close());
+    }
+  } catch (error) {
+    throw busUnavailable(url, error, 'events wait until then.');
+  }
 }

@@ -17,9 +17,7 @@ import {
   ORIGIN_HEADERS,
 } from '../../fleet/lifecycle.ts';
 import { atMost } from './bus.ts';
-import { connectNats } from './connect.ts';
-import { busUnavailable } from './refusals.ts';
-import { ensureStream } from './stream.ts';
+import { busUnavailable, connectNats, ensureStream } from './stream.ts';
 
 export interface StreamedEvent {
   /** Grows with each event, and is never given twice: also where the stream was made anew, and NATS counts from 1 again. */

@@ -1,8 +1,114 @@
-/** The stream of events on NATS: found or made, as large as there is room, and never one of somebody else. */
-import { type JetStreamManager, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
-import { type NatsConnection, nanos } from '@nats-io/transport-node';
+/**
+ * NATS and the stream of events on it.
+ *
+ * - connecting as NATS_URL says
+ * - why NATS takes no events, in its own words
+ * - the stream: found or made, as large as there is room, and never one of somebody else
+ */
+import { JetStreamApiError, type JetStreamManager, jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  connect,
+  type NatsConnection,
+  NoRespondersError,
+  nanos,
+  PermissionViolationError,
+  UserAuthenticationExpiredError,
+} from '@nats-io/transport-node';
+import { DeckhandError } from '../../fleet/errors.ts';
 import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/lifecycle.ts';
-import { apiCode, isTooLittle, StreamTaken } from './refusals.ts';
+
+// Connecting. The client itself takes no credentials from an address.
+
+const ADDRESS = /^(?:(?<scheme>[a-z]+):\/\/)?(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<server>.*)$/;
+
+/** `nats://user:password@host:port`, `nats://token@host:port`, `tls://…`; several with commas between them. */
+export function natsOptions(url: string): ConnectionOptions {
+  const found = url.split(',').map((address) => ADDRESS.exec(address.trim())?.groups ?? {});
+  const { user, password } = found.find((one) => one.user) ?? {};
+  return {
+    servers: found.map(({ server = '' }) => server),
+    ...(found.some(({ scheme }) => scheme === 'tls') ? { tls: {} } : {}),
+    ...(user && password !== undefined ? { user: decoded(user), pass: decoded(password) } : {}),
+    ...(user && password === undefined ? { token: decoded(user) } : {}),
+  };
+}
+
+/** As it stands where a `%` is none of an encoding. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+export const connectNats = (url: string, options: Omit<ConnectionOptions, 'servers'>): Promise<NatsConnection> =>
+  connect({ ...natsOptions(url), ...options });
+
+export const withoutCredentials = (url: string): string => url.replace(/(^|\/\/|,)[^@/,]*@/g, '$1');
+
+// Why NATS takes no events.
+
+/** NATS answers and says no: only an operator can mend that. A bus that is away comes back by itself. */
+export class BusRefused extends DeckhandError {}
+
+const NO_JETSTREAM: ReadonlySet<number> = new Set([10_039, 10_076]);
+/** A cluster without a leader, for now. */
+const PASSING: ReadonlySet<number> = new Set([10_008, 10_009]);
+/** Too little storage of the server or of the account. */
+const TOO_LITTLE: ReadonlySet<number> = new Set([10_002, 10_023, 10_028, 10_047, 10_122]);
+/** The server lets nobody in, or does not let this client do it. */
+const NOT_LET_IN = [AuthorizationError, PermissionViolationError, UserAuthenticationExpiredError];
+
+/** A stream of somebody else is in the way. The message completes "NATS at … can’t keep events: ". */
+class StreamTaken extends Error {}
+
+/** The error and what it was caused by: the client wraps what the server says. */
+function causes(error: unknown): Error[] {
+  const found: Error[] = [];
+  for (let one = error; one instanceof Error && found.length < 5; one = one.cause) found.push(one);
+  return found;
+}
+
+const apiError = (error: unknown): JetStreamApiError | undefined =>
+  causes(error).find((one) => one instanceof JetStreamApiError);
+
+/** The code of JetStream's own answer; 0 where it gave none. */
+const apiCode = (error: unknown): number => apiError(error)?.code ?? 0;
+
+const isTooLittle = (error: unknown): boolean => TOO_LITTLE.has(apiCode(error));
+
+/** Nobody on the server took the message: neither JetStream nor a stream of that subject. */
+export const hasNoResponder = (error: unknown): boolean =>
+  causes(error).some((one) => one instanceof NoRespondersError);
+
+export function busUnavailable(url: string, cause: unknown, rest: string): DeckhandError {
+  const api = apiError(cause);
+  const message = cause instanceof Error ? cause.message : '';
+  const at = `NATS at ${withoutCredentials(url)}`;
+  const refused = (sentence: string): BusRefused =>
+    new BusRefused('Unavailable', `${at} ${sentence}; ${rest}`, { cause });
+  const away = (why: string): DeckhandError =>
+    new DeckhandError('Unavailable', `${at} can’t be reached${why && ` (${why})`}; ${rest}`, { cause });
+  if (cause instanceof StreamTaken)
+    return refused(
+      `can’t keep events: ${message}. Remove or rename that stream, or give Deckhand an account of its own`,
+    );
+  const denied = causes(cause).find((one) => NOT_LET_IN.some((kind) => one instanceof kind));
+  if (denied) return refused(`refuses Deckhand: ${denied.message}. Mend NATS_URL or its rights`);
+  if (NO_JETSTREAM.has(apiCode(cause)) || hasNoResponder(cause))
+    return refused(`has no JetStream: ${api?.message ?? message}. Start it with JetStream (\`-js\`)`);
+  if (!api) return away(causes(cause).at(-1)?.message || message);
+  const words = `${api.message} (${api.code})`;
+  if (PASSING.has(api.code)) return away(words);
+  return refused(
+    `can’t keep events: ${words}${isTooLittle(cause) ? '. Give it more storage (max_file_store, or disk)' : ''}`,
+  );
+}
+
+// The stream.
 
 const HOUR_MS = 3_600_000;
 /** Kept: 7 days or 1 GiB; repeats of a message id are dropped for 24 h. */

@@ -8,7 +8,7 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { createRoute, z } from '@hono/zod-openapi';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
-import type { EventReader } from '../../adapters/nats/event-reader.ts';
+import type { EventReader } from '../../adapters/nats/event-stream.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { ownerOf, STREAM_HEADERS, tokenOrTicket, tooManyStreams } from '../auth.ts';

@@ -6,7 +6,7 @@ import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { requestId } from 'hono/request-id';
-import { traceRequests } from '../../adapters/tracing/middleware.ts';
+import { traceRequests } from '../../adapters/tracing/tracing.ts';
 import { MASTER_NAME, SWARMCTL_NAME } from '../../fleet/agent-wire.ts';
 import { unreadableBody } from '../../fleet/encoding.ts';
 import { DeckhandError } from '../../fleet/errors.ts';

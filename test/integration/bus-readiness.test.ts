@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { createBus } from '../../adapters/nats/bus.ts';
-import { probeBus } from '../../adapters/nats/probe.ts';
+import { createBus, probeBus } from '../../adapters/nats/bus.ts';
 import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
 import { diagnoseNats } from '../../stack/doctor-servers.ts';
 import { busNote } from '../../stack/nats.ts';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
-import { EventReader, READER_LIMIT } from '../../adapters/nats/event-reader.ts';
+import { EventReader, READER_LIMIT } from '../../adapters/nats/event-stream.ts';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { eventChunks } from '../../api/routes/events.ts';

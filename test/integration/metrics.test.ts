@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
-import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
 import { serveMetrics, serveMetricsIfAsked } from '../../adapters/metrics/listener.ts';
 import { createApiMetrics, createRegistry } from '../../adapters/metrics/metrics.ts';
+import { addDatabaseMetrics, addKeptMetrics } from '../../adapters/metrics/scraped-metrics.ts';
 import { readFigures } from '../../adapters/postgres/upkeep.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';

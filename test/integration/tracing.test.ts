@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { context, propagation, trace } from '@opentelemetry/api';
 import { createAgentClient } from '../../adapters/agent/client.ts';
-import { asking } from '../../adapters/tracing/spans.ts';
-import { startTracing } from '../../adapters/tracing/tracing.ts';
+import { asking, startTracing } from '../../adapters/tracing/tracing.ts';
 import { type AgentHost, agentHost } from '../support/agent-host.ts';
 import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts';
 import { freePort } from '../support/free-port.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
-import { workflowInterceptorModule } from '../../adapters/tracing/temporal.ts';
+import { workflowInterceptorModule } from '../../adapters/tracing/tracing.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
 import { historyNames, readHistory } from '../support/histories.ts';
 import { quietRuntime } from '../support/quiet-runtime.ts';

@@ -1,7 +1,7 @@
 /** What waits for one reader of events is bounded, and its end is told. */
 import assert from 'node:assert/strict';
 import type { StreamedEvent } from '../../adapters/nats/event-log.ts';
-import { EventReader, READER_LIMIT } from '../../adapters/nats/event-reader.ts';
+import { EventReader, READER_LIMIT } from '../../adapters/nats/event-stream.ts';
 import { eventChunks } from '../../api/routes/events.ts';
 
 const event = (sequence: number, deckyName = 'web-01'): StreamedEvent => ({

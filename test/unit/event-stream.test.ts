@@ -1,8 +1,7 @@
 /** How events of one consumer are dealt to many readers, in memory; on a real bus: test/integration/events.test.ts. */
 import assert from 'node:assert/strict';
 import type { EventLog, StreamedEvent } from '../../adapters/nats/event-log.ts';
-import type { EventReader } from '../../adapters/nats/event-reader.ts';
-import { createEventStream } from '../../adapters/nats/event-stream.ts';
+import { createEventStream, type EventReader } from '../../adapters/nats/event-stream.ts';
 
 const event = (sequence: number): StreamedEvent => ({
   sequence,

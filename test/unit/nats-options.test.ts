@@ -1,6 +1,6 @@
 /** How NATS_URL is read. */
 import assert from 'node:assert/strict';
-import { natsOptions, withoutCredentials } from '../../adapters/nats/connect.ts';
+import { natsOptions, withoutCredentials } from '../../adapters/nats/stream.ts';
 
 describe('NATS_URL', () => {
   // proof: field-3.5-7

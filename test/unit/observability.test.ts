@@ -3,9 +3,8 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Registry } from 'prom-client';
 import { parse } from 'yaml';
-import { addDatabaseMetrics } from '../../adapters/metrics/database-metrics.ts';
-import { addKeptMetrics } from '../../adapters/metrics/kept-metrics.ts';
 import { createAgentMetrics, createApiMetrics, createWorkerMetrics } from '../../adapters/metrics/metrics.ts';
+import { addDatabaseMetrics, addKeptMetrics } from '../../adapters/metrics/scraped-metrics.ts';
 import { readQuery } from '../support/promql.ts';
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');

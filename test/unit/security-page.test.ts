@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { READER_LIMIT } from '../../adapters/nats/event-reader.ts';
+import { READER_LIMIT } from '../../adapters/nats/event-stream.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/users.ts';
 import {
   ANSWER_DEADLINES,

@@ -1,39 +1,52 @@
-/** Metrics of what stands in PostgreSQL, read when somebody scrapes. Several APIs say the same: take `max`, not `sum`. */
+/**
+ * Metrics that are read when somebody scrapes.
+ *
+ * - reading once for all gauges, within a limit
+ * - what stands in PostgreSQL
+ * - sizes of what is kept elsewhere: the stream of events, and closed workflows
+ */
 import { Gauge, type Registry } from 'prom-client';
 import { DRIFT } from '../../fleet/drift.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../fleet/lifecycle.ts';
 import { HOST_STATUS } from '../postgres/hosts.ts';
 import type { Figures } from '../postgres/upkeep.ts';
 
-/** Scrapes within this time share one read, so that scraping costs the database next to nothing. */
-const FRESH_MS = 5_000;
-/** A database that hangs must not make the scrape hang. */
-const READ_MS = 3_000;
+interface Sharing {
+  /** Scrapes within this time share one read. */
+  readonly freshMs: number;
+  /** What does not answer must not make the scrape hang. */
+  readonly limitMs: number;
+  /** Whether a failure is shared as well; otherwise the next scrape reads again. */
+  readonly keepsFailure: boolean;
+}
 
-type Read = () => Promise<Figures>;
-
-/** One read for all gauges of a scrape; null when the database did not answer. */
-function shared(read: Read): () => Promise<Figures | null> {
-  let last: { value: Promise<Figures | null>; until: number } | null = null;
+/** The value; null where it can't be had. */
+function shared<T>(read: () => Promise<T>, { freshMs, limitMs, keepsFailure }: Sharing): () => Promise<T | null> {
+  let last: { readonly value: Promise<T | null>; readonly until: number } | null = null;
   return () => {
     if (last && performance.now() < last.until) return last.value;
-    const value = withinLimit(read).catch(() => null);
-    last = { value, until: performance.now() + FRESH_MS };
+    const value = within(limitMs, read()).catch(() => {
+      if (!keepsFailure) last = null;
+      return null;
+    });
+    last = { value, until: performance.now() + freshMs };
     return value;
   };
 }
 
-async function withinLimit(read: Read): Promise<Figures> {
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${READ_MS} ms`)), READ_MS);
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
   });
   try {
-    return await Promise.race([read(), late]);
+    return await Promise.race([work, late]);
   } finally {
     clearTimeout(timer);
   }
 }
+
+// PostgreSQL.
 
 interface Definition<L extends string> {
   readonly name: string;
@@ -43,8 +56,9 @@ interface Definition<L extends string> {
   readonly set: (gauge: Gauge<L>, figures: Figures) => void;
 }
 
-export function addDatabaseMetrics(registry: Registry, read: Read): void {
-  const figures = shared(read);
+/** Several APIs say the same: take `max`, not `sum`. A database that does not answer is not asked again at once. */
+export function addDatabaseMetrics(registry: Registry, read: () => Promise<Figures>): void {
+  const figures = shared(read, { freshMs: 5_000, limitMs: 3_000, keepsFailure: true });
   const add = <L extends string>({ name, help, labelNames = [], set }: Definition<L>): void => {
     new Gauge<L>({
       name,
@@ -167,4 +181,37 @@ function addTableMetrics(add: Add): void {
       for (const { table, bytes } of tables) gauge.set({ table }, bytes);
     },
   });
+}
+
+// What is kept elsewhere.
+
+export interface KeptSizes {
+  readonly stream: () => Promise<{ readonly events: number; readonly bytes: number }>;
+  readonly closedWorkflows: () => Promise<number>;
+}
+
+/** Counting closed workflows costs Temporal a query; these sizes move slowly. */
+const KEPT = { freshMs: 60_000, limitMs: 2_000, keepsFailure: false };
+
+export function addKeptMetrics(registry: Registry, { stream, closedWorkflows }: KeptSizes): void {
+  const add = (name: string, help: string, read: () => Promise<number | null>): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      async collect() {
+        const value = await read();
+        if (value === null) this.remove();
+        else this.set(value);
+      },
+    });
+  };
+  const streamed = shared(stream, KEPT);
+  add('deckhand_stream_events', 'Events that the stream on NATS keeps', async () => (await streamed())?.events ?? null);
+  add('deckhand_stream_size_bytes', 'Size of the stream on NATS', async () => (await streamed())?.bytes ?? null);
+  add(
+    'deckhand_closed_workflows',
+    'Closed workflows that Temporal keeps in the namespace',
+    shared(closedWorkflows, KEPT),
+  );
 }
