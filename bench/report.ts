@@ -11,7 +11,7 @@ export type Samples = Readonly<Record<Column, readonly Sample[]>>;
 interface Target {
   readonly of: Column;
   readonly to: Column;
-  /** Ours by theirs, at most (issue 4). */
+  /** Ours by theirs, at most. */
   readonly atMost: number;
 }
 

@@ -12,7 +12,7 @@ import { type Contestant, IDS, type Line, measure, ROWS } from './contestant.ts'
 import { startDeckhand } from './deckhand.ts';
 import { startDecnetApi } from './decnet.ts';
 
-/** Polls of 200 ids that DECNET 1.0.0 answers in a second on two cores, as issue 6 states it: where it can't be measured here. */
+/** Polls of 200 ids that DECNET 1.0.0 answers in a second on two cores: where it can't be measured here. */
 const STATED_PER_SECOND = 125;
 const FACTOR = 5;
 

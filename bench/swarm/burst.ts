@@ -8,7 +8,7 @@ import { between, type Uses, usesOf } from './usage.ts';
 const DECKIES = 50;
 /** As the issue has it: what an agent of DECNET grants its master. */
 const LIMITS = { connectMs: 5_000, answerMs: 10_000 } as const;
-/** What was lost is found out by asking (issue 5: in less than two minutes). */
+/** What was lost is found out by asking (in less than two minutes). */
 const SETTLE_MS = 120_000;
 const ORDERS_MS = 120_000;
 

@@ -9,7 +9,7 @@ import type { Timing } from './contestant.ts';
 import { type BenchServers, startBenchServers } from './servers.ts';
 import type { Named } from './usage.ts';
 
-/** What DECNET's stand-ins take for an order (issue 5), and so all others too. */
+/** What DECNET's stand-ins take for an order, and so all others too. */
 export const DISPATCH_MS = 50;
 /** What a time may be late by. */
 const POLL_MS = 25;

@@ -1,4 +1,4 @@
-/** What issue 5 wants of these figures. */
+/** The targets of these figures. */
 import type { Burst } from './burst.ts';
 import type { ContestantName } from './contestant.ts';
 import type { BeatRate } from './heartbeats.ts';

@@ -1,4 +1,4 @@
-/** Bad input: each a 4xx with a sentence, and nothing changed (issue 4; gaps A11, B1, C20). */
+/** Bad input: each a 4xx with a sentence, and nothing changed (gaps A11, B1, C20). */
 import assert from 'node:assert/strict';
 import { BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES } from '../../api/middleware.ts';
 import { ADMIN_PASSWORD, type ApiHarness, type Call, createApiHarness, GENERAL } from '../support/api-harness.ts';
