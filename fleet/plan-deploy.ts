@@ -8,6 +8,7 @@ import type { Operation } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
 import { assertNamesApart } from './names.ts';
 import { hostAddresses, type NetworkContext, resolveNetwork } from './network.ts';
+import type { DeployRequest } from './requests.ts';
 import { portWarnings, Warnings } from './warnings.ts';
 
 export type { NetworkContext };
@@ -30,11 +31,6 @@ export interface FleetSnapshot {
   readonly limit: number;
   /** Enrolled hosts; absent: none. */
   readonly hosts?: readonly PlacementHost[];
-}
-
-export interface DeployRequest {
-  readonly ini_content: string;
-  readonly replace_fleet: boolean;
 }
 
 export interface DeployPlan {

@@ -3,29 +3,33 @@
  * It is the only moment at which a request becomes work, so a crash leaves no rows without their workflow.
  */
 
-import { stillOpen } from '../adapters/postgres/busy.ts';
 import { isUniqueViolation, type Queryable, type Sql } from '../adapters/postgres/connect.ts';
-import { closeRequest, lockRequest, type Refusal, type StoredRequest } from '../adapters/postgres/deployments.ts';
-import { readSnapshot, upsertDesired, writeNetwork } from '../adapters/postgres/fleet.ts';
+import {
+  closeRequest,
+  lockRequest,
+  markAccepted,
+  parseRequest,
+  type Refusal,
+  type StoredRequest,
+} from '../adapters/postgres/deployments.ts';
+import { readSnapshot, setPending, upsertDesired, writeNetwork } from '../adapters/postgres/fleet.ts';
+import { drainForMove } from '../adapters/postgres/hosts.ts';
 import { announceWarnings } from '../adapters/postgres/outbox.ts';
 import { forgetReconciles, oweByPlacement } from '../adapters/postgres/pending-work.ts';
 import { insertRows, type NewRow } from '../adapters/postgres/rows.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError, WITHDRAWN } from '../fleet/errors.ts';
-import { DECKY_STATE, OPERATION } from '../fleet/lifecycle.ts';
+import { OPERATION, type RequestKind } from '../fleet/lifecycle.ts';
+import { type DeployPlan, type FleetMember, placeDeckies, planDeploy } from '../fleet/plan-deploy.ts';
 import {
-  type DeployPlan,
-  type DeployRequest,
-  type FleetMember,
-  type NetworkContext,
-  placeDeckies,
-  planDeploy,
-} from '../fleet/plan-deploy.ts';
-import type { MoveRequest } from '../fleet/requests.ts';
-import { acceptPower, acceptReconcile } from './accept-converge.ts';
-import { acceptMutate } from './accept-mutate.ts';
-import { acceptTeardown } from './accept-teardown.ts';
+  acceptMutate,
+  acceptReconcile,
+  acceptStart,
+  acceptStop,
+  acceptTeardown,
+  stillOpen,
+} from './accept-existing.ts';
 
 export type AcceptOutcome = { readonly accepted: true } | ({ readonly accepted: false } & Refusal);
 
@@ -61,19 +65,28 @@ async function acceptInTransaction(tx: Queryable, id: string): Promise<AcceptOut
   if (request.state === 'accepted') return { accepted: true };
   if (request.state === 'refused' && request.refusal) return { accepted: false, ...request.refusal };
   if (request.state !== 'received') return { accepted: false, code: 'Withdrawn', detail: WITHDRAWN };
-  if (request.kind === 'teardown') await acceptTeardown(tx, request);
-  else if (request.kind === 'mutate') await acceptMutate(tx, request);
-  else if (request.kind === 'move') await acceptMove(tx, request);
-  else if (request.kind === 'reconcile') await acceptReconcile(tx, request);
-  else if (request.kind === 'stop' || request.kind === 'start') await acceptPower(tx, request, request.kind === 'stop');
-  else await acceptDeploy(tx, request);
+  await acceptOfKind(tx, parseRequest(request));
   return { accepted: true };
 }
 
-async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void> {
+/** How a request of each kind becomes rows and tickets. */
+const ACCEPT: { readonly [K in RequestKind]: (tx: Queryable, stored: StoredRequest<K>) => Promise<void> } = {
+  deploy: acceptDeploy,
+  teardown: acceptTeardown,
+  mutate: acceptMutate,
+  reconcile: acceptReconcile,
+  stop: acceptStop,
+  start: acceptStart,
+  move: acceptMove,
+};
+
+const acceptOfKind = <K extends RequestKind>(tx: Queryable, stored: StoredRequest<K>): Promise<void> =>
+  ACCEPT[stored.kind](tx, stored);
+
+async function acceptDeploy(tx: Queryable, stored: StoredRequest<'deploy'>): Promise<void> {
   const snapshot = await readSnapshot(tx);
-  const plan = planDeploy(request.request as DeployRequest, snapshot, request.network as NetworkContext, request.id);
-  const moved = isAnother(snapshot.network, plan.network);
+  const plan = planDeploy(stored.request, snapshot, stored.network, stored.id);
+  const isNetworkMoved = isAnother(snapshot.network, plan.network);
   // Reads where deckies were, so it comes before they are written.
   await oweByPlacement(
     tx,
@@ -86,10 +99,10 @@ async function acceptDeploy(tx: Queryable, request: StoredRequest): Promise<void
   await Promise.all([
     writeNetwork(tx, plan.network),
     upsertDesired(tx, plan.deckies),
-    insertRows(tx, request, rowsOf(plan)),
-    tx`update deployments set state = 'accepted', mode = ${plan.mode}, network_moved = ${moved}, warnings = ${tx.json([...plan.warnings])}, decided_at = now() where id = ${request.id}`,
+    insertRows(tx, stored, rowsOf(plan)),
+    markAccepted(tx, stored.id, { mode: plan.mode, isNetworkMoved, warnings: plan.warnings }),
   ]);
-  await announceWarnings(tx, request.id, plan.told);
+  await announceWarnings(tx, stored.id, plan.told);
 }
 
 const rowsOf = ({ removed, deckies }: DeployPlan): NewRow[] => [
@@ -104,27 +117,25 @@ const rowsOf = ({ removed, deckies }: DeployPlan): NewRow[] => [
 const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
   before !== null && (['driver', 'interface', 'subnet', 'gateway'] as const).some((key) => before[key] !== after[key]);
 
-/** Acceptance of a move: the host drains, each of its deckies is placed on another one, and owed by the one that it leaves. */
-
 /**
- * Runs in the transaction of acceptance, under the fleet's lock. The host takes them down first, since names and addresses may be
- * the same; where it can't be reached they come up elsewhere all the same, and it owes the teardown. What is on its way out
- * already stays where it is.
+ * The host drains, and each of its deckies is placed on another host. The host takes them down first, since names and addresses
+ * may be the same. If it is unreachable they come up elsewhere all the same, and their teardowns on it are pending. A decky
+ * whose teardown is pending already stays where it is.
  */
-export async function acceptMove(tx: Queryable, request: StoredRequest): Promise<void> {
-  const { host_uuid: from } = request.request as MoveRequest;
+async function acceptMove(tx: Queryable, stored: StoredRequest<'move'>): Promise<void> {
+  const { host_uuid: from } = stored.request;
   const { members, hosts = [] } = await readSnapshot(tx);
   const leaving = members.filter((member) => member.host_uuid === from && !member.owedBy);
   const busy = leaving.find(({ open }) => open !== null);
   if (busy?.open) throw stillOpen(nameOf(busy), busy.open.operation, busy.open.lifecycle_id);
   if (leaving.length === 0) throw new DeckhandError('NotFound', 'The host has no decky to move.');
-  const places = placeDeckies(
+  const placements = placeDeckies(
     leaving.map(nameOf),
     new Map(),
     hosts.filter(({ uuid }) => uuid !== from),
   );
   const moved = leaving.map(({ desired }) => {
-    const hostUuid = places.get(desired.config.name) ?? null;
+    const hostUuid = placements.get(desired.config.name) ?? null;
     if (hostUuid === null)
       throw new DeckhandError(
         'NoHost',
@@ -139,12 +150,11 @@ export async function acceptMove(tx: Queryable, request: StoredRequest): Promise
   }));
   await oweByPlacement(tx, rows);
   await upsertDesired(tx, moved);
-  await tx`update fleet_deckies set state = ${DECKY_STATE.pending} where name = any(${leaving.map(nameOf)})`;
-  // Its next report is taken in wholly, which begins what it owes.
-  await tx`update swarm_hosts set draining = true, report_hash = null where uuid = ${from}`;
-  await insertRows(tx, request, rows);
-  await openTicket(tx, { hostUuid: from, operationId: request.id, workflowId: request.workflowId });
-  await tx`update deployments set state = 'accepted', mode = 'swarm', decided_at = now() where id = ${request.id}`;
+  await setPending(tx, leaving.map(nameOf));
+  await drainForMove(tx, from);
+  await insertRows(tx, stored, rows);
+  await openTicket(tx, { hostUuid: from, operationId: stored.id, workflowId: stored.workflowId });
+  await markAccepted(tx, stored.id, { mode: 'swarm' });
 }
 
 const nameOf = (member: FleetMember): string => member.desired.config.name;

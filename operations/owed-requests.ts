@@ -34,7 +34,6 @@ export const createOwedTeardowns = (sql: Sql): OwedTeardowns => ({
         username: RETURN_USER,
         request: { host_uuid: hostUuid, owed: true },
         options: ROLLOUT_DEFAULTS,
-        network: null,
         idempotency: null,
       });
       return { operationId, workflowId, kind: 'teardown', state: 'received' };

@@ -7,8 +7,8 @@ import {
   closeRequest,
   loadRequest,
   type NewRequest,
+  type RequestHead,
   returnedIds,
-  type StoredRequest,
   storeRequest,
 } from '../adapters/postgres/deployments.ts';
 import { hasSearchAttributes, ofKind, type TemporalClient } from '../adapters/temporal/connection.ts';
@@ -16,8 +16,8 @@ import { cancelWorkflow, workflowTypeOf } from '../adapters/temporal/workflows.t
 import { DeckhandError, isErrorCode, WITHDRAWN } from '../fleet/errors.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId, WORKFLOW_KIND } from '../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS, type RolloutOptions } from '../fleet/limits.ts';
-import type { DeployRequest, NetworkContext } from '../fleet/plan-deploy.ts';
-import type { MoveRequest, PowerRequest, ReconcileRequest, SeveralTeardown } from '../fleet/requests.ts';
+import type { NetworkContext } from '../fleet/plan-deploy.ts';
+import type { DeployRequest, NewOperationRequest } from '../fleet/requests.ts';
 import { currentRequestId } from '../lib/request-context.ts';
 
 export interface AcceptedDeployment {
@@ -46,13 +46,14 @@ export interface MutateInput {
   readonly idempotency: { readonly key: string; readonly body_hash: string } | null;
 }
 
-export interface OperateInput {
+/** Of the kinds whose rows acceptance makes of what the fleet is. */
+export type OperateInput = Extract<
+  NewOperationRequest,
+  { kind: 'reconcile' | 'stop' | 'start' | 'teardown' | 'move' }
+> & {
   readonly username: string;
-  /** Kinds whose rows are made of what the fleet is, by acceptance. */
-  readonly kind: 'reconcile' | 'stop' | 'start' | 'teardown' | 'move';
-  readonly request: ReconcileRequest | PowerRequest | SeveralTeardown | MoveRequest;
   readonly options: Partial<RolloutOptions>;
-}
+};
 
 export interface Deployments {
   deploy(input: DeployInput): Promise<AcceptedDeployment>;
@@ -169,7 +170,6 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
         username,
         request: { decky_name, services, trigger: 'operator' },
         options: { ...ROLLOUT_DEFAULTS, ...rollout },
-        network: null,
         idempotency: idempotency && { route: 'mutate', ...idempotency },
       };
       const kept = await reachable(() => storeRequest(sql, stored));
@@ -177,18 +177,11 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
       await haveAccepted(stored, `mutation of ${decky_name} by ${username}`);
       return accepted(id);
     },
-    operate: async ({ username, kind, request, options: rollout }) => {
+    operate: async (input) => {
       const id = randomUUID();
-      const stored: NewRequest = {
-        id,
-        kind,
-        workflowId: deployWorkflowId(id),
-        username,
-        request,
-        options: { ...ROLLOUT_DEFAULTS, ...rollout },
-        network: null,
-        idempotency: null,
-      };
+      const { kind, request, username } = input;
+      const options = { ...ROLLOUT_DEFAULTS, ...input.options };
+      const stored: NewRequest = { ...input, id, workflowId: deployWorkflowId(id), options, idempotency: null };
       await reachable(() => storeRequest(sql, stored));
       const what = 'decky_name' in request ? `${kind} of ${request.decky_name}` : kind;
       await haveAccepted(stored, `${what} by ${username}`);
@@ -203,7 +196,6 @@ export function createDeployments(sql: Sql, temporal: TemporalClient, options: D
         username,
         request: { decky_name },
         options: { ...ROLLOUT_DEFAULTS, ...rollout },
-        network: null,
         idempotency: null,
       };
       await reachable(() => storeRequest(sql, stored));
@@ -250,7 +242,7 @@ function refusalOf(error: unknown): DeckhandError | null {
   return new DeckhandError(cause.type, cause.message);
 }
 
-function endedRequest(request: StoredRequest | null): DeckhandError {
+function endedRequest(request: RequestHead | null): DeckhandError {
   if (request?.refusal) return new DeckhandError(request.refusal.code, request.refusal.detail);
   return new DeckhandError('Withdrawn', WITHDRAWN);
 }

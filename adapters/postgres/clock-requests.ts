@@ -3,7 +3,7 @@ import { INTERVAL_PATTERN, intervalMinutes, intervalMs, LONGEST_INTERVAL_MINUTES
 import { DeckhandError } from '../../fleet/errors.ts';
 import { deployWorkflowId, mutateWorkflowId } from '../../fleet/housekeeping.ts';
 import { boundedRollout, ROLLOUT_DEFAULTS, type RolloutOptions } from '../../fleet/limits.ts';
-import { RECONCILE_USER } from '../../fleet/requests.ts';
+import { RECONCILE_USER, ROTATION_USER } from '../../fleet/requests.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
 import { storeClockRequest } from './deployments.ts';
 import { createConvergenceStore } from './drift.ts';
@@ -53,8 +53,6 @@ export interface RotationStore {
   noteSkip(input: { operationId: string; deckyName: string; reason: string }): Promise<void>;
 }
 
-/** Who asks for what the clock does, in requests and lists. */
-const ROTATION_USER = 'rotation';
 const SKIPS_KEPT = '30 days';
 
 /** Came up once, is not stopped nor on its way out, and nobody switched the rotation off. */

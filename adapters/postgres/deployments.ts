@@ -11,14 +11,7 @@ import {
   type RequestState,
 } from '../../fleet/lifecycle.ts';
 import type { RolloutOptions } from '../../fleet/limits.ts';
-import type { DeployRequest, NetworkContext } from '../../fleet/plan-deploy.ts';
-import type {
-  MoveRequest,
-  MutateRequest,
-  PowerRequest,
-  ReconcileRequest,
-  SeveralTeardown,
-} from '../../fleet/requests.ts';
+import { type NewOperationRequest, OperationRequest, type RequestOf } from '../../fleet/requests.ts';
 import type { Deployment, DeploymentDetail, DeploymentRow } from '../../fleet/rows.ts';
 import { isUniqueViolation, type Queryable, reachable, type Sql } from './connect.ts';
 
@@ -27,15 +20,14 @@ export interface Refusal {
   readonly detail: string;
 }
 
-export interface StoredRequest {
+/** A request without what it asks for. */
+export interface RequestHead {
   readonly id: string;
   readonly kind: RequestKind;
   readonly workflowId: string;
   readonly state: RequestState;
   readonly username: string;
-  readonly request: DeployRequest | MutateRequest | ReconcileRequest | PowerRequest | SeveralTeardown | MoveRequest;
   readonly options: RolloutOptions;
-  readonly network: NetworkContext | null;
   readonly mode: string | null;
   readonly warnings: readonly string[];
   readonly refusal: Refusal | null;
@@ -43,13 +35,18 @@ export interface StoredRequest {
   readonly ended: boolean;
 }
 
-export interface NewRequest
-  extends Pick<StoredRequest, 'id' | 'kind' | 'workflowId' | 'username' | 'request' | 'options' | 'network'> {
-  readonly idempotency: { readonly route: string; readonly key: string; readonly body_hash: string } | null;
-}
+/** A request of one kind, or of any of several, as acceptance works on it. */
+export type StoredRequest<K extends RequestKind = RequestKind> = {
+  [P in K]: Omit<RequestHead, 'kind'> & RequestOf<P>;
+}[K];
 
-const COLUMNS = (sql: Queryable) => sql`
-  id, kind, workflow_id as "workflowId", state, username, request, options, network, mode, warnings, refusal, ended_at is not null as ended`;
+export type NewRequest = Pick<RequestHead, 'id' | 'workflowId' | 'username' | 'options'> &
+  NewOperationRequest & {
+    readonly idempotency: { readonly route: string; readonly key: string; readonly body_hash: string } | null;
+  };
+
+const HEAD = (sql: Queryable) => sql`
+  id, kind, workflow_id as "workflowId", state, username, options, mode, warnings, refusal, ended_at is not null as ended`;
 
 const asJson = (sql: Queryable, value: unknown) => sql.json(JSON.parse(JSON.stringify(value ?? null)));
 
@@ -81,12 +78,14 @@ async function insertWithKey(
 const insertRequest = (sql: Queryable, request: NewRequest) => sql`
   insert into deployments (id, kind, workflow_id, username, request, options, network) values (
     ${request.id}, ${request.kind}, ${request.workflowId}, ${request.username},
-    ${asJson(sql, request.request)}, ${asJson(sql, request.options)}, ${asJson(sql, request.network)})`;
+    ${asJson(sql, request.request)}, ${asJson(sql, request.options)}, ${asJson(sql, 'network' in request ? request.network : null)})`;
+
+type ClockRequest = Pick<RequestHead, 'id' | 'workflowId' | 'username' | 'options'> & NewOperationRequest;
 
 /** For requests that the clock makes, whose activity may be tried again: safe to repeat. */
-export async function storeClockRequest(sql: Sql, request: Omit<NewRequest, 'network' | 'idempotency'>): Promise<void> {
+export async function storeClockRequest(sql: Sql, request: ClockRequest): Promise<void> {
   try {
-    await storeRequest(sql, { ...request, network: null, idempotency: null });
+    await storeRequest(sql, { ...request, idempotency: null });
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
   }
@@ -109,16 +108,45 @@ async function earlierRequest(
   return row.deployment_id;
 }
 
-export async function loadRequest(sql: Queryable, id: string): Promise<StoredRequest | null> {
-  const [row] = await sql<StoredRequest[]>`select ${COLUMNS(sql)} from deployments where id = ${id}`;
+export async function loadRequest(sql: Queryable, id: string): Promise<RequestHead | null> {
+  const [row] = await sql<RequestHead[]>`select ${HEAD(sql)} from deployments where id = ${id}`;
   return row ?? null;
 }
 
+/** What was asked for is as it was stored; {@link parseRequest} reads it. */
+export interface LockedRequest extends RequestHead {
+  readonly request: unknown;
+  readonly network: unknown;
+}
+
 /** Locks the request's row until the transaction ends. */
-export async function lockRequest(tx: Queryable, id: string): Promise<StoredRequest | null> {
-  const [row] = await tx<StoredRequest[]>`select ${COLUMNS(tx)} from deployments where id = ${id} for update`;
+export async function lockRequest(tx: Queryable, id: string): Promise<LockedRequest | null> {
+  const [row] = await tx<LockedRequest[]>`
+    select ${HEAD(tx)}, request, network from deployments where id = ${id} for update`;
   return row ?? null;
 }
+
+/** Throws InvalidRequest for one that another version stored and this one can't read. */
+export function parseRequest(stored: LockedRequest): StoredRequest {
+  const parsed = OperationRequest.safeParse(stored);
+  if (parsed.success) return { ...stored, ...parsed.data };
+  const text = `The request of the kind ${stored.kind} was stored by a version that this one does not read. Make it again.`;
+  throw new DeckhandError('InvalidRequest', text, { cause: parsed.error });
+}
+
+/** What acceptance found out beside the rows. */
+export interface Accepted {
+  readonly mode?: string;
+  readonly isNetworkMoved?: boolean;
+  readonly warnings?: readonly string[];
+}
+
+/** `received → accepted`, in the transaction that writes its rows. */
+export const markAccepted = (tx: Queryable, id: string, { mode, isNetworkMoved, warnings }: Accepted = {}) => tx`
+  update deployments set state = 'accepted', decided_at = now(), mode = coalesce(${mode ?? null}::text, mode),
+    network_moved = coalesce(${isNetworkMoved ?? null}::boolean, network_moved),
+    warnings = coalesce(${warnings ? tx.json([...warnings]) : null}::jsonb, warnings)
+  where id = ${id}`;
 
 /** `received → withdrawn | refused`, and its key is free again. Returns the state that holds now; null for an unknown id. */
 export async function closeRequest(

@@ -1,8 +1,9 @@
 /** The fleet: every decky that should exist, and what was last seen of it. */
 import type { CustomService, DeckyConfig, DesiredDecky, FleetNetwork } from '../../fleet/config.ts';
 import type { HostSetMember } from '../../fleet/hosts.ts';
-import { LOCAL_HOST, type Operation } from '../../fleet/lifecycle.ts';
+import { DECKY_STATE, LOCAL_HOST, type Operation } from '../../fleet/lifecycle.ts';
 import { boundedRollout, LIMITS, type RolloutOptions } from '../../fleet/limits.ts';
+import type { NamedDecky } from '../../fleet/names.ts';
 import type { FleetMember, FleetSnapshot, PlacementHost } from '../../fleet/plan-deploy.ts';
 import type { FleetDecky, OpenRow } from '../../fleet/rows.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
@@ -78,6 +79,54 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
   );
   return { network, members, limit, hosts };
 }
+
+/** A decky of the fleet as acceptance judges it. */
+export interface FleetDeckyWithOpenRow {
+  readonly name: string;
+  /** A host's uuid, or `local`. */
+  readonly host_uuid: string;
+  readonly host_name: string | null;
+  /** True where its host has an agent of ours; null for the master's own engine. */
+  readonly fenced: boolean | null;
+  readonly config: DeckyConfig;
+  readonly custom_services: CustomService[];
+  readonly established: boolean;
+  readonly stopped: boolean;
+  /** Its host was lost before it was down. */
+  readonly teardownPending: boolean;
+  /** The id and the operation of its open row. */
+  readonly open: string | null;
+  readonly operation: Operation | null;
+}
+
+const WITH_OPEN_ROW = (sql: Queryable) => sql`
+  select f.name, f.host_uuid, h.name as host_name, h.fenced, f.decky_config as config, f.custom_services,
+    f.established is not null as established, f.stopped, l.id as open, l.operation,
+    exists (select from owed_teardowns o where o.host_uuid = f.host_uuid and o.decky_name = f.name) as "teardownPending"
+  from fleet_deckies f left join swarm_hosts h on h.uuid = f.host_uuid
+    left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')`;
+
+export async function readDeckyWithOpenRow(tx: Queryable, name: string): Promise<FleetDeckyWithOpenRow | null> {
+  const [decky] = await tx<FleetDeckyWithOpenRow[]>`${WITH_OPEN_ROW(tx)} where f.name = ${name}`;
+  return decky ?? null;
+}
+
+/** Those of a host, or with null all. */
+export const readDeckiesWithOpenRow = (tx: Queryable, hostUuid: string | null) => tx<FleetDeckyWithOpenRow[]>`
+  ${WITH_OPEN_ROW(tx)} where (${hostUuid}::text is null or f.host_uuid = ${hostUuid}) order by f.name`;
+
+export const readNamedDeckies = (tx: Queryable) => tx<NamedDecky[]>`select name, services from fleet_deckies`;
+
+export const setServices = (tx: Queryable, config: DeckyConfig) => tx`
+  update fleet_deckies set services = ${tx.json([...config.services])}, decky_config = ${tx.json(JSON.parse(JSON.stringify(config)))},
+    updated_at = now() where name = ${config.name}`;
+
+export const setStopped = (tx: Queryable, name: string, isStopped: boolean) => tx`
+  update fleet_deckies set stopped = ${isStopped}, updated_at = now() where name = ${name}`;
+
+/** Deckies that move to another host, which has them not yet. */
+export const setPending = (tx: Queryable, names: readonly string[]) => tx`
+  update fleet_deckies set state = ${DECKY_STATE.pending} where name = any(${[...names]}::text[])`;
 
 /** A decky that an operator stopped stays so as long as it is asked for as it is; another version of it is one to run. */
 const SAME_VERSION = (sql: Queryable) => sql`

@@ -225,3 +225,7 @@ function certificates(
     },
   };
 }
+
+/** A move was accepted: the host gets no new deckies, and its next report is taken in wholly, which begins its pending teardowns. */
+export const drainForMove = (tx: Queryable, uuid: string) => tx`
+  update swarm_hosts set draining = true, report_hash = null where uuid = ${uuid}`;

@@ -2,7 +2,6 @@
  * What the end of a teardown means for the fleet, and teardowns that a lost host owes: they begin anew when it is back. The
  * promise stands here and not in a workflow, so that nothing that is restarted or lost meanwhile forgets it.
  */
-import { DeckhandError } from '../../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, LOCAL_HOST, STATUS, type Transition } from '../../fleet/lifecycle.ts';
 import type { LifecycleRow } from '../../fleet/rows.ts';
 import type { Queryable } from './connect.ts';
@@ -113,13 +112,6 @@ export async function oweNoMore(sql: Queryable, hostUuid: string, deckyName: str
   await sql`delete from owed_teardowns where host_uuid = ${hostUuid} and decky_name = ${deckyName}`;
 }
 
-/** Nothing else is done with a decky that is to go. */
-export const owedStill = (name: string): DeckhandError =>
-  new DeckhandError(
-    'DeckyBusy',
-    `decky '${name}' is being taken down: its host does not answer, and its teardown begins anew when the host is back.`,
-  );
-
 /** What a host owes and nothing is under way for, for lists of several hosts too. */
 export const DUE = (sql: Queryable) => sql`
   select o.host_uuid, o.decky_name from owed_teardowns o where not exists (
@@ -205,3 +197,15 @@ export async function cleanedUp(sql: Queryable, deckyName: string, seen: DeckySt
     update fleet_deckies f set state = ${seen}, updated_at = now() from o
     where f.name = o.decky_name and f.host_uuid = ${LOCAL_HOST} and f.state in ('failed', 'degraded') and not ${HAS_OPEN_ROW(sql)}`;
 }
+
+/** The pending teardowns of a host that nothing is under way for. */
+export const dueTeardowns = (tx: Queryable, hostUuid: string | null) =>
+  tx<{ name: string; host_uuid: string; open: null; operation: null }[]>`
+    select d.decky_name as name, d.host_uuid, null as open, null as operation from (${DUE(tx)}) d
+    where d.host_uuid = ${hostUuid} order by d.decky_name`;
+
+/** Those of these deckies that are noted for a host that is back. */
+export const returnedDeckies = (tx: Queryable, hostUuid: string | null, names: readonly string[]) =>
+  tx<{ decky_name: string; why: string; host_name: string }[]>`
+    select r.decky_name, r.why, h.name as host_name from (${RETURNED(tx)}) r join swarm_hosts h on h.uuid = r.host_uuid
+    where r.host_uuid = ${hostUuid} and r.decky_name = any(${[...names]}::text[]) order by r.decky_name`;

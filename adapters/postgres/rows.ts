@@ -357,3 +357,32 @@ export async function insertRows(tx: Queryable, request: StoredRequest, work: re
     ),
   ]);
 }
+
+/** The one row of a request for one decky: its id is the request's. Its host gets a ticket. */
+export async function insertSingleRow(
+  tx: Queryable,
+  request: StoredRequest,
+  { name, hostKey, operation }: { readonly name: string; readonly hostKey: string; readonly operation: Operation },
+): Promise<void> {
+  await tx`insert into decky_lifecycle ${tx({
+    id: request.id,
+    decky_name: name,
+    host_uuid: hostKey === LOCAL_HOST ? null : hostKey,
+    operation,
+    deployment_id: request.id,
+    workflow_id: request.workflowId,
+    position: 0,
+  })}`;
+  await openTickets(tx, [{ hostUuid: hostKey, operationId: request.id, workflowId: request.workflowId }]);
+}
+
+/** Shows of each row why it was made. */
+export const noteReasons = (
+  tx: Queryable,
+  deploymentId: string,
+  names: readonly string[],
+  reasons: readonly string[],
+) => tx`
+  update decky_lifecycle l set step = r.reason
+  from unnest(${[...names]}::text[], ${[...reasons]}::text[]) as r (name, reason)
+  where l.deployment_id = ${deploymentId} and l.decky_name = r.name`;

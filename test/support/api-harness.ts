@@ -96,18 +96,10 @@ export function acceptingOnly(sql: Sql): Deployments {
         ...(await returnedIds(sql, kept.id)),
       };
     },
-    async operate({ username, kind, request, options }) {
+    async operate(input) {
       const id = randomUUID();
-      await storeRequest(sql, {
-        id,
-        kind,
-        workflowId: deployWorkflowId(id),
-        username,
-        request,
-        options: { ...ROLLOUT_DEFAULTS, ...options },
-        network: null,
-        idempotency: null,
-      });
+      const options = { ...ROLLOUT_DEFAULTS, ...input.options };
+      await storeRequest(sql, { ...input, id, workflowId: deployWorkflowId(id), options, idempotency: null });
       await decide(id);
       return { deployment_id: id, mode: 'unihost', warnings: [], ...(await returnedIds(sql, id)) };
     },
@@ -120,7 +112,6 @@ export function acceptingOnly(sql: Sql): Deployments {
         username,
         request: { decky_name, services, trigger: 'operator' },
         options: { ...ROLLOUT_DEFAULTS, ...options },
-        network: null,
         idempotency: idempotency && { route: 'mutate', ...idempotency },
       });
       await decide(kept.id);
@@ -137,7 +128,6 @@ export function acceptingOnly(sql: Sql): Deployments {
         username,
         request: { decky_name },
         options: ROLLOUT_DEFAULTS,
-        network: null,
         idempotency: null,
       });
       await decide(id);

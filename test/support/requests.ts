@@ -5,7 +5,7 @@ import { storeRequest } from '../../adapters/postgres/deployments.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
-import type { MutationTrigger } from '../../fleet/requests.ts';
+import type { NewOperationRequest } from '../../fleet/requests.ts';
 
 export const TEST_NETWORK: NetworkContext = {
   driver: 'bridge',
@@ -15,22 +15,15 @@ export const TEST_NETWORK: NetworkContext = {
   bridge_pool: '10.77.0.0/24',
 };
 
-type Stored = Pick<Parameters<typeof storeRequest>[1], 'kind' | 'request'>;
-
-async function store(
-  sql: Sql,
-  workflowIdOf: (id: string) => string,
-  request: Stored,
-  network: NetworkContext | null = null,
-): Promise<string> {
+async function store(sql: Sql, workflowIdOf: (id: string) => string, request: NewOperationRequest): Promise<string> {
   const id = randomUUID();
   const by = { username: 'admin', options: ROLLOUT_DEFAULTS, idempotency: null };
-  await storeRequest(sql, { id, workflowId: workflowIdOf(id), ...by, ...request, network });
+  await storeRequest(sql, { id, workflowId: workflowIdOf(id), ...by, ...request });
   return id;
 }
 
 export const storeDeploy = (sql: Sql, ini: string, replace = false, network = TEST_NETWORK): Promise<string> =>
-  store(sql, deployWorkflowId, { kind: 'deploy', request: { ini_content: ini, replace_fleet: replace } }, network);
+  store(sql, deployWorkflowId, { kind: 'deploy', request: { ini_content: ini, replace_fleet: replace }, network });
 
 export const storeTeardown = (sql: Sql, deckyName: string): Promise<string> =>
   store(sql, teardownWorkflowId, { kind: 'teardown', request: { decky_name: deckyName } });
@@ -46,6 +39,6 @@ export const storeMutate = (
   sql: Sql,
   deckyName: string,
   services: readonly string[] | null = null,
-  trigger: MutationTrigger = 'operator',
+  trigger: 'operator' | 'scheduled' = 'operator',
 ): Promise<string> =>
   store(sql, mutateWorkflowId, { kind: 'mutate', request: { decky_name: deckyName, services, trigger } });

@@ -8,7 +8,7 @@ import { createSettings } from '../../adapters/postgres/settings.ts';
 import { ensureHousekeeping } from '../../adapters/temporal/schedules.ts';
 import { createLocalEngine } from '../../engine/local-engine.ts';
 import { housekeepingWorkflowId, reconcileWorkflowId } from '../../fleet/housekeeping.ts';
-import type { PowerRequest, ReconcileRequest } from '../../fleet/requests.ts';
+import type { NewOperationRequest } from '../../fleet/requests.ts';
 import { createLogger } from '../../lib/logger.ts';
 import { type EngineProxy, engineProxy } from '../support/engine-proxy.ts';
 import { leaveBehind } from '../support/left-behind.ts';
@@ -50,9 +50,9 @@ describe('convergence on the master’s own engine', function () {
       taskQueue: world.id,
       args: [],
     });
-  const operate = (kind: 'reconcile' | 'stop' | 'start', request: ReconcileRequest | PowerRequest) =>
-    world.deployments.operate({ username: 'admin', kind, request, options: { minHealthyTimeMs: 0 } });
-  const reconcile = () => operate('reconcile', { deckies: null, host: null });
+  const operate = (asked: Extract<NewOperationRequest, { kind: 'reconcile' | 'stop' | 'start' }>) =>
+    world.deployments.operate({ username: 'admin', ...asked, options: { minHealthyTimeMs: 0 } });
+  const reconcile = () => operate({ kind: 'reconcile', request: { deckies: null, host: null } });
   const reader = () => createDriftReader(world.database.sql);
   const drift = async (): Promise<string[]> => {
     await look();
@@ -131,7 +131,7 @@ describe('convergence on the master’s own engine', function () {
 
   // proof: stays-stopped
   it('keeps a stopped decky stopped through a deploy of its neighbours, a reconcile and a replace_fleet', async () => {
-    await succeed(await operate('stop', { decky_name: a }));
+    await succeed(await operate({ kind: 'stop', request: { decky_name: a } }));
     const kept = await containers(a, true);
     const still = async () => {
       assert.deepEqual(await containers(a), {});
@@ -155,13 +155,13 @@ describe('convergence on the master’s own engine', function () {
     assert.deepEqual(await drift(), [`${a} other_configuration`]);
     await succeed(await reconcile());
     await still();
-    await succeed(await operate('start', { decky_name: a }));
+    await succeed(await operate({ kind: 'start', request: { decky_name: a } }));
     assert.deepEqual(Object.keys(await containers(a)).sort(), [a, `${a}-redis`]);
     assert.deepEqual([await stateOf(a), await drift()], ['running', []]);
   });
 
   it('runs a stopped decky that is asked for as another version', async () => {
-    await succeed(await operate('stop', { decky_name: b }));
+    await succeed(await operate({ kind: 'stop', request: { decky_name: b } }));
     await succeed(await world.deploy(`${iniOf(a)}[${b}]\nservices=ssh\n`, { replace: true }));
     assert.deepEqual(Object.keys(await containers(b)).sort(), [b, `${b}-ssh`]);
     assert.equal(await stateOf(b), 'running');
