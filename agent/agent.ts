@@ -1,26 +1,24 @@
-/** The running agent: its parts, put together, and how they begin and end. */
+/** The running agent: its parts, put together, how they begin and end, and what is counted of them. */
 import { join } from 'node:path';
+import { type MetricsAddress, serveMetricsIfAsked } from '../adapters/metrics/listener.ts';
+import { type AgentMetrics, createAgentMetrics } from '../adapters/metrics/metrics.ts';
 import { composeFilePath } from '../engine/compose-file.ts';
 import { createLocalEngine } from '../engine/local-engine.ts';
 import { LIMITS } from '../fleet/limits.ts';
 import { Semaphore } from '../lib/concurrency.ts';
 import { removeLeftovers } from '../lib/files.ts';
 import type { Logger } from '../lib/logger.ts';
-import { createApp } from './app.ts';
+import { type AgentServer, createApp, startServer } from './api.ts';
+import { teardownOrder } from './bodies.ts';
 import type { AgentConfig } from './config.ts';
 import type { AgentContext } from './context.ts';
 import { loadIdentity } from './identity.ts';
-import { createMasterClient, trustOf } from './master-client.ts';
-import { measure } from './metrics.ts';
+import { Renewal } from './joining.ts';
+import { createMasterClient, type MasterClient, trustOf } from './master-client.ts';
 import { ownNetwork } from './network.ts';
 import { WorkQueue } from './queue.ts';
-import { Renewal } from './renewal.ts';
-import { Reporter } from './reporter.ts';
-import { type AgentServer, startServer } from './server.ts';
-import type { OrderRecord } from './state.ts';
-import { agentStatus } from './status.ts';
-import { AgentStore } from './store.ts';
-import { teardownOrder } from './take-order.ts';
+import { agentStatus, Reporter } from './reporter.ts';
+import { AgentStore, type OrderRecord } from './state.ts';
 
 export interface RunningAgent {
   readonly port: number;
@@ -135,3 +133,44 @@ async function selfDestruct(queue: WorkQueue, logger: Logger): Promise<void> {
     logger.error({ err: error }, 'self-destruct: something was left');
   }
 }
+
+// Metrics
+
+interface Measured {
+  /** The client, with the master's answers counted. */
+  counted(client: MasterClient): MasterClient;
+  /** Call it once the agent has its port. */
+  serve(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+function measure({ store, logger }: AgentContext, address: MetricsAddress | null): Measured {
+  const metrics = createAgentMetrics({ process: address !== null });
+  metrics.watch(() => {
+    const { outbox, orders, deckies } = store.state;
+    const wanted = Object.values(deckies).filter(({ desired }) => desired !== null);
+    return { unacknowledged: outbox.length, orders: orders.length, deckies: wanted.length };
+  });
+  let listener: Awaited<ReturnType<typeof serveMetricsIfAsked>> = null;
+  return {
+    counted: (client) => countAnswers(client, metrics),
+    async serve() {
+      listener = await serveMetricsIfAsked(metrics.registry, address, logger);
+    },
+    stop: async () => listener?.stop(),
+  };
+}
+
+const countAnswers = (client: MasterClient, metrics: AgentMetrics): MasterClient => ({
+  async post(path, body) {
+    try {
+      const answer = await client.post(path, body);
+      metrics.reported(answer.status);
+      return answer;
+    } catch (error) {
+      metrics.reported(null);
+      throw error;
+    }
+  },
+  close: () => client.close(),
+});

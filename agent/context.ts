@@ -13,8 +13,15 @@ import { ERROR_TEXT_LIMIT, errorText, isDeckhandError } from '../fleet/errors.ts
 import type { Semaphore } from '../lib/concurrency.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { OwnNetwork } from './network.ts';
-import { type DeckyRecord, hasEndedIn, noteOutcome, type OrderRecord, type Outcome, recordOf } from './state.ts';
-import type { AgentStore } from './store.ts';
+import {
+  type AgentStore,
+  type DeckyRecord,
+  hasEndedIn,
+  noteOutcome,
+  type OrderRecord,
+  type Outcome,
+  recordOf,
+} from './state.ts';
 
 export interface AgentContext {
   readonly local: LocalEngine;

@@ -25,16 +25,21 @@ import { bringUpBoundMs } from '../fleet/limits.ts';
 import { type AgentContext, failureText, type Job, note, onRetry, tellOutcome } from './context.ts';
 import {
   type AgentState,
+  beginWork,
+  DEATHS,
   type DeckyRecord,
   type DeckyWork,
+  deathsAt,
   hasEndedIn,
+  hasSeen,
   knownRecord,
   noteOutcome,
+  noteStep,
   recordOf,
   sameAttempt,
+  since,
   type Timing,
 } from './state.ts';
-import { beginWork, DEATHS, deathsAt, hasSeen, noteStep, since } from './under-way.ts';
 
 // 1. The attempt
 
@@ -114,7 +119,7 @@ function refuseDeadly({ context, order }: Job, name: string): void {
 
 // 2. Up, or back to the last good version
 
-export interface BringUp {
+interface BringUp {
   readonly name: string;
   readonly desired: DesiredDecky;
   readonly network: FleetNetwork;

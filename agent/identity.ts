@@ -1,8 +1,14 @@
-/** Who this agent is, and whom it trusts: DECNET's three files (docs/wire.md#certificate-files) and our `agent.json` beside them. */
+/**
+ * Who this agent is, and whom it trusts: DECNET's three files (docs/wire.md#certificate-files) and our `agent.json` beside
+ * them. At the end: whose certificate is at the other end of a connection.
+ */
 import { X509Certificate } from 'node:crypto';
 import { rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { TLSSocket } from 'node:tls';
 import { z } from 'zod';
+import { fingerprintOf } from '../adapters/pki/certificates.ts';
 import { makeDirectory, readIfThere, replaceFile } from '../lib/files.ts';
 
 const facts = z.object({
@@ -99,4 +105,19 @@ async function finishRenewal(directory: string): Promise<void> {
   await writeIdentity(directory, JSON.parse(text) as AgentIdentity);
   // Should the removal be lost with the power, the same files are written once more.
   await rm(join(directory, RENEWED), { force: true });
+}
+
+interface Peer {
+  /** CN of the subject; null without a certificate. */
+  readonly name: string | null;
+  /** Lowercase hex SHA-256 of the DER. */
+  readonly fingerprint: string | null;
+}
+
+/** The chain has been verified by TLS before; this says only whose certificate it is. */
+export function peerOf(socket: Socket): Peer {
+  const certificate = socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate() : null;
+  if (!certificate?.raw) return { name: null, fingerprint: null };
+  const { CN } = certificate.subject;
+  return { name: typeof CN === 'string' ? CN : null, fingerprint: fingerprintOf(certificate.raw) };
 }

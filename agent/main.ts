@@ -6,7 +6,7 @@ import { createLogger } from '../lib/logger.ts';
 import { type RunningAgent, startAgent } from './agent.ts';
 import { DEFAULT_AGENT_DIR, readAgentConfig } from './config.ts';
 import { IdentityError } from './identity.ts';
-import { join } from './join.ts';
+import { join } from './joining.ts';
 
 /** For an environment that is not right, a host that has not joined, and wrong usage. */
 const EXIT_USAGE = 2;

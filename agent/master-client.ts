@@ -5,8 +5,7 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls';
 import { SWARMCTL_NAME } from '../fleet/agent-wire.ts';
-import type { AgentIdentity } from './identity.ts';
-import { peerOf } from './peer.ts';
+import { type AgentIdentity, peerOf } from './identity.ts';
 
 const CONNECT_LIMIT_MS = 5_000;
 const WRITE_LIMIT_MS = 5_000;
@@ -26,7 +25,7 @@ export interface MasterClient {
 }
 
 /** What connections to the master are made with; `cert` and `key` are missing before this host has joined. */
-export interface MasterTrust {
+interface MasterTrust {
   readonly url: string;
   readonly caPem: string;
   readonly certPem?: string;

@@ -21,11 +21,12 @@ import {
   writeWanted,
 } from './context.ts';
 import { bringUp, clearAway, takeDown, takeDownReported } from './decky-work.ts';
-import type { OwnNetwork } from './network.ts';
-import { relocalize } from './relocalize.ts';
+import { type OwnNetwork, relocalize } from './network.ts';
 import {
   type AgentState,
+  ALONE_AFTER,
   type DeployOrderRecord,
+  deathsAt,
   hasEndedIn,
   knownRecord,
   type MutateOrderRecord,
@@ -33,7 +34,6 @@ import {
   recordOf,
   type TeardownOrderRecord,
 } from './state.ts';
-import { ALONE_AFTER, deathsAt } from './under-way.ts';
 
 // Deploy: the host's whole set
 

@@ -1,4 +1,4 @@
-/** The one queue of a host: orders are on disk before they are answered, and worked off one at a time, in order. */
+/** The queue of a host: an order is on disk before it is answered, and one order at a time is worked off, in order. */
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
@@ -9,17 +9,23 @@ import { cleanUpLater, hasCleanUps } from './decky-work.ts';
 import { deploy, giveUp, mutate, teardown } from './orders.ts';
 import {
   type AgentState,
+  ALONE_AFTER,
   acceptOrder,
+  beginOrder,
+  countDeath,
+  DEATHS,
   dropSuperseded,
+  endOrder,
   idOf,
   judgeOrder,
   knownAttempt,
+  leaveOrder,
   noteTicket,
   type OrderRecord,
   prune,
   type TeardownOrderRecord,
+  worstDeaths,
 } from './state.ts';
-import { ALONE_AFTER, beginOrder, countDeath, DEATHS, endOrder, leaveOrder, suspicion } from './under-way.ts';
 
 /** When the agent stops, what the engine is doing may take this long to end. */
 const STOP_GRACE_MS = 5_000;
@@ -139,7 +145,7 @@ export class WorkQueue {
     const order = countDeath(state);
     dropSuperseded(state);
     if (order) {
-      const deaths = suspicion(state, order);
+      const deaths = worstDeaths(state, order);
       this.#resumeAt = performance.now() + growingPause(deaths - 1, FIRST_PAUSE_MS, LONGEST_PAUSE_MS, 0);
       const { kind, operation_id: deployment_id, attempt } = order;
       this.#logger.warn({ kind, deployment_id, attempt, deaths }, 'the agent died while it worked on this order');
@@ -186,7 +192,7 @@ export class WorkQueue {
     else state.ticket = before.ticket;
   }
 
-  /** The master has decided anew: who works on an earlier attempt stops, and what has not ended ends in the new one. */
+  /** A later attempt came: the work on an earlier one stops, and what has not ended in it ends in the new one. */
   #supersede(order: OrderRecord, replaced: readonly OrderRecord[]): void {
     for (const one of replaced) this.#settle(one, new Superseded(`attempt ${order.attempt} came`));
     const working = this.#working;
@@ -200,7 +206,7 @@ export class WorkQueue {
       if (!order) await this.#idle();
       else if (this.#unwritten.has(order)) await this.#untilWoken();
       else if (this.#isOvertaken(order)) await this.#giveUp(order, '; a later order took its place');
-      else if (suspicion(this.#context.store.state, order) > 0 && performance.now() < this.#resumeAt)
+      else if (worstDeaths(this.#context.store.state, order) > 0 && performance.now() < this.#resumeAt)
         await this.#untilWoken(this.#resumeAt - performance.now());
       else if ((order.deaths ?? 0) >= DEATHS) await this.#giveUp(order, '');
       else await this.#work(order);
@@ -236,7 +242,7 @@ export class WorkQueue {
    */
   #isOvertaken(order: OrderRecord): boolean {
     const { state } = this.#context.store;
-    const deaths = suspicion(state, order);
+    const deaths = worstDeaths(state, order);
     if (deaths === 0) return false;
     const later = state.orders.slice(state.orders.indexOf(order) + 1).filter((one) => !this.#unwritten.has(one));
     return later.some((one) => deaths >= ALONE_AFTER || isWhole(one));
@@ -245,7 +251,7 @@ export class WorkQueue {
   /** Ends it without asking the engine for anything more. */
   async #giveUp(order: OrderRecord, why: string): Promise<void> {
     const { kind, operation_id: deployment_id, attempt } = order;
-    const deaths = suspicion(this.#context.store.state, order);
+    const deaths = worstDeaths(this.#context.store.state, order);
     const failure = new DeckhandError(
       'AgentDied',
       `the agent died ${deaths} times while it worked on this order${why}; look at its log`,

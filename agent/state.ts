@@ -1,8 +1,21 @@
-/** What the agent knows, as it stands on disk, and the pure steps that change it. One document, so that every step is whole. */
+/**
+ * What the agent knows. It is one document, so that every change is whole.
+ *
+ * 1. The document as it stands on disk. A start reads what an earlier version wrote.
+ * 2. Orders in the queue, and how deckies ended in them: pure changes.
+ * 3. Work under way, written down so that a restart of the agent resets no deadline and forgets no death: pure changes.
+ * 4. The file: replaced as a whole, and changes that come together are written together.
+ */
+
+import { createHash } from 'node:crypto';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DecnetConfig, Delta, Fence, OrderFence } from '../fleet/agent-wire.ts';
 import type { CustomService, DesiredDecky, FleetNetwork } from '../fleet/config.ts';
-import type { DeckyState, Operation, Status } from '../fleet/lifecycle.ts';
-import { hasEnded } from '../fleet/lifecycle.ts';
+import { type DeckyState, hasEnded, type Operation, type Status } from '../fleet/lifecycle.ts';
+import { makeDirectory, readIfThere, replaceFile } from '../lib/files.ts';
+import type { Logger } from '../lib/logger.ts';
 
 /** In milliseconds. */
 export interface Timing {
@@ -18,7 +31,7 @@ interface OrderBase extends OrderFence {
   readonly fenced: boolean;
   /** ISO-8601. */
   readonly accepted_at: string;
-  /** How often the agent died while it worked on the order, and on none of its deckies (under-way.ts). */
+  /** How often the agent died while it worked on the order, and on none of its deckies. */
   deaths?: number;
 }
 
@@ -49,7 +62,7 @@ export interface TeardownOrderRecord extends OrderBase {
 
 export type OrderRecord = DeployOrderRecord | MutateOrderRecord | TeardownOrderRecord;
 
-export interface LastAttempt extends Fence {
+interface LastAttempt extends Fence {
   readonly operation: Operation;
   readonly status: Exclude<Status, 'pending'>;
   readonly error: string | null;
@@ -123,11 +136,13 @@ export const emptyState = (): AgentState => ({
   outbox: [],
 });
 
+// 2. Orders in the queue
+
 /**
  * `repeat`: accepted before, works once. `stale`: a later attempt of the same operation was accepted. `overtaken`: an order of
  * a later operation was.
  */
-export type Acceptance = 'fresh' | 'repeat' | 'stale' | 'overtaken';
+type Acceptance = 'fresh' | 'repeat' | 'stale' | 'overtaken';
 
 /** Tells orders of the queue apart. */
 export const idOf = ({ key, attempt, kind }: OrderRecord): string => `${kind} ${attempt} ${key}`;
@@ -151,7 +166,7 @@ export function acceptOrder(state: AgentState, order: OrderRecord, working: Orde
   noteTicket(state, order);
 }
 
-/** Of an order that was accepted, also of one that is repeated: the master may have drawn its ticket anew. */
+/** Of an order that was accepted, also of one that is repeated: the master may have drawn a new ticket for it. */
 export function noteTicket(state: AgentState, { ticket = 0 }: OrderFence): void {
   if (ticket > (state.ticket ?? 0)) state.ticket = ticket;
 }
@@ -223,4 +238,178 @@ export function prune(state: AgentState, now: Date): void {
   for (const [name, record] of Object.entries(state.deckies))
     if (!record.desired && !record.established && !record.cleanUp && (!record.last || old(record.last.ended_at)))
       delete state.deckies[name];
+}
+
+// 3. Work under way
+
+/** The agent gives an order, or a decky of it, up once it died this often while it worked on it. */
+export const DEATHS = 3;
+/** A decky is worked on alone once the agent died this often: what happens then is its own doing. */
+export const ALONE_AFTER = 2;
+/** More steps than these are not told apart any more; the bound of the attempt holds in any case. */
+const STEPS = 1_000;
+
+const workOf = (state: AgentState, order: OrderRecord, name: string): DeckyWork | undefined => {
+  const work = knownRecord(state, name)?.work;
+  return work && sameAttempt(work, order) ? work : undefined;
+};
+
+/** Milliseconds since `iso`. A clock that was set back, or text that is no time, makes it now. */
+export function since(iso: string | undefined, now: Date): number {
+  const passed = iso === undefined ? 0 : now.getTime() - Date.parse(iso);
+  return passed > 0 ? passed : 0;
+}
+
+/** Work on the order begins. It has to be on disk before the work does. */
+export function beginOrder(state: AgentState, order: OrderRecord): void {
+  state.working = idOf(order);
+}
+
+/** Nobody works on an order any more: it has ended, or the agent stops as it should. */
+export function leaveOrder(state: AgentState): void {
+  delete state.working;
+  for (const { work } of Object.values(state.deckies)) if (work) work.active = false;
+}
+
+/** The order has ended, and what was written down of its work is forgotten. */
+export function endOrder(state: AgentState, order: OrderRecord): void {
+  leaveOrder(state);
+  state.orders = state.orders.filter((one) => one !== order);
+  for (const record of Object.values(state.deckies))
+    if (record.work && sameAttempt(record.work, order)) delete record.work;
+}
+
+/** Once per start: where the run before died at work, that counts against what it worked on. Says which order that was. */
+export function countDeath(state: AgentState): OrderRecord | null {
+  const order = state.orders.find((one) => idOf(one) === state.working) ?? null;
+  if (order) {
+    const active = Object.values(state.deckies).flatMap(({ work }) =>
+      work?.active && sameAttempt(work, order) ? [work] : [],
+    );
+    for (const work of active) work.deaths += 1;
+    if (active.length === 0) order.deaths = (order.deaths ?? 0) + 1;
+  }
+  leaveOrder(state);
+  return order;
+}
+
+/** How often the agent died while it worked on this decky, in this attempt. */
+export const deathsAt = (state: AgentState, order: OrderRecord, name: string): number =>
+  workOf(state, order, name)?.deaths ?? 0;
+
+/** How often the agent died at an open order or at one of its deckies, the worst of them; 0: never. */
+export function worstDeaths(state: AgentState, order: OrderRecord): number {
+  const deaths = Object.values(state.deckies).map(({ work }) => (work && sameAttempt(work, order) ? work.deaths : 0));
+  return Math.max(order.deaths ?? 0, ...deaths);
+}
+
+/** Work on a decky begins, or goes on after a restart. It has to be on disk before the engine is asked for anything. */
+export function beginWork(state: AgentState, order: OrderRecord, name: string, now: Date): DeckyWork {
+  const known = workOf(state, order, name);
+  if (known) {
+    known.active = true;
+    return known;
+  }
+  const at = now.toISOString();
+  const { operation_id, attempt } = order;
+  const work: DeckyWork = { operation_id, attempt, began_at: at, moved_at: at, steps: [], active: true, deaths: 0 };
+  const record = recordOf(state, name);
+  record.work = work;
+  delete record.cleanUp;
+  return work;
+}
+
+const markOf = (step: string): string => createHash('sha256').update(step).digest('base64url').slice(0, 8);
+
+export const hasSeen = (work: DeckyWork, step: string): boolean => work.steps.includes(markOf(step));
+
+export function noteStep(work: DeckyWork, step: string, now: Date): void {
+  if (work.steps.length < STEPS) work.steps.push(markOf(step));
+  work.moved_at = now.toISOString();
+}
+
+// 4. The file
+
+const FILE = 'agent-state.json';
+/** Between two tries to write, where the disk is full or gone. */
+const RETRY_MS = 1_000;
+
+export class AgentStore {
+  readonly state: AgentState;
+  readonly #path: string;
+  readonly #logger: Logger;
+  #writing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | null = null;
+  #durableSequence: number;
+
+  private constructor(path: string, state: AgentState, logger: Logger) {
+    this.#path = path;
+    this.state = state;
+    this.#logger = logger;
+    this.#durableSequence = state.sequence;
+  }
+
+  /** A state that can't be read is set aside: the master asks the agent what runs, and so finds out what was lost. */
+  static async open(directory: string, logger: Logger): Promise<AgentStore> {
+    await makeDirectory(directory);
+    const path = join(directory, FILE);
+    const text = await readIfThere(path);
+    if (text === null) return new AgentStore(path, emptyState(), logger);
+    try {
+      const state = JSON.parse(text) as AgentState;
+      if (state.version !== 1) throw new Error(`version ${String(state.version)} is not known here`);
+      return new AgentStore(path, state, logger);
+    } catch (error) {
+      const aside = `${path}.unreadable-${Date.now()}`;
+      logger.error(
+        { err: error, aside },
+        'the state can’t be read; it is set aside, and the agent begins with an empty one',
+      );
+      await rename(path, aside);
+      return new AgentStore(path, emptyState(), logger);
+    }
+  }
+
+  /** Deltas up to this number are on disk: only these may be sent, since a number is never used twice. */
+  get durableSequence(): number {
+    return this.#durableSequence;
+  }
+
+  /** Resolves once the change is on disk. Rejects when it can't be written; it stands in memory then. */
+  async change<T>(apply: (state: AgentState) => T): Promise<T> {
+    const result = apply(this.state);
+    await this.#flush();
+    return result;
+  }
+
+  /** As {@link change}, for what has happened and can't be refused any more: tries until it is on disk. */
+  async record<T>(apply: (state: AgentState) => T): Promise<T> {
+    const result = apply(this.state);
+    for (;;) {
+      try {
+        await this.#flush();
+        return result;
+      } catch (error) {
+        this.#logger.error({ err: error }, 'the state can’t be written; trying again');
+        await sleep(RETRY_MS);
+      }
+    }
+  }
+
+  #flush(): Promise<void> {
+    this.#next ??= this.#writing
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        this.#writing = this.#write();
+        return this.#writing;
+      });
+    return this.#next;
+  }
+
+  async #write(): Promise<void> {
+    const { sequence } = this.state;
+    await replaceFile(this.#path, JSON.stringify(this.state));
+    this.#durableSequence = sequence;
+  }
 }

@@ -3,8 +3,7 @@ import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { pino } from 'pino';
 import { type Authority, createSigningRequest, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
-import { createApp as createAgentApp } from '../../agent/app.ts';
-import { type AgentServer, startServer as startAgentServer } from '../../agent/server.ts';
+import { type AgentServer, createApp as createAgentApp, startServer as startAgentServer } from '../../agent/api.ts';
 import {
   AGENT_ACCESS,
   AGENT_PEERS,

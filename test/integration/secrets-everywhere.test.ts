@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join as joinPath } from 'node:path';
 import { type Identity, openAuthority } from '../../adapters/pki/authority.ts';
-import { join } from '../../agent/join.ts';
+import { join } from '../../agent/joining.ts';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { OPERATOR_ACCESS, SWARM_ACCESS } from '../support/access-table.ts';

@@ -5,7 +5,7 @@ import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { TLSSocket } from 'node:tls';
 import { pino } from 'pino';
 import { fingerprintOf } from '../../adapters/pki/certificates.ts';
-import { createApp as createAgentApp } from '../../agent/app.ts';
+import { createApp as createAgentApp } from '../../agent/api.ts';
 import { createAccessTokens } from '../../api/auth.ts';
 import { describe as describeApi } from '../../api/routes/docs.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';

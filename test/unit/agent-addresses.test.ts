@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { driverOf, type OwnNetwork, resolveOwnNetwork } from '../../agent/network.ts';
-import { relocalize } from '../../agent/relocalize.ts';
+import { driverOf, type OwnNetwork, relocalize, resolveOwnNetwork } from '../../agent/network.ts';
 import type { NetworkContext } from '../../fleet/network.ts';
 
 const own = (

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { deployOrder, mutateOrder, teardownOrder } from '../../agent/bodies.ts';
 import {
   type AgentState,
   acceptOrder,
@@ -11,7 +12,6 @@ import {
   prune,
   recordOf,
 } from '../../agent/state.ts';
-import { deployOrder, mutateOrder, teardownOrder } from '../../agent/take-order.ts';
 
 const NOW = new Date('2026-11-24T10:00:00Z');
 const teardown = (operation_id: string, attempt = 1, decky_id: string | null = null): OrderRecord =>

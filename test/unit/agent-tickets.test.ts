@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { deployOrder, teardownOrder } from '../../agent/bodies.ts';
 import {
   type AgentState,
   acceptOrder,
@@ -8,7 +9,6 @@ import {
   noteTicket,
   type OrderRecord,
 } from '../../agent/state.ts';
-import { deployOrder, teardownOrder } from '../../agent/take-order.ts';
 import { orderOf } from '../support/agent-orders.ts';
 import { plainDecky } from '../support/plain-decky.ts';
 

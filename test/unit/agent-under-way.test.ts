@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type AgentState, acceptOrder, emptyState, noteOutcome, type OrderRecord } from '../../agent/state.ts';
-import { mutateOrder } from '../../agent/take-order.ts';
+import { mutateOrder } from '../../agent/bodies.ts';
 import {
+  type AgentState,
+  acceptOrder,
   beginOrder,
   beginWork,
   countDeath,
   deathsAt,
+  emptyState,
   endOrder,
   hasSeen,
   leaveOrder,
+  noteOutcome,
   noteStep,
+  type OrderRecord,
   since,
-  suspicion,
-} from '../../agent/under-way.ts';
+  worstDeaths,
+} from '../../agent/state.ts';
 
 const NOW = new Date('2026-11-24T10:00:00Z');
 const LATER = new Date('2026-11-24T11:00:00Z');
@@ -61,7 +65,7 @@ describe('what an agent writes down of work under way', () => {
         }
         for (const [name, deaths] of Object.entries(expected))
           assert.equal(deathsAt(state, first(state), name), deaths);
-        assert.equal(suspicion(state, first(state)), Math.max(...Object.values(expected)));
+        assert.equal(worstDeaths(state, first(state)), Math.max(...Object.values(expected)));
       }),
     );
   });
@@ -87,7 +91,7 @@ describe('what an agent writes down of work under way', () => {
     assert.equal(beginWork(state, order(2), 'b', LATER).began_at, LATER.toISOString());
     beginWork(state, one, 'b', NOW).deaths = 2;
     endOrder(state, one);
-    assert.deepEqual([state.orders, suspicion(state, one)], [[], 0]);
+    assert.deepEqual([state.orders, worstDeaths(state, one)], [[], 0]);
   });
 
   it('takes a begin in the future, or one that is no time, for now', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ActivityOptions } from '@temporalio/workflow';
 import fc from 'fast-check';
-import { deployBody, mutateBody } from '../../agent/body-schemas.ts';
+import { deployBody, mutateBody } from '../../agent/bodies.ts';
 import { readAgentConfig } from '../../agent/config.ts';
 import { apiVariables, rolloutDefaults } from '../../api/config.ts';
 import { DeployBody, lostAfter, rolloutOptions } from '../../api/routes/deckies.ts';

@@ -1,7 +1,7 @@
 /** The schemas of what travels, held against those who send it and those who read it. */
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { deployBody as agentDeployBody } from '../../agent/body-schemas.ts';
+import { deployBody as agentDeployBody } from '../../agent/bodies.ts';
 import { AgentStatus, Delta } from '../../fleet/agent-report.ts';
 import { DEFAULT_BUILD_BASE } from '../../fleet/catalog.ts';
 import { DRIFT } from '../../fleet/drift.ts';

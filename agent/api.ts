@@ -1,22 +1,37 @@
-/** The agent's endpoints (docs/wire.md#the-agent) as one Hono app, built from injected parts. Only the master is obeyed. */
-import type { HttpBindings } from '@hono/node-server';
+/**
+ * The agent's API (docs/wire.md#the-agent). It obeys the master alone.
+ *
+ * 1. The endpoints as one Hono app, built from injected parts.
+ * 2. The server: TLS for clients with a certificate of our CA, with bounds on what a slow client may cost.
+ */
+
+import { createServer, type Server } from 'node:https';
+import { createAdaptorServer, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { traceRequests } from '../adapters/tracing/tracing.ts';
 import { type AgentStatus, MASTER_NAME } from '../fleet/agent-wire.ts';
 import { unreadableBody } from '../fleet/encoding.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
+import { listen, stopServer } from '../lib/http-listening.ts';
 import type { Logger } from '../lib/logger.ts';
-import { deployBody, mutateBody, teardownBody } from './body-schemas.ts';
+import {
+  deployBody,
+  deployOrder,
+  InvalidBody,
+  mutateBody,
+  mutateOrder,
+  readBody,
+  teardownBody,
+  teardownOrder,
+} from './bodies.ts';
 import { failureText } from './context.ts';
-import { peerOf } from './peer.ts';
+import { type AgentIdentity, peerOf } from './identity.ts';
 import type { OrderRecord, TeardownOrderRecord } from './state.ts';
-import { deployOrder, mutateOrder, teardownOrder } from './take-order.ts';
-import { InvalidBody, readBody } from './validation.ts';
 
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 
-export interface AppDependencies {
+interface AppDependencies {
   readonly logger: Logger;
   /** SHA-256 of the master's client certificate, looked up for each request: renewal changes it. */
   readonly masterFingerprint: () => string;
@@ -101,4 +116,59 @@ function answerError(error: Error, c: Context<Env>, logger: Logger): Response {
   logger.error({ err: error, path: c.req.path }, 'a request failed');
   if (isDeckhandError(error) && error.code === 'Unavailable') return c.json({ detail: error.message }, 503);
   return c.json({ detail: failureText(error, null) }, 500);
+}
+
+// 2. The server
+
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 30_000;
+/** How often Node checks these two. Its default would let a slow client stay for half a minute more. */
+const CHECK_MS = 2_000;
+const HANDSHAKE_MS = 10_000;
+/** One master asks, on a few connections. */
+const MAX_CONNECTIONS = 64;
+/** How long answers that are under way may take when the server stops. */
+const DRAIN_MS = 5_000;
+
+export interface AgentServer {
+  readonly port: number;
+  /** New connections see the new certificate; those that are open stay. */
+  renew(identity: AgentIdentity): void;
+  stop(): Promise<void>;
+}
+
+const tlsOf = ({ certPem, keyPem, caPem }: AgentIdentity) => ({
+  cert: certPem,
+  key: keyPem,
+  ca: caPem,
+  minVersion: 'TLSv1.2' as const,
+});
+
+/** Resolves once it listens; rejects when the address is taken or not ours. */
+export async function startServer(
+  app: Hono<{ Bindings: HttpBindings }>,
+  address: { readonly host: string; readonly port: number },
+  identity: AgentIdentity,
+): Promise<AgentServer> {
+  const server = createAdaptorServer({
+    fetch: app.fetch,
+    createServer,
+    serverOptions: {
+      ...tlsOf(identity),
+      requestCert: true,
+      rejectUnauthorized: true,
+      handshakeTimeout: HANDSHAKE_MS,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECK_MS,
+      keepAliveTimeout: 60_000,
+    },
+  }) as Server;
+  server.maxConnections = MAX_CONNECTIONS;
+  const port = await listen(server, address);
+  return {
+    port,
+    renew: (renewed) => server.setSecureContext(tlsOf(renewed)),
+    stop: () => stopServer(server, DRAIN_MS),
+  };
 }
