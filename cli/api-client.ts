@@ -10,6 +10,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 /** The API gave no answer: refused, reset, timed out, or 503. Trying again may help; `retryAfterMs` when it said when. */
 export class ApiUnreachable extends CliError {
+  override readonly name = 'ApiUnreachable';
   readonly retryAfterMs: number | null;
   constructor(message: string, retryAfterMs: number | null, cause?: unknown) {
     super(EXIT.couldNotAsk, message, {
@@ -22,12 +23,17 @@ export class ApiUnreachable extends CliError {
 
 /** The API answered with a status ≥ 400 that is neither 401 nor 503. */
 export class ApiRefusal extends CliError {
+  override readonly name = 'ApiRefusal';
   readonly status: number;
   constructor(status: number, message: string, code: string | null) {
     super(status >= 500 ? EXIT.couldNotAsk : EXIT.refused, message, code === null ? {} : { code });
     this.status = status;
   }
 }
+
+export const isUnreachable = (error: unknown): error is ApiUnreachable =>
+  error instanceof Error && error.name === 'ApiUnreachable';
+export const isRefusal = (error: unknown): error is ApiRefusal => error instanceof Error && error.name === 'ApiRefusal';
 
 /** The API as its own document describes it: `api.GET('/api/v1/fleet')`. */
 type Api = Client<paths>;

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { buffer as readAll } from 'node:stream/consumers';
 import { byteName, encodingProblem, lineAt } from '../fleet/encoding.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
-import { type Missing, selectMissing } from './add-missing.ts';
+import type { Missing } from './add-missing.ts';
 import { type Context, printJson } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { follow, nextCommands, reportEnd, submit } from './follow.ts';
@@ -48,6 +48,7 @@ function bodyOf(ini: string, options: DeployOptions): DeployRequest {
 async function toSend(context: Context, file: string, options: DeployOptions): Promise<Missing> {
   const ini = await readText(file);
   if (!options.addMissing || options.replace) return { ini, unchanged: [], underway: [], warnings: [] };
+  const { selectMissing } = await import('./add-missing.ts');
   return selectMissing(ini, (await context.master.fleet()).deckies);
 }
 

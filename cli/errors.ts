@@ -17,7 +17,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** An end of the command that is not a success: what was wrong and where (`message`), what to do (`advice`). */
 export class CliError extends Error {
-  override readonly name = 'CliError';
+  override readonly name: string = 'CliError';
   readonly exitCode: ExitCode;
   readonly advice: string | null;
   /** Code of fleet/errors.ts where the master gave one. */
@@ -29,6 +29,13 @@ export class CliError extends Error {
     this.code = details.code ?? null;
   }
 }
+
+/**
+ * By name: a command is imported when it runs, and where TypeScript is loaded file by file that import may bring a second
+ * copy of a class.
+ */
+export const isCliError = (error: unknown): error is CliError =>
+  error instanceof Error && ['CliError', 'ApiUnreachable', 'ApiRefusal'].includes(error.name);
 
 // What to do about a refusal, where the master's own sentence does not say it
 

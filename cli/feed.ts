@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Status } from '../fleet/lifecycle.ts';
 import { type Context, printJson } from './context.ts';
-import { CliError, EXIT, type ExitCode } from './errors.ts';
+import { EXIT, type ExitCode, isCliError } from './errors.ts';
 import type { AuditEntry, FeedEvent } from './event-stream.ts';
 import type { Colours } from './io.ts';
 import { table } from './render.ts';
@@ -44,7 +44,7 @@ export async function events(context: Context, options: EventsOptions): Promise<
     } catch (error) {
       if (io.interrupted.aborted) break;
       // What was heard of once may come back; a master that never answered, or that refuses, does not.
-      if (error instanceof CliError && (after === null || error.exitCode === EXIT.refused)) throw error;
+      if (isCliError(error) && (after === null || error.exitCode === EXIT.refused)) throw error;
       io.err(`${(error as Error).message}; trying again.`);
     }
     await pause(RETRY_MS, undefined, { signal: io.interrupted }).catch(() => undefined);

@@ -6,7 +6,7 @@
  * 3. `follow` and `followAndTell` put both together for the commands.
  * 4. `submit` sends a request until the master answers it.
  */
-import { ApiRefusal, ApiUnreachable } from './api-client.ts';
+import { isRefusal, isUnreachable } from './api-client.ts';
 import { type Context, printJson } from './context.ts';
 import { EXIT, type ExitCode } from './errors.ts';
 import { type Io, pause } from './io.ts';
@@ -37,8 +37,7 @@ interface WatchOptions {
 const NOTHING: Snapshot = { rows: [], waitingFor: null, refusal: null };
 
 /** A 5xx, or no answer: the master may be restarting, so the next poll may succeed. */
-const mayPass = (error: unknown): error is Error =>
-  error instanceof ApiUnreachable || (error instanceof ApiRefusal && error.status >= 500);
+const mayPass = (error: unknown): error is Error => isUnreachable(error) || (isRefusal(error) && error.status >= 500);
 
 /** Throws what `read` throws when it can't pass (401, 404 …); the view is closed in any case. */
 async function watchRows(read: () => Promise<Snapshot>, view: WatchView, options: WatchOptions): Promise<WatchResult> {
@@ -174,11 +173,13 @@ const reader =
   };
 
 /** Shows what happens until all of it has ended, or its deadline has passed. */
-export const follow = ({ io, json, master }: Context, followed: Followed): Promise<WatchResult> =>
-  watchRows(reader(master, followed), viewFor(io, json), {
+export async function follow({ io, json, master }: Context, followed: Followed): Promise<WatchResult> {
+  const view = await viewFor(io, json);
+  return watchRows(reader(master, followed), view, {
     timeoutMs: Math.max(0, followed.deadline - Date.now()),
     interrupted: io.interrupted,
   });
+}
 
 export interface Told {
   /** "The mutation". */
@@ -221,7 +222,7 @@ export async function submit<T>(master: Master, send: () => Promise<T>, options:
     try {
       return await send();
     } catch (error) {
-      if (!(error instanceof ApiUnreachable)) throw error;
+      if (!isUnreachable(error)) throw error;
       const deadline = master.heard ? options.deadline : Math.min(options.deadline, options.silentDeadline);
       const wait = error.retryAfterMs ?? SUBMIT_AGAIN_MS;
       if (options.interrupted.aborted || Date.now() + wait > deadline) throw error;

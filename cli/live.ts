@@ -5,7 +5,6 @@
  * 2. The three views: redrawn on a terminal, a line per change into a pipe, nothing with --json.
  */
 
-import { createLogUpdate } from 'log-update';
 import type { Status } from '../fleet/lifecycle.ts';
 import type { Colours, Io } from './io.ts';
 import type { OperationRow } from './master.ts';
@@ -153,7 +152,8 @@ function plainView(io: Io): WatchView {
   };
 }
 
-function liveView(io: Io, terminal: NodeJS.WriteStream): WatchView {
+async function liveView(io: Io, terminal: NodeJS.WriteStream): Promise<WatchView> {
+  const { createLogUpdate } = await import('log-update');
   const draw = createLogUpdate(terminal);
   const startedAt = Date.now();
   let snapshot: Snapshot | null = null;
@@ -179,7 +179,7 @@ function liveView(io: Io, terminal: NodeJS.WriteStream): WatchView {
   };
 }
 
-export function viewFor(io: Io, json: boolean): WatchView {
+export async function viewFor(io: Io, json: boolean): Promise<WatchView> {
   if (json) return silentView();
   return io.terminal ? liveView(io, io.terminal) : plainView(io);
 }

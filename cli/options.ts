@@ -1,7 +1,17 @@
-/** Options that several commands share, checked before anything is asked. */
-import { InvalidArgumentError } from 'commander';
+/** What several commands share in their definitions. An option is checked before anything is asked. */
+import { type Command, InvalidArgumentError } from 'commander';
 import { DURATIONS, type DurationName, intervalProblem, parseDuration } from '../fleet/durations.ts';
 import { isDeckhandError } from '../fleet/errors.ts';
+import type { Context } from './context.ts';
+import type { ExitCode } from './errors.ts';
+
+/** Runs a command and keeps its exit code. */
+export type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
+
+export const TIMEOUT = [
+  '--timeout <duration>',
+  'give up waiting after this long; the operation goes on (default: 15m)',
+] as const;
 
 /** A duration of the table → milliseconds. The sentence of a refusal is the API's own, with the option in place of the field. */
 const parsed = (name: DurationName, text: string): number => {

@@ -1,12 +1,7 @@
 /** `deckhand host …` and `deckhand agent …`: what there is to say, and how it is explained. */
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Context } from './context.ts';
-import { CliError, EXIT, type ExitCode } from './errors.ts';
-import { checkHosts, drainHost, enroll, listHosts, removeHost, renewHost, showHost } from './host.ts';
-import { timeoutMs } from './options.ts';
-
-/** Runs a command and keeps its exit code. */
-export type Act = (command: Command, work: (context: Context) => Promise<ExitCode>) => Promise<void>;
+import { CliError, EXIT } from './errors.ts';
+import { type Act, timeoutMs } from './options.ts';
 
 const BOUND = ['--timeout <duration>', 'how long deckies get to go down (default: 150s)'] as const;
 
@@ -42,24 +37,30 @@ export function addHosts(program: Command, act: Act): void {
   host
     .command('list')
     .description('All hosts; the master asks each now.')
-    .action((_options, command: Command) => act(command, listHosts));
+    .action((_options, command: Command) =>
+      act(command, async (context) => (await import('./host.ts')).listHosts(context)),
+    );
   host
     .command('show')
     .description('One host and its deckies.')
     .argument('<name>', 'host')
-    .action((name: string, _options, command: Command) => act(command, (context) => showHost(context, name)));
+    .action((name: string, _options, command: Command) =>
+      act(command, async (context) => (await import('./host.ts')).showHost(context, name)),
+    );
   host
     .command('check')
     .description('Ask the agents now; exit 2 when one does not answer.')
     .argument('[name]', 'host; all when left out')
     .action((name: string | undefined, _options, command: Command) =>
-      act(command, (context) => checkHosts(context, name)),
+      act(command, async (context) => (await import('./host.ts')).checkHosts(context, name)),
     );
   host
     .command('renew')
     .description('Have a host renew its certificate.')
     .argument('<name>', 'host')
-    .action((name: string, _options, command: Command) => act(command, (context) => renewHost(context, name)));
+    .action((name: string, _options, command: Command) =>
+      act(command, async (context) => (await import('./host.ts')).renewHost(context, name)),
+    );
   addLeaving(host, act);
 }
 
@@ -74,7 +75,7 @@ function addEnroll(host: Command, act: Act): void {
     .option('--notes <text>', 'for people')
     .option('--ipvlan', 'its deckies use ipvlan, not macvlan')
     .action((name: string, address: string, options, command: Command) =>
-      act(command, (context) => enroll(context, name, address, options)),
+      act(command, async (context) => (await import('./host.ts')).enroll(context, name, address, options)),
     );
 }
 
@@ -87,7 +88,9 @@ function addLeaving(host: Command, act: Act): void {
     .option('--undo', 'let it have new deckies again')
     .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
-    .action((name: string, options, command: Command) => act(command, (context) => drainHost(context, name, options)));
+    .action((name: string, options, command: Command) =>
+      act(command, async (context) => (await import('./host.ts')).drainHost(context, name, options)),
+    );
   host
     .command('remove')
     .description('Take its deckies down, or move them, then forget the host and revoke its certificate.')
@@ -96,7 +99,9 @@ function addLeaving(host: Command, act: Act): void {
     .option('--self-destruct', 'the agent removes its containers and stops for good')
     .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
-    .action((name: string, options, command: Command) => act(command, (context) => removeHost(context, name, options)));
+    .action((name: string, options, command: Command) =>
+      act(command, async (context) => (await import('./host.ts')).removeHost(context, name, options)),
+    );
 }
 
 /** Here for the help alone: cli/deckhand.mjs starts the agent as the process itself. */

@@ -1,18 +1,14 @@
-/** The command line: what there is to say and how it is explained. `deckhand --help` should be enough to learn it. */
-
+/**
+ * The command line: its commands, their options and how they are explained. `deckhand --help` should be enough to learn it.
+ * What a command does is imported when it runs: a short command then loads a tenth of all this.
+ */
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { contextOf, type GlobalOptions } from './context.ts';
-import { deploy } from './deploy.ts';
 import type { ExitCode } from './errors.ts';
-import { cancel, mutate, mutateInterval, showFleet, status } from './fleet.ts';
 import type { Io } from './io.ts';
-import { durationOption, intervalOrOff, timeoutMs, wholeNumber } from './options.ts';
-import { addConvergence } from './program-converge.ts';
-import { addFeed } from './program-feed.ts';
-import { type Act, addAgent, addHosts } from './program-host.ts';
-import { doctor, open } from './stack.ts';
-import { teardown } from './teardown.ts';
+import { type Act, durationOption, intervalOrOff, TIMEOUT, timeoutMs, wholeNumber } from './options.ts';
+import { addAgent, addHosts } from './program-host.ts';
 
 const OVERVIEW = `
 Where it asks:
@@ -31,14 +27,6 @@ Examples:
   deckhand teardown --all --wait                   take everything down
   deckhand host enroll h1 192.0.2.7                print the command that joins a host
 `;
-
-const TIMEOUT = [
-  '--timeout <duration>',
-  'give up waiting after this long; the operation goes on (default: 15m)',
-] as const;
-
-/** Loaded late: it brings the engine's client, which no other command needs. */
-const loadPurge = () => import('./purge.ts');
 
 /** `done` gets the exit code of the one command that runs. */
 export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
@@ -112,7 +100,9 @@ function addDeploy(program: Command, act: Act): void {
     )
     .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
     .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there once all have ended')
-    .action((file: string, options, command: Command) => act(command, (context) => deploy(context, file, options)));
+    .action((file: string, options, command: Command) =>
+      act(command, async (context) => (await import('./deploy.ts')).deploy(context, file, options)),
+    );
 }
 
 function addCancel(program: Command, act: Act): void {
@@ -126,7 +116,9 @@ function addCancel(program: Command, act: Act): void {
     .argument('<id>', 'deployment id')
     .option('--wait', 'wait until every decky has ended')
     .option(...TIMEOUT, timeoutMs)
-    .action((id: string, options, command: Command) => act(command, (context) => cancel(context, id, options)));
+    .action((id: string, options, command: Command) =>
+      act(command, async (context) => (await import('./fleet.ts')).cancel(context, id, options)),
+    );
 }
 
 function addLooks(program: Command, act: Act): void {
@@ -143,7 +135,7 @@ function addLooks(program: Command, act: Act): void {
     .option(...TIMEOUT, timeoutMs)
     .option('--limit <count>', 'how many recent ones (default: 20)', wholeNumber)
     .action((id: string | undefined, options, command: Command) =>
-      act(command, (context) => status(context, id, options)),
+      act(command, async (context) => (await import('./fleet.ts')).status(context, id, options)),
     );
   subcommand(
     program,
@@ -151,7 +143,9 @@ function addLooks(program: Command, act: Act): void {
     'The fleet: state, address, services and last error of each decky.',
     `  deckhand deckies
   deckhand deckies --json`,
-  ).action((_options, command: Command) => act(command, showFleet));
+  ).action((_options, command: Command) =>
+    act(command, async (context) => (await import('./fleet.ts')).showFleet(context)),
+  );
 }
 
 function addMutate(program: Command, act: Act): void {
@@ -166,7 +160,9 @@ function addMutate(program: Command, act: Act): void {
     .option('--services <list>', 'separated by commas', (text: string) => text.split(',').map((name) => name.trim()))
     .option('--wait', 'wait until it has ended')
     .option(...TIMEOUT, timeoutMs)
-    .action((name: string, options, command: Command) => act(command, (context) => mutate(context, name, options)));
+    .action((name: string, options, command: Command) =>
+      act(command, async (context) => (await import('./fleet.ts')).mutate(context, name, options)),
+    );
   subcommand(
     program,
     'mutate-interval',
@@ -177,7 +173,7 @@ function addMutate(program: Command, act: Act): void {
     .argument('<name>', 'decky')
     .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off', intervalOrOff)
     .action((name: string, interval: string, _options, command: Command) =>
-      act(command, (context) => mutateInterval(context, name, interval)),
+      act(command, async (context) => (await import('./fleet.ts')).mutateInterval(context, name, interval)),
     );
 }
 
@@ -196,7 +192,109 @@ function addTeardown(program: Command, act: Act): void {
     .option('--wait', 'wait until they are down')
     .option(...TIMEOUT, timeoutMs)
     .action((names: string[], options, command: Command) =>
-      act(command, (context) => teardown(context, names, options)),
+      act(command, async (context) => (await import('./teardown.ts')).teardown(context, names, options)),
+    );
+}
+
+const DRIFT = `
+Examples:
+  deckhand drift
+  deckhand drift --host h1 --json`;
+
+const RECONCILE = `
+Examples:
+  deckhand reconcile --dry-run             say what would be done
+  deckhand reconcile --wait                mend all that drifts
+  deckhand reconcile web-01 --wait         mend this decky, if it drifts
+  deckhand reconcile --host h1`;
+
+const POWER = {
+  stop: {
+    description: 'Stop a decky until it is started: no deploy of others and no reconcile starts it.',
+    examples: '\nExamples:\n  deckhand stop web-01 --wait',
+  },
+  start: {
+    description: 'Start a decky that was stopped; it comes up as it is in the fleet.',
+    examples: '\nExamples:\n  deckhand start web-01 --wait',
+  },
+};
+
+function addConvergence(program: Command, act: Act): void {
+  program
+    .command('drift')
+    .description('How what runs differs from what should, as last seen.')
+    .option('--decky <name>', 'of this decky')
+    .option('--host <name>', 'of this host, by name or uuid; `local` is the master’s own engine')
+    .addHelpText('after', DRIFT)
+    .action((options, command: Command) =>
+      act(command, async (context) => (await import('./convergence.ts')).drift(context, options)),
+    );
+  program
+    .command('reconcile')
+    .description('Bring what drifts back to what it should be; nobody else is touched.')
+    .argument('[names...]', 'these deckies only')
+    .option('--dry-run', 'say only what would be done')
+    .option('--host <name>', 'on this host only, by name or uuid; `local` is the master’s own engine')
+    .option('--wait', 'wait until it has ended')
+    .option(...TIMEOUT, timeoutMs)
+    .addHelpText('after', RECONCILE)
+    .action((names: string[], options, command: Command) =>
+      act(command, async (context) => (await import('./convergence.ts')).reconcile(context, names, options)),
+    );
+  program
+    .command('reconcile-interval')
+    .description('How often drift is mended by itself: 5m, 1d, 1M, 1y; off: by hand only.')
+    .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off', intervalOrOff)
+    .addHelpText('after', '\nExamples:\n  deckhand reconcile-interval 5m\n  deckhand reconcile-interval off')
+    .action((interval: string, _options, command: Command) =>
+      act(command, async (context) => (await import('./convergence.ts')).reconcileInterval(context, interval)),
+    );
+  for (const kind of ['stop', 'start'] as const)
+    program
+      .command(kind)
+      .description(POWER[kind].description)
+      .argument('<name>', 'decky')
+      .option('--wait', 'wait until it has ended')
+      .option(...TIMEOUT, timeoutMs)
+      .addHelpText('after', POWER[kind].examples)
+      .action((name: string, options, command: Command) =>
+        act(command, async (context) => (await import('./convergence.ts')).power(context, kind, name, options)),
+      );
+}
+
+const EVENTS = `
+Examples:
+  deckhand events                          until Ctrl-C
+  deckhand events --deployment 2f0c…       of one deployment
+  deckhand events --since 1204 --json      all after the event 1204, a JSON document a line`;
+
+const AUDIT = `
+Examples:
+  deckhand audit
+  deckhand audit --user vera --json`;
+
+function addFeed(program: Command, act: Act): void {
+  program
+    .command('events')
+    .description('What happens to deckies, as it happens; after a loss of the connection it goes on where it was.')
+    .option('--decky <name>', 'of this decky')
+    .option('--host <uuid>', 'of this host; `local` is the master’s own engine')
+    .option('--deployment <id>', 'of this deployment')
+    .option('--since <id>', 'begin after the event of this id')
+    .option('--count <events>', 'end after so many', wholeNumber)
+    .addHelpText('after', EVENTS)
+    .action((options, command: Command) =>
+      act(command, async (context) => (await import('./feed.ts')).events(context, options)),
+    );
+  program
+    .command('audit')
+    .description('Who changed what, when, from where; newest first. For administrators.')
+    .option('--user <name>', 'only what this user did')
+    .option('--limit <count>', 'how many (default: 50, at most 200)', wholeNumber)
+    .option('--cursor <cursor>', 'older ones, as the command printed it')
+    .addHelpText('after', AUDIT)
+    .action((options, command: Command) =>
+      act(command, async (context) => (await import('./feed.ts')).audit(context, options)),
     );
 }
 
@@ -209,14 +307,18 @@ function addHousekeeping(program: Command, act: Act): void {
   deckhand open --browser              open the API’s page`,
   )
     .option('--browser', 'open the API’s page in a browser')
-    .action((options, command: Command) => act(command, (context) => open(context, options)));
+    .action((options, command: Command) =>
+      act(command, async (context) => (await import('./stack.ts')).open(context, options)),
+    );
   subcommand(
     program,
     'doctor',
     'Say what this machine has for a stack, what is missing, and what to do.',
     `  deckhand doctor
   deckhand doctor --json`,
-  ).action((_options, command: Command) => act(command, doctor));
+  ).action((_options, command: Command) =>
+    act(command, async (context) => (await import('./stack.ts')).doctor(context)),
+  );
   subcommand(
     program,
     'purge',
@@ -228,6 +330,6 @@ function addHousekeeping(program: Command, act: Act): void {
     .option('--yes', 'do not ask')
     .option('--state', 'remove the state directory too; refused while the stack runs')
     .action((options, command: Command) =>
-      act(command, async (context) => (await loadPurge()).purge(context, options)),
+      act(command, async (context) => (await import('./purge.ts')).purge(context, options)),
     );
 }

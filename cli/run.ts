@@ -1,7 +1,7 @@
 /** One run of the command, from its arguments to its exit code; prints what went wrong. */
 import { CommanderError } from 'commander';
-import { DeckhandError } from '../fleet/errors.ts';
-import { adviceFor, CliError, EXIT, type ExitCode } from './errors.ts';
+import { isDeckhandError } from '../fleet/errors.ts';
+import { adviceFor, CliError, EXIT, type ExitCode, isCliError } from './errors.ts';
 import { type Io, isInterrupted } from './io.ts';
 import { buildProgram } from './program.ts';
 import { indented } from './text.ts';
@@ -22,9 +22,8 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 function asCliError(error: unknown): CliError {
-  if (error instanceof CliError) return error;
-  if (error instanceof DeckhandError)
-    return new CliError(EXIT.refused, error.message, { code: error.code, cause: error });
+  if (isCliError(error)) return error;
+  if (isDeckhandError(error)) return new CliError(EXIT.refused, error.message, { code: error.code, cause: error });
   const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new CliError(EXIT.couldNotAsk, `Not foreseen, a bug of this command: ${message}`);
 }

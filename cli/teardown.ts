@@ -1,6 +1,6 @@
 /** `deckhand teardown`: takes deckies down, by name, by host, or all of them. */
 
-import { ApiRefusal, ApiUnreachable } from './api-client.ts';
+import { type ApiRefusal, isRefusal, isUnreachable } from './api-client.ts';
 import { type Context, printJson } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { followAndTell } from './follow.ts';
@@ -93,8 +93,8 @@ async function takeDown(context: Context, name: string, deadline: number): Promi
       const { down, lifecycleIds } = await context.master.teardown(name);
       return down ? { name, kind: 'down' } : { name, kind: 'open', lifecycleIds };
     } catch (error) {
-      if (error instanceof ApiRefusal) return await refused(context, name, error, askedBefore);
-      if (!(error instanceof ApiUnreachable) || Date.now() + RETRY_MS > deadline) throw error;
+      if (isRefusal(error)) return await refused(context, name, error, askedBefore);
+      if (!isUnreachable(error) || Date.now() + RETRY_MS > deadline) throw error;
       await pause(error.retryAfterMs ?? RETRY_MS, context.io.interrupted);
     }
   }
@@ -128,9 +128,8 @@ export async function takeDownTogether(
         return own.length > 0 ? { name, kind: 'open', lifecycleIds: own } : { name, kind: 'down' };
       });
     } catch (error) {
-      if (error instanceof ApiRefusal && [404, 409].includes(error.status))
-        return takeDownAll(context, names, deadline);
-      if (!(error instanceof ApiUnreachable) || Date.now() + RETRY_MS > deadline) throw error;
+      if (isRefusal(error) && [404, 409].includes(error.status)) return takeDownAll(context, names, deadline);
+      if (!isUnreachable(error) || Date.now() + RETRY_MS > deadline) throw error;
       await pause(error.retryAfterMs ?? RETRY_MS, context.io.interrupted);
     }
   }
