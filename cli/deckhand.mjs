@@ -6,7 +6,7 @@ import { runProgram } from '../stack/loadable.mjs';
 const agent = process.argv[2] === 'agent' && !['-h', '--help'].includes(process.argv[3]);
 if (agent) process.argv.splice(2, 1);
 try {
-  await runProgram(agent ? 'agent/main.ts' : 'cli/main.ts');
+  await (agent ? runProgram('agent/main.ts') : runProgram('cli/main.ts', { sourceMaps: false }));
 } catch (error) {
   if (error?.code !== 'ERR_MODULE_NOT_FOUND') throw error;
   process.stderr.write(

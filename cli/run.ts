@@ -1,4 +1,7 @@
 /** One run of the command, from its arguments to its exit code; prints what went wrong. */
+import { readFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { dirname, resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { isDeckhandError } from '../fleet/errors.ts';
 import { adviceFor, CliError, EXIT, type ExitCode, isCliError } from './errors.ts';
@@ -24,8 +27,26 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
 function asCliError(error: unknown): CliError {
   if (isCliError(error)) return error;
   if (isDeckhandError(error)) return new CliError(EXIT.refused, error.message, { code: error.code, cause: error });
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const message = error instanceof Error ? inSources(error.stack ?? error.message) : String(error);
   return new CliError(EXIT.couldNotAsk, `Not foreseen, a bug of this command: ${message}`);
+}
+
+/** A stack of the bundle with the lines of the sources. Its maps are read here only: they cost more than a short command. */
+function inSources(stack: string): string {
+  return stack.replaceAll(
+    /file:\/\/(\/[^\s)]+\.mjs):(\d+):(\d+)/g,
+    (where, file: string, line: string, column: string) => {
+      try {
+        const map = new SourceMap(JSON.parse(readFileSync(`${decodeURI(file)}.map`, 'utf8')));
+        const found = map.findEntry(Number(line) - 1, Number(column) - 1);
+        return 'originalSource' in found
+          ? `${resolve(dirname(decodeURI(file)), found.originalSource)}:${found.originalLine + 1}:${found.originalColumn + 1}`
+          : where;
+      } catch {
+        return where;
+      }
+    },
+  );
 }
 
 function reportError(error: unknown, io: Io, json: boolean): ExitCode {
