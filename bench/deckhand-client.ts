@@ -1,7 +1,7 @@
 /** Deckhand as a client sees it: over HTTP, by polling. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { StackFile } from '../stack/stack-file.ts';
+import type { StackFile } from '../stack/home.ts';
 
 /** Between two looks at the rows, unless said otherwise: what a figure may be late by. */
 const POLL_MS = 50;

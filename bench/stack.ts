@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from '../stack/root.ts';
-import { readStackFile, type StackFile } from '../stack/stack-file.ts';
+import { type StackFile, readStackFile } from '../stack/home.ts';
 
 const UP = 'Deckhand is up.';
 const PROFILE = new URL('./profile-at-exit.mjs', import.meta.url).href;

@@ -20,8 +20,7 @@ export type Say = (line: string) => void;
 /** How often something that takes long says that it is still at work. */
 const PROGRESS_MS = 10_000;
 
-export const cacheDirectory = (): string =>
-  join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'deckhand', 'bin');
+const cacheDirectory = (): string => join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'deckhand', 'bin');
 export const cachedBinary = (name: string, version: string): string => join(cacheDirectory(), `${name}-${version}`);
 
 export function isExecutable(path: string): boolean {
@@ -116,7 +115,7 @@ async function withProgress<T>(title: string, say: Say, work: () => Promise<T>):
   }
 }
 
-export interface CommandOptions {
+interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   readonly timeoutMs?: number;

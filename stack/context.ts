@@ -1,7 +1,7 @@
 /** What each provider is given, and what it gives back. */
 import type { Say } from './binaries.ts';
+import type { PortBook } from './claims.ts';
 import type { StackHome } from './home.ts';
-import type { PortBook } from './ports.ts';
 
 export interface StackContext {
   readonly home: StackHome;

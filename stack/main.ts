@@ -1,12 +1,23 @@
-/** The program behind `npm start`. */
-import { CommandLine } from './command-line.ts';
-import { homeDirectory, StackHome } from './home.ts';
+/**
+ * The program behind `npm start`.
+ *
+ * 1. a start: the stack comes up, the fleet is deployed, and it stays until Ctrl-C
+ * 2. a second start: a stack runs already, so the fleet is deployed to it
+ * 3. the `deckhand` command as a child
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { z } from 'zod';
+import { lockHolder } from '../lib/file-lock.ts';
+import { homeDirectory, readStackFile, type StackFile, StackHome } from './home.ts';
 import { busNote } from './nats.ts';
 import { parseOptions, refusedEnvironment, type StartOptions, USAGE } from './options.ts';
-import { notes, type ScreenFacts, urls } from './screen.ts';
-import { joinRunning } from './second-start.ts';
+import { programArguments } from './root.ts';
 import { Stack, type Started } from './stack.ts';
-import { confirm, sayFor } from './terminal.ts';
+import { MARK, markOf } from './supervised-process.ts';
+import { lockFile } from './supervisor.ts';
+import { confirm, notes, type ScreenFacts, sayFor, urls } from './terminal.ts';
 
 /** A second Ctrl-C this long after the first means: now. Sooner, it is the same one, which npm passes on as well. */
 const IMPATIENT_MS = 1_500;
@@ -115,4 +126,117 @@ export async function main(args: readonly string[]): Promise<void> {
     agents: options.agents,
   });
   process.exit(stack ? await supervise(stack, home, options) : await joinRunning(home, options));
+}
+
+// 2. A second start: it says that a stack runs, deploys the fleet to it, and ends
+
+const POLL_MS = 500;
+
+/** The other one may still be on its way up. Null when it ends before it was. */
+async function whenUp(home: StackHome): Promise<StackFile | null> {
+  for (let said = false; lockHolder(lockFile(home)); said = true) {
+    const file = readStackFile(home.directory);
+    if (file) return file;
+    if (!said) console.log(`Another start in ${home.directory} is bringing the stack up; waiting for it.`);
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  return null;
+}
+
+/** Exit code: 0, or 1 when the fleet did not come up whole, or 2 for --once, whose end would take down what others deployed. */
+async function joinRunning(home: StackHome, options: StartOptions): Promise<number> {
+  if (options.once) {
+    console.error(
+      `A stack runs in ${home.directory}, and --once would take its deckies down at the end. Stop it, or set DECKHAND_HOME to another directory.`,
+    );
+    return 2;
+  }
+  const file = await whenUp(home);
+  if (!file) {
+    console.error('The other start ended before its stack was up. Start again.');
+    return 1;
+  }
+  console.log(`Deckhand is running already (pid ${lockHolder(lockFile(home))?.pid ?? 'unknown'}).`);
+  const simulated = file.docker_host ? null : 'the running stack has no Docker Engine';
+  const network = process.env.DECKHAND_NETWORK || 'bridge';
+  const bus = await busNote(file.nats_url);
+  console.log(urls(file, { simulated, network, bus, newPassword: null, logs: home.path('logs') }).join('\n'));
+  const agents = file.processes.filter(({ name }) => name.startsWith('agent-')).length;
+  if (options.agents > agents)
+    console.log(
+      `It has ${agents} agents; more are enrolled when it starts: stop it, and start with --agents ${options.agents}.`,
+    );
+  if (options.fleet === null) return 0;
+  const summary = await new CommandLine(home).deploy(options.fleet, options.replace);
+  return summary && summary.failed === 0 ? 0 : 1;
+}
+
+// 3. The `deckhand` command as a child: it deploys, shows the progress, and takes down
+
+const summarySchema = z.object({
+  succeeded: z.number().int(),
+  failed: z.number().int(),
+  unchanged: z.number().int(),
+});
+export type Summary = z.infer<typeof summarySchema>;
+
+class CommandLine {
+  readonly #home: StackHome;
+  readonly #running = new Set<ChildProcess>();
+  #killed = false;
+
+  constructor(home: StackHome) {
+    this.#home = home;
+  }
+
+  /** Null when the deploy never got to counting: refused, interrupted, unreachable; the command has said why. */
+  async deploy(file: string, replace: boolean): Promise<Summary | null> {
+    const summary = this.#home.path('deploy-summary.json');
+    rmSync(summary, { force: true });
+    await this.run([
+      'deploy',
+      file,
+      '--wait',
+      '--add-missing',
+      '--summary-file',
+      summary,
+      ...(replace ? ['--replace'] : []),
+    ]);
+    if (!existsSync(summary)) return null;
+    try {
+      return summarySchema.parse(JSON.parse(readFileSync(summary, 'utf8')));
+    } catch {
+      return null;
+    }
+  }
+
+  /** In a group of its own, so that Ctrl-C reaches it through us alone, after what it waits for has been stopped. Resolves with its exit code. */
+  run(args: readonly string[], quiet = false): Promise<number> {
+    const command = process.execPath;
+    const { DECKHAND_API_URL: _url, DECKHAND_TOKEN: _token, ...environment } = process.env;
+    const output = quiet ? 'ignore' : 'inherit';
+    const child = spawn(command, programArguments('cli', ...args), {
+      detached: true,
+      stdio: ['ignore', output, output],
+      env: {
+        ...environment,
+        DECKHAND_HOME: this.#home.directory,
+        [MARK]: markOf(this.#home.instance, { name: 'deckhand', command }),
+      },
+    });
+    this.#running.add(child);
+    return new Promise((resolve) => {
+      child.once('error', () => resolve(255));
+      child.once('exit', (code) => {
+        this.#running.delete(child);
+        if (!this.#killed) resolve(code ?? 255);
+      });
+    });
+  }
+
+  /** For the end of the whole program: what waits for the command waits for ever. */
+  kill(): void {
+    this.#killed = true;
+    for (const child of this.#running) child.kill('SIGKILL');
+  }
 }

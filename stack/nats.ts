@@ -1,11 +1,11 @@
 /** NATS: NATS_URL, else a server with JetStream from the PATH, the cache, built by Go, the project's archive, or Debian's package. */
 
-import { readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { inspectBus } from '../adapters/nats/bus.ts';
 import { connectNats } from '../adapters/nats/stream.ts';
-import { type Archive, downloadArchive } from './archive.ts';
 import {
   cachedBinary,
   findOnPath,
@@ -16,10 +16,10 @@ import {
   type Say,
   type Way,
 } from './binaries.ts';
+import { LOOPBACK } from './claims.ts';
 import type { Provided, StackContext } from './context.ts';
-import { LOOPBACK } from './ports.ts';
 
-export const NATS_VERSION = '2.15.2';
+const NATS_VERSION = '2.15.2';
 
 /** Digests as the project's own image recipes pin them (nats-io/nats-docker, 2.14.x/alpine3.22); tried only where Go is missing. */
 const ARCHIVE_VERSION = '2.14.5';
@@ -52,7 +52,7 @@ const debianPackage: Way = {
   },
 };
 
-export const natsWays: readonly Way[] = [
+const natsWays: readonly Way[] = [
   goInstall('github.com/nats-io/nats-server/v2', `v${NATS_VERSION}`, 'nats-server'),
   downloadArchive(`the release archive of nats-server ${ARCHIVE_VERSION}`, natsArchive()),
   debianPackage,
@@ -90,7 +90,7 @@ export async function provideNats(context: StackContext): Promise<Provided<strin
 }
 
 /** Throws why not; false when it is another server than the one of that name. */
-export async function answersWithJetStream(url: string, name?: string): Promise<boolean> {
+async function answersWithJetStream(url: string, name?: string): Promise<boolean> {
   const connection = await connectNats(url, { reconnect: false, timeout: 2_000 });
   try {
     await (await jetstreamManager(connection)).getAccountInfo();
@@ -107,4 +107,51 @@ export async function busNote(url: string): Promise<string | null> {
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+// The project's release archive, trusted only when its digest is the pinned one
+
+export interface Archive {
+  readonly url: string;
+  /** Hex SHA-256 of the .tar.gz. */
+  readonly sha256: string;
+  /** Path of the binary inside. */
+  readonly member: string;
+}
+
+const DOWNLOAD_TIMEOUT_MS = 300_000;
+/** No server of ours is larger; a longer answer is not what was asked for. */
+const SIZE_LIMIT = 512 * 1024 * 1024;
+
+async function download(url: string): Promise<Buffer> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS) });
+  if (!response.ok || !response.body) throw new Error(`${url} answered ${response.status}`);
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body) {
+    parts.push(part);
+    size += part.byteLength;
+    if (size > SIZE_LIMIT) throw new Error(`${url} sends more than ${SIZE_LIMIT} bytes`);
+  }
+  return Buffer.concat(parts);
+}
+
+/** Null for a platform that no archive is pinned for: that way is closed. */
+export function downloadArchive(title: string, archive: Archive | null): Way {
+  return {
+    title,
+    async obtain(scratch) {
+      if (!archive) throw new Error(`no archive is pinned for ${process.platform}/${process.arch}`);
+      const bytes = await download(archive.url);
+      const digest = createHash('sha256').update(bytes).digest('hex');
+      if (digest !== archive.sha256)
+        throw new Error(
+          `${archive.url} has the digest ${digest}, not the pinned ${archive.sha256}; it was thrown away`,
+        );
+      const file = join(scratch, 'archive.tar.gz');
+      writeFileSync(file, bytes);
+      await runCommand('tar', ['-xzf', file, '-C', scratch, archive.member]);
+      return join(scratch, archive.member);
+    },
+  };
 }

@@ -12,7 +12,7 @@ export interface StartOptions {
 }
 
 /** Each is a process, and has the third byte of its addresses from its number. */
-export const MAX_AGENTS = 100;
+const MAX_AGENTS = 100;
 
 export const DEFAULT_FLEET = 'examples/quickstart.ini';
 
@@ -30,7 +30,7 @@ State is in .deckhand/ (DECKHAND_HOME), servers are cached in ~/.cache/deckhand/
 
 Servers of your own: TEMPORAL_ADDRESS, DATABASE_URL, NATS_URL, DOCKER_HOST. All variables: docs/environment.md.`;
 
-export type ParsedOptions =
+type ParsedOptions =
   | { readonly kind: 'start'; readonly options: StartOptions }
   | { readonly kind: 'help' }
   | { readonly kind: 'wrong'; readonly sentence: string };

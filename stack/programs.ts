@@ -2,11 +2,10 @@
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { DEFAULT_TASK_QUEUE } from '../fleet/housekeeping.ts';
 import { LIMITS } from '../fleet/limits.ts';
-import { bridgePool } from './bridge-pool.ts';
+import { bridgePool, LOOPBACK } from './claims.ts';
 import { NotReady, type ProcessSpec, type StackContext } from './context.ts';
-import { LOOPBACK } from './ports.ts';
+import type { Secrets } from './home.ts';
 import { type ProgramName, programArguments } from './root.ts';
-import type { Secrets } from './secrets.ts';
 import type { Servers } from './servers.ts';
 
 const START_TIMEOUT_MS = 120_000;

@@ -1,7 +1,6 @@
 /** The four servers, found or made and started: the same for `npm start` and `npm test`. */
 import type { Provided, StackContext } from './context.ts';
-import { provideDocker, simulated } from './docker.ts';
-import type { DockerEngine } from './dockerd.ts';
+import { type DockerEngine, provideDocker, simulated } from './docker.ts';
 import { provideNats } from './nats.ts';
 import { providePostgres } from './postgres.ts';
 import type { Supervisor } from './supervisor.ts';

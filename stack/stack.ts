@@ -2,19 +2,17 @@
 import { rmSync } from 'node:fs';
 import { loginKeyOf } from '../adapters/login-key.ts';
 import { agentNumbers, inGroups, provideAgents } from './agents.ts';
+import { PortBook, withPortsReserved } from './claims.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
-import type { StackHome } from './home.ts';
-import { PortBook, withPortsReserved } from './ports.ts';
+import { loadSecrets, type Secrets, type StackFile, type StackHome, stackFilePath, writeStackFile } from './home.ts';
 import { describePrograms } from './programs.ts';
-import { loadSecrets, type Secrets } from './secrets.ts';
 import { type Servers, startServers } from './servers.ts';
-import { type StackFile, stackFilePath, writeStackFile } from './stack-file.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** Survivors of these names may be taken over. */
 const SERVER_NAMES = ['temporal', 'postgres', 'nats', 'docker'];
 
-export interface StackOptions {
+interface StackOptions {
   readonly home: StackHome;
   readonly environment: NodeJS.ProcessEnv;
   readonly sayFor: StackContext['sayFor'];

@@ -19,7 +19,7 @@ const WATCH_ADOPTED_MS = 500;
 const ENDED_WELL = 'ended with 0';
 const LOG_LIMIT_BYTES = 10 * 1024 * 1024;
 
-export interface SupervisedOptions {
+interface SupervisedOptions {
   readonly spec: ProcessSpec;
   readonly instance: string;
   readonly logFile: string;

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { msNumberToTs } from '@temporalio/common/lib/time.js';
 import { cachedBinary, findOnPath, goInstall, isExecutable, provideBinary, type Say, type Way } from './binaries.ts';
+import { LOOPBACK } from './claims.ts';
 import type { Provided, StackContext } from './context.ts';
-import { LOOPBACK } from './ports.ts';
 
 /** The last version that `go install` can build: 1.6 and later have a replace directive. */
-export const TEMPORAL_VERSION = '1.5.1';
+const TEMPORAL_VERSION = '1.5.1';
 export const RETENTION_DAYS = 30;
 export const SEARCH_ATTRIBUTES: Readonly<Record<string, string>> = Object.freeze({
   DeckyName: 'KeywordList',
@@ -46,7 +46,7 @@ const sdkDownload: Way = {
   },
 };
 
-export const temporalWays: readonly Way[] = [
+const temporalWays: readonly Way[] = [
   sdkDownload,
   goInstall('github.com/temporalio/cli/cmd/temporal', `v${TEMPORAL_VERSION}`, 'temporal'),
 ];

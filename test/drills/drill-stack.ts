@@ -9,7 +9,7 @@ import { createApiClient } from '../../cli/api-client.ts';
 import { type Master, masterOf } from '../../cli/master.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { identify } from '../../lib/process-table.ts';
-import type { StackFile } from '../../stack/stack-file.ts';
+import type { StackFile } from '../../stack/home.ts';
 import { processesOf } from '../support/leftovers.ts';
 import { StackProcess } from '../support/stack-process.ts';
 import type { CuttableDatabase } from './cuttable-database.ts';

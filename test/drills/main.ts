@@ -2,14 +2,14 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { unmountBelow } from '../../stack/dockerd.ts';
+import { unmountBelow } from '../../stack/docker.ts';
 import { type Counts, totalsLine } from '../support/stack-totals.ts';
 import { type CuttableDatabase, openCuttableDatabase } from './cuttable-database.ts';
 import { DrillStack } from './drill-stack.ts';
 import { ENGINE_KINDS, type Kind } from './kinds.ts';
 import { type DrillOptions, parseDrillOptions } from './options.ts';
 import { rotationDrill } from './rotation.ts';
-import { measureDeploy, type RoundResult, runRound } from './round.ts';
+import { type RoundResult, measureDeploy, runRound } from './round.ts';
 
 /** A round that begins this late would be cut off. */
 const LAST_START_MS = 60_000;

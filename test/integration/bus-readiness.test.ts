@@ -4,7 +4,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { createBus, probeBus } from '../../adapters/nats/bus.ts';
 import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
-import { diagnoseNats } from '../../stack/doctor-servers.ts';
+import { diagnoseNats } from '../../stack/doctor.ts';
 import { busNote } from '../../stack/nats.ts';
 import { createApiHarness } from '../support/api-harness.ts';
 import { type NatsServer, startNats } from '../support/nats-server.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { Connection } from '@temporalio/client';
 import { msNumberToTs } from '@temporalio/common/lib/time.js';
-import { diagnoseTemporal } from '../../stack/doctor-servers.ts';
+import { diagnoseTemporal } from '../../stack/doctor.ts';
 import { testServers } from '../support/stack.ts';
 
 const DAY_MS = 86_400_000;

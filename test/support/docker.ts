@@ -15,7 +15,7 @@ import type { ComposeEngine, EngineScope } from '../../engine/engine.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { createLogger } from '../../lib/logger.ts';
-import { unmountBelow } from '../../stack/dockerd.ts';
+import { unmountBelow } from '../../stack/docker.ts';
 
 export interface TestDocker {
   /** As in DOCKER_HOST. */

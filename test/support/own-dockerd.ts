@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Docker from 'dockerode';
 import { identify } from '../../lib/process-table.ts';
-import { unmountBelow } from '../../stack/dockerd.ts';
-import { endShims, endStrayShims } from '../../stack/shims.ts';
+import { endShims, endStrayShims, unmountBelow } from '../../stack/docker.ts';
 import { until } from './until.ts';
 
 const SETTINGS = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false'];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify } from '../../lib/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
-import { type StackFile, stackFileSchema } from '../../stack/stack-file.ts';
+import { type StackFile, stackFileSchema } from '../../stack/home.ts';
 
 const UP = 'Deckhand is up.';
 

@@ -4,12 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findByEnvironment, waitForExit } from '../../lib/process-table.ts';
 import type { StackContext } from '../../stack/context.ts';
-import { unmountBelow } from '../../stack/dockerd.ts';
+import { unmountBelow } from '../../stack/docker.ts';
 import { StackHome } from '../../stack/home.ts';
-import { PortBook, withPortsReserved } from '../../stack/ports.ts';
+import { PortBook, withPortsReserved } from '../../stack/claims.ts';
 import { startServers } from '../../stack/servers.ts';
-import { Supervisor } from '../../stack/supervisor.ts';
-import { stopSurvivor } from '../../stack/survivors.ts';
+import { Supervisor, stopSurvivor } from '../../stack/supervisor.ts';
 
 const PREFIX = 'deckhand-test-';
 /** A younger home may belong to a run that is about to lock it. */

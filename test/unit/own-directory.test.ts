@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ownDirectory } from '../../stack/own-directory.ts';
+import { ownDirectory } from '../../stack/home.ts';
 
 describe('a directory of our own', () => {
   let home: string;

@@ -3,9 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentNumbers, inGroups } from '../../stack/agents.ts';
-import { agentCandidates, agentNet, cidrRange, firstFree } from '../../stack/bridge-pool.ts';
+import { PortBook, agentCandidates, agentNet, cidrRange, firstFree } from '../../stack/claims.ts';
 import { StackHome } from '../../stack/home.ts';
-import { PortBook } from '../../stack/ports.ts';
 
 describe('agents of the stack', () => {
   let directory: string;

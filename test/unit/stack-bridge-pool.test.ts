@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cidrRange, firstFree, routedRanges } from '../../stack/bridge-pool.ts';
+import { cidrRange, firstFree, routedRanges } from '../../stack/claims.ts';
 
 const POOLS = ['10.200.0.0/24', '10.201.0.0/24', '10.202.0.0/24'];
 /** As the kernel prints /proc/net/route: a default route, 192.0.2.0/24, and 10.200.0.0/24 on a bridge without a carrier. */

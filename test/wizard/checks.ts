@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Locator, Page } from 'playwright-core';
 import { ARCHETYPES, serviceByName } from '../../fleet/catalog.ts';
-import type { StackFile } from '../../stack/stack-file.ts';
+import type { StackFile } from '../../stack/home.ts';
 
 export interface Scene {
   readonly page: Page;

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Browser, BrowserContext } from 'playwright-core';
-import { unmountBelow } from '../../stack/dockerd.ts';
+import { unmountBelow } from '../../stack/docker.ts';
 import { StackProcess } from '../support/stack-process.ts';
 import { type Counts, totalsLine } from '../support/stack-totals.ts';
 import { CHECKS, type Check, HOST_CHECKS, type Scene } from './checks.ts';
