@@ -64,7 +64,7 @@ export async function reconcileInterval(context: Context, interval: string): Pro
   const value = interval === 'off' ? null : interval;
   await context.master.setReconcileInterval(value);
   if (context.json) printJson(context.io, { reconcile_interval: value });
-  else context.io.out(value === null ? 'Drift is mended by hand only' : `Drift is mended every ${value}`);
+  else context.io.out(value === null ? 'Drift is repaired by hand only' : `Drift is repaired every ${value}`);
   return EXIT.succeeded;
 }
 

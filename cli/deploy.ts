@@ -78,7 +78,7 @@ function announce(context: Context, accepted: Accepted | null, missing: Missing)
   if (json) return;
   if (missing.unchanged.length > 0)
     io.out(`${deckies(missing.unchanged.length)} already there: ${missing.unchanged.join(', ')}`);
-  if (missing.underway.length > 0) io.out(`${deckies(missing.underway.length)} on the way already`);
+  if (missing.underway.length > 0) io.out(`${deckies(missing.underway.length)} already under way`);
   if (!accepted) return;
   const removed = accepted.removed_lifecycle_ids?.length ?? 0;
   const also = removed > 0 ? `, ${removed} to remove` : '';

@@ -131,7 +131,7 @@ function unfinished(report: Report, took: string): string {
     snapshot.rows.length > 0 ? `${deckies(open)} of ${snapshot.rows.length} to go` : 'nothing seen of it yet';
   const wait = snapshot.waitingFor ? ` Waiting for: ${snapshot.waitingFor}` : '';
   const { followAgain, cancel } = report.next;
-  const again = `\nLook at it: ${followAgain}${cancel === null ? '' : `\nCancel it: ${cancel}`}`;
+  const again = `\nFollow it: ${followAgain}${cancel === null ? '' : `\nCancel it: ${cancel}`}`;
   return `${head}${report.what.toLowerCase()} goes on, ${seen}.${wait}${again}`.replace(/^./, (first) =>
     first.toUpperCase(),
   );

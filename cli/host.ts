@@ -130,7 +130,7 @@ export async function drainHost(context: Context, name: string, options: DrainOp
       `${host.name} is draining: ${deckies(emptied.gone.length)} ${options.move ? 'moved' : 'down'}, ${emptied.left.length} left. It gets no new ones.`,
     );
   if (!json && emptied.owes > 0)
-    io.err(`${host.name} can’t be reached, and takes ${deckies(emptied.owes)} down when it is back.`);
+    io.err(`${host.name} can’t be reached. It takes ${deckies(emptied.owes)} down as soon as it reconnects.`);
   return exitOf(emptied);
 }
 
@@ -207,8 +207,8 @@ export const listed = (names: readonly string[]): string =>
 
 export async function agree(context: Context, question: string, agreed: boolean): Promise<void> {
   if (agreed || (await context.io.confirm(question))) return;
-  throw new CliError(EXIT.refused, 'Nothing was changed: it was not agreed to.', {
-    advice: 'Without a terminal, say --yes.',
+  throw new CliError(EXIT.refused, 'Nothing was changed: you did not agree.', {
+    advice: 'Without a terminal, use --yes.',
   });
 }
 

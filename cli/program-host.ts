@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { CliError, EXIT } from './errors.ts';
 import { type Act, timeoutMs } from './options.ts';
 
-const BOUND = ['--timeout <duration>', 'how long deckies get to go down (default: 150s)'] as const;
+const BOUND = ['--timeout <duration>', 'wait this long for its deckies to go down (default: 150s)'] as const;
 
 const portNumber = (text: string): number => {
   if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535) return Number(text);
@@ -30,33 +30,33 @@ Examples:
 export function addHosts(program: Command, act: Act): void {
   const host = program
     .command('host')
-    .description('Hosts with agents: enrol, look, drain, remove.')
+    .description('Enrol, show, drain and remove hosts that have an agent.')
     .addHelpText('after', EXAMPLES)
     .configureHelp({ showGlobalOptions: true });
   addEnroll(host, act);
   host
     .command('list')
-    .description('All hosts; the master asks each now.')
+    .description('List all hosts. The master asks each agent now.')
     .action((_options, command: Command) =>
       act(command, async (context) => (await import('./host.ts')).listHosts(context)),
     );
   host
     .command('show')
-    .description('One host and its deckies.')
+    .description('Show one host and its deckies.')
     .argument('<name>', 'host')
     .action((name: string, _options, command: Command) =>
       act(command, async (context) => (await import('./host.ts')).showHost(context, name)),
     );
   host
     .command('check')
-    .description('Ask the agents now; exit 2 when one does not answer.')
+    .description('Ask the agents now. The exit code is 2 when one does not answer.')
     .argument('[name]', 'host; all when left out')
     .action((name: string | undefined, _options, command: Command) =>
       act(command, async (context) => (await import('./host.ts')).checkHosts(context, name)),
     );
   host
     .command('renew')
-    .description('Have a host renew its certificate.')
+    .description('Make a host renew its certificate.')
     .argument('<name>', 'host')
     .action((name: string, _options, command: Command) =>
       act(command, async (context) => (await import('./host.ts')).renewHost(context, name)),
@@ -67,13 +67,13 @@ export function addHosts(program: Command, act: Act): void {
 function addEnroll(host: Command, act: Act): void {
   host
     .command('enroll')
-    .description('Prints one command that joins a host; its key is made there and never leaves it.')
+    .description('Print the command that joins a host. The key is made on the host and never leaves it.')
     .argument('<name>', 'name of the host')
     .argument('<address>', 'IP or DNS name at which the master reaches it')
     .option('--port <port>', 'port of the agent (default: 8765)', portNumber)
     .option('--sans <names>', 'further names for its certificate, separated by commas', commaSeparated)
-    .option('--notes <text>', 'for people')
-    .option('--ipvlan', 'its deckies use ipvlan, not macvlan')
+    .option('--notes <text>', 'a note for people')
+    .option('--ipvlan', 'use ipvlan for its deckies, not macvlan')
     .action((name: string, address: string, options, command: Command) =>
       act(command, async (context) => (await import('./host.ts')).enroll(context, name, address, options)),
     );
@@ -82,9 +82,9 @@ function addEnroll(host: Command, act: Act): void {
 function addLeaving(host: Command, act: Act): void {
   host
     .command('drain')
-    .description('No new deckies for the host; those that it has are taken down, or moved.')
+    .description('Give a host no new deckies, and take down or move those that it has.')
     .argument('<name>', 'host')
-    .option('--move', 'its deckies go to other hosts')
+    .option('--move', 'move its deckies to other hosts')
     .option('--undo', 'let it have new deckies again')
     .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
@@ -93,10 +93,10 @@ function addLeaving(host: Command, act: Act): void {
     );
   host
     .command('remove')
-    .description('Take its deckies down, or move them, then forget the host and revoke its certificate.')
+    .description('Take down or move its deckies, then forget the host and revoke its certificate.')
     .argument('<name>', 'host')
-    .option('--move', 'its deckies go to other hosts')
-    .option('--self-destruct', 'the agent removes its containers and stops for good')
+    .option('--move', 'move its deckies to other hosts')
+    .option('--self-destruct', 'make the agent remove its containers and stop for good')
     .option(...BOUND, timeoutMs)
     .option('--yes', 'do not ask')
     .action((name: string, options, command: Command) =>

@@ -11,9 +11,9 @@ import { type Act, durationOption, intervalOrOff, TIMEOUT, timeoutMs, wholeNumbe
 import { addAgent, addHosts } from './program-host.ts';
 
 const OVERVIEW = `
-Where it asks:
+Which master the command asks:
   --api URL, or DECKHAND_API_URL; else the stack of this directory (.deckhand/stack.json, or --home DIR, or DECKHAND_HOME).
-As whom:
+As which user:
   DECKHAND_TOKEN, or DECKHAND_USER and DECKHAND_PASSWORD; else the administrator of that stack.
 
 Exit codes:
@@ -22,8 +22,8 @@ Exit codes:
 
 Examples:
   deckhand deploy examples/quickstart.ini --wait   bring a fleet up and watch it
-  deckhand deckies                                 what is there now, and why something is not
-  deckhand status                                  recent deployments
+  deckhand deckies                                 show the fleet, and why a decky is not up
+  deckhand status                                  list recent deployments
   deckhand teardown --all --wait                   take everything down
   deckhand host enroll h1 192.0.2.7                print the command that joins a host
 `;
@@ -31,9 +31,12 @@ Examples:
 /** `done` gets the exit code of the one command that runs. */
 export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   const program = new Command('deckhand')
-    .description('Deploys fleets of decoys and says honestly what became of each.')
-    .option('--api <url>', 'the master’s API (environment: DECKHAND_API_URL)')
-    .option('--ca <file>', 'whom to trust when the master speaks TLS, in PEM (environment: DECKHAND_CA)')
+    .description('Deploys fleets of decoys and reports what became of each.')
+    .option('--api <url>', 'URL of the master’s API (environment: DECKHAND_API_URL)')
+    .option(
+      '--ca <file>',
+      'certificate authorities to trust when the master speaks TLS, in PEM (environment: DECKHAND_CA)',
+    )
     .option('--home <dir>', 'state directory of the stack to ask (environment: DECKHAND_HOME; default: .deckhand)')
     .option('--json', 'print one JSON document on standard output, errors too')
     .addHelpText('after', OVERVIEW)
@@ -47,7 +50,7 @@ export function buildProgram(io: Io, done: (code: ExitCode) => void): Command {
   };
   addDeploy(program, act);
   addCancel(program, act);
-  addLooks(program, act);
+  addObservation(program, act);
   addMutate(program, act);
   addTeardown(program, act);
   addConvergence(program, act);
@@ -65,7 +68,7 @@ function addDeploy(program: Command, act: Act): void {
   subcommand(
     program,
     'deploy',
-    'Deploy the fleet of an INI file. Adds to what is there; with --replace the file becomes the whole fleet.',
+    'Deploy the fleet of an INI file. It is added to what is there; with --replace the file becomes the whole fleet.',
     `  deckhand deploy fleet.ini                   send it and return at once
   deckhand deploy fleet.ini --wait            stay until each decky has succeeded or failed
   deckhand deploy fleet.ini --replace --wait  make the fleet what the file says; what is unchanged is not touched
@@ -77,28 +80,35 @@ function addDeploy(program: Command, act: Act): void {
     .option('--add-missing', 'leave out deckies that are there already (ignored with --replace)')
     .option('--wait', 'wait until every decky has ended')
     .option(...TIMEOUT, timeoutMs)
-    .option('--max-parallel <hosts>', 'hosts at work at the same time (default: 25 %, at least 8)', wholeNumber)
+    .option(
+      '--max-parallel <hosts>',
+      'work on this many hosts at the same time (default: 25 %, at least 8)',
+      wholeNumber,
+    )
     .option(
       '--min-healthy-time <duration>',
-      'containers must stay up this long, 0 to 24h (default: 3s)',
+      'require containers to stay up this long, 0 to 24h (default: 3s)',
       durationOption('min_healthy_time'),
     )
     .option(
       '--healthy-deadline <duration>',
-      'and be healthy by then, 1s to 24h (default: 5m)',
+      'require them to be healthy by then, 1s to 24h (default: 5m)',
       durationOption('healthy_deadline'),
     )
     .option(
       '--progress-deadline <duration>',
-      'fail a decky on which nothing moves, 1s to 24h (default: 10m)',
+      'fail a decky that makes no progress for this long, 1s to 24h (default: 10m)',
       durationOption('progress_deadline'),
     )
     .option(
       '--host-lost-after <duration>',
-      'give up a silent host, 1s to 24h (default: 90s)',
+      'give up a host that is unreachable for this long, 1s to 24h (default: 90s)',
       durationOption('host_lost_after'),
     )
-    .option('--idempotency-key <key>', 'the same key and file are one deploy, however often they are sent')
+    .option(
+      '--idempotency-key <key>',
+      'send under this key: the same key and file are one deploy, however often they are sent',
+    )
     .option('--summary-file <file>', 'write {"succeeded":n,"failed":n,"unchanged":n} there once all have ended')
     .action((file: string, options, command: Command) =>
       act(command, async (context) => (await import('./deploy.ts')).deploy(context, file, options)),
@@ -109,7 +119,7 @@ function addCancel(program: Command, act: Act): void {
   subcommand(
     program,
     'cancel',
-    'Cancel what is open of a deployment: what has succeeded stays, what is half made is removed, or what ran before comes back.',
+    'Cancel what is open of a deployment. Deckies that have succeeded stay. Half-made ones are removed, or get their last good version back.',
     `  deckhand cancel 2f0c…                ask for it and return at once
   deckhand cancel 2f0c… --wait         stay until every decky has ended`,
   )
@@ -121,11 +131,11 @@ function addCancel(program: Command, act: Act): void {
     );
 }
 
-function addLooks(program: Command, act: Act): void {
+function addObservation(program: Command, act: Act): void {
   subcommand(
     program,
     'status',
-    'Recent deployments; with an id its deckies, and what it waits for.',
+    'List recent deployments. With an id, show its deckies and what it waits for.',
     `  deckhand status
   deckhand status 2f0c…                the whole id, as \`status\` and \`deploy\` print it
   deckhand status 2f0c… --wait         follow it until it has ended`,
@@ -133,14 +143,14 @@ function addLooks(program: Command, act: Act): void {
     .argument('[id]', 'deployment id')
     .option('--wait', 'follow it until every decky has ended')
     .option(...TIMEOUT, timeoutMs)
-    .option('--limit <count>', 'how many recent ones (default: 20)', wholeNumber)
+    .option('--limit <count>', 'list this many recent ones (default: 20)', wholeNumber)
     .action((id: string | undefined, options, command: Command) =>
       act(command, async (context) => (await import('./fleet.ts')).status(context, id, options)),
     );
   subcommand(
     program,
     'deckies',
-    'The fleet: state, address, services and last error of each decky.',
+    'Show the fleet: state, address, services and last error of each decky.',
     `  deckhand deckies
   deckhand deckies --json`,
   ).action((_options, command: Command) =>
@@ -152,12 +162,14 @@ function addMutate(program: Command, act: Act): void {
   subcommand(
     program,
     'mutate',
-    'Give a decky other services: those named, or one to three drawn ones. If they do not come up, the old ones come back.',
+    'Give a decky other services: those named, or one to three drawn at random. If they do not come up, the old ones come back.',
     `  deckhand mutate web-01 --wait
   deckhand mutate web-01 --services http,ssh --wait`,
   )
     .argument('<name>', 'decky')
-    .option('--services <list>', 'separated by commas', (text: string) => text.split(',').map((name) => name.trim()))
+    .option('--services <list>', 'its services from now on, separated by commas', (text: string) =>
+      text.split(',').map((name) => name.trim()),
+    )
     .option('--wait', 'wait until it has ended')
     .option(...TIMEOUT, timeoutMs)
     .action((name: string, options, command: Command) =>
@@ -166,7 +178,7 @@ function addMutate(program: Command, act: Act): void {
   subcommand(
     program,
     'mutate-interval',
-    'How often a decky mutates by itself: 30m, 5d, 2M, 1y; off: never.',
+    'Set how often a decky mutates by itself: 30m, 5d, 2M, 1y, or off for never.',
     `  deckhand mutate-interval web-01 30m
   deckhand mutate-interval web-01 off`,
   )
@@ -187,8 +199,8 @@ function addTeardown(program: Command, act: Act): void {
   deckhand teardown --all --wait`,
   )
     .argument('[names...]', 'deckies')
-    .option('--all', 'all that are there')
-    .option('--host <name>', 'all of a host')
+    .option('--all', 'take all deckies down')
+    .option('--host <name>', 'take down all deckies of this host')
     .option('--wait', 'wait until they are down')
     .option(...TIMEOUT, timeoutMs)
     .action((names: string[], options, command: Command) =>
@@ -203,18 +215,18 @@ Examples:
 
 const RECONCILE = `
 Examples:
-  deckhand reconcile --dry-run             say what would be done
-  deckhand reconcile --wait                mend all that drifts
-  deckhand reconcile web-01 --wait         mend this decky, if it drifts
+  deckhand reconcile --dry-run             show what would be done
+  deckhand reconcile --wait                repair every decky that drifts
+  deckhand reconcile web-01 --wait         repair this decky, if it drifts
   deckhand reconcile --host h1`;
 
 const POWER = {
   stop: {
-    description: 'Stop a decky until it is started: no deploy of others and no reconcile starts it.',
+    description: 'Stop a decky until it is started. No deploy of other deckies and no reconcile starts it.',
     examples: '\nExamples:\n  deckhand stop web-01 --wait',
   },
   start: {
-    description: 'Start a decky that was stopped; it comes up as it is in the fleet.',
+    description: 'Start a decky that was stopped. It comes up as it is in the fleet.',
     examples: '\nExamples:\n  deckhand start web-01 --wait',
   },
 };
@@ -222,19 +234,19 @@ const POWER = {
 function addConvergence(program: Command, act: Act): void {
   program
     .command('drift')
-    .description('How what runs differs from what should, as last seen.')
-    .option('--decky <name>', 'of this decky')
-    .option('--host <name>', 'of this host, by name or uuid; `local` is the master’s own engine')
+    .description('Show how what runs differs from the fleet, as last observed.')
+    .option('--decky <name>', 'only of this decky')
+    .option('--host <name>', 'only of this host, by name or uuid; `local` is the master’s own engine')
     .addHelpText('after', DRIFT)
     .action((options, command: Command) =>
       act(command, async (context) => (await import('./convergence.ts')).drift(context, options)),
     );
   program
     .command('reconcile')
-    .description('Bring what drifts back to what it should be; nobody else is touched.')
-    .argument('[names...]', 'these deckies only')
-    .option('--dry-run', 'say only what would be done')
-    .option('--host <name>', 'on this host only, by name or uuid; `local` is the master’s own engine')
+    .description('Bring deckies that drift back to what the fleet says. No other decky is touched.')
+    .argument('[names...]', 'only these deckies')
+    .option('--dry-run', 'only show what would be done')
+    .option('--host <name>', 'only on this host, by name or uuid; `local` is the master’s own engine')
     .option('--wait', 'wait until it has ended')
     .option(...TIMEOUT, timeoutMs)
     .addHelpText('after', RECONCILE)
@@ -243,7 +255,7 @@ function addConvergence(program: Command, act: Act): void {
     );
   program
     .command('reconcile-interval')
-    .description('How often drift is mended by itself: 5m, 1d, 1M, 1y; off: by hand only.')
+    .description('Set how often drift is repaired by itself: 5m, 1d, 1M, 1y, or off for by hand only.')
     .argument('<interval>', 'minutes (m), days (d), months (M), years (y), or off', intervalOrOff)
     .addHelpText('after', '\nExamples:\n  deckhand reconcile-interval 5m\n  deckhand reconcile-interval off')
     .action((interval: string, _options, command: Command) =>
@@ -264,9 +276,9 @@ function addConvergence(program: Command, act: Act): void {
 
 const EVENTS = `
 Examples:
-  deckhand events                          until Ctrl-C
-  deckhand events --deployment 2f0c…       of one deployment
-  deckhand events --since 1204 --json      all after the event 1204, a JSON document a line`;
+  deckhand events                          print them until Ctrl-C
+  deckhand events --deployment 2f0c…       print those of one deployment
+  deckhand events --since 1204 --json      print all after event 1204, one JSON document per line`;
 
 const AUDIT = `
 Examples:
@@ -276,22 +288,22 @@ Examples:
 function addFeed(program: Command, act: Act): void {
   program
     .command('events')
-    .description('What happens to deckies, as it happens; after a loss of the connection it goes on where it was.')
-    .option('--decky <name>', 'of this decky')
-    .option('--host <uuid>', 'of this host; `local` is the master’s own engine')
-    .option('--deployment <id>', 'of this deployment')
+    .description('Print what happens to deckies, as it happens. After a lost connection it continues where it stopped.')
+    .option('--decky <name>', 'only of this decky')
+    .option('--host <uuid>', 'only of this host; `local` is the master’s own engine')
+    .option('--deployment <id>', 'only of this deployment')
     .option('--since <id>', 'begin after the event of this id')
-    .option('--count <events>', 'end after so many', wholeNumber)
+    .option('--count <events>', 'end after this many events', wholeNumber)
     .addHelpText('after', EVENTS)
     .action((options, command: Command) =>
       act(command, async (context) => (await import('./feed.ts')).events(context, options)),
     );
   program
     .command('audit')
-    .description('Who changed what, when, from where; newest first. For administrators.')
-    .option('--user <name>', 'only what this user did')
-    .option('--limit <count>', 'how many (default: 50, at most 200)', wholeNumber)
-    .option('--cursor <cursor>', 'older ones, as the command printed it')
+    .description('List who changed what, when and from where, newest first. Only administrators may ask.')
+    .option('--user <name>', 'list only what this user did')
+    .option('--limit <count>', 'list this many (default: 50, at most 200)', wholeNumber)
+    .option('--cursor <cursor>', 'list older ones; the command prints the cursor')
     .addHelpText('after', AUDIT)
     .action((options, command: Command) =>
       act(command, async (context) => (await import('./feed.ts')).audit(context, options)),
@@ -313,7 +325,7 @@ function addHousekeeping(program: Command, act: Act): void {
   subcommand(
     program,
     'doctor',
-    'Say what this machine has for a stack, what is missing, and what to do.',
+    'Show what this machine has for a stack, what is missing, and what to do.',
     `  deckhand doctor
   deckhand doctor --json`,
   ).action((_options, command: Command) =>
@@ -322,7 +334,7 @@ function addHousekeeping(program: Command, act: Act): void {
   subcommand(
     program,
     'purge',
-    'Remove every container and network of this instance from its engine, whatever the master’s books say.',
+    'Remove every container and network of this instance from its engine, whatever the master’s database says.',
     `  deckhand purge                       asks first
   deckhand purge --yes
   deckhand purge --yes --state         and the state directory, when the stack is stopped`,

@@ -48,8 +48,8 @@ function removeState(home: string): void {
 
 async function agree(context: Context, question: string, options: PurgeOptions): Promise<void> {
   if (options.yes || (await context.io.confirm(question))) return;
-  throw new CliError(EXIT.refused, 'Nothing was removed: it was not agreed to.', {
-    advice: 'Without a terminal, say --yes.',
+  throw new CliError(EXIT.refused, 'Nothing was removed: you did not agree.', {
+    advice: 'Without a terminal, use --yes.',
   });
 }
 
@@ -68,7 +68,7 @@ export async function purge(context: Context, options: PurgeOptions): Promise<Ex
       },
     );
   if (alive.length > 0 && !context.json)
-    io.err('The stack runs and keeps its deckies in its books; `deckhand teardown --all` takes them out of both.');
+    io.err('The stack runs, and its database still has the deckies. `deckhand teardown --all` removes them from both.');
   const target = ownEngine(home, io.environment);
   const engine = target
     ? `all containers and networks of instance ${instance} on ${target.dockerHost}`

@@ -237,8 +237,8 @@ export function renderDrift(
     rows.length === 0
       ? ''
       : reconcile_interval === null
-        ? 'Mend it: deckhand reconcile --wait'
-        : `It is mended every ${reconcile_interval}; now: deckhand reconcile --wait`,
+        ? 'Repair it: deckhand reconcile --wait'
+        : `It is repaired every ${reconcile_interval}. Repair it now: deckhand reconcile --wait`,
   ]
     .filter((line) => line !== '')
     .join('\n');
@@ -281,5 +281,5 @@ export function renderFindings(findings: readonly DoctorFinding[], colours: Colo
   const width = Math.max(1, ...findings.map((finding) => finding.part.length));
   const lines = findings.map((finding) => line(finding, width, colours));
   const count = (status: DoctorFinding['status']) => findings.filter((finding) => finding.status === status).length;
-  return [...lines, `${count('ok')} ok, ${count('warn')} to look at, ${count('missing')} missing`].join('\n');
+  return [...lines, `${count('ok')} ok, ${count('warn')} with a warning, ${count('missing')} missing`].join('\n');
 }

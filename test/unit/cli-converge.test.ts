@@ -41,7 +41,7 @@ describe('cli: convergence', () => {
     assert.equal(await run(['drift'], io), 0);
     assert.match(text(), /^web-01 +h1 +missing +[\dms]+ +web-01-ssh: it is missing$/m);
     assert.match(text(), /^Unknown: 2 deckies on local, since .*: no answer$/m);
-    assert.match(text(), /^Mend it: deckhand reconcile --wait$/m);
+    assert.match(text(), /^Repair it: deckhand reconcile --wait$/m);
   });
 
   it('status says that something is not as it should be', async () => {

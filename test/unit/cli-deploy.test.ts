@@ -97,7 +97,7 @@ describe('cli: deploy', () => {
     assert.equal(existsSync(summary), false, 'a count before the end would be taken for the end');
     assert.match(
       on.io.errors.at(-1) ?? '',
-      /^Still running after .*1 decky of 1 to go\. Waiting for: web-01 to stay up, until 06:05\nLook at it: deckhand status d-1/,
+      /^Still running after .*1 decky of 1 to go\. Waiting for: web-01 to stay up, until 06:05\nFollow it: deckhand status d-1/,
     );
   });
 
@@ -112,7 +112,7 @@ describe('cli: deploy', () => {
     assert.equal(await run(['deploy', on.file, '--wait'], on.io), 130);
     assert.match(
       on.io.errors.at(-1) ?? '',
-      /^The deploy goes on, .*\nLook at it: deckhand status d-1 --wait\nCancel it: deckhand cancel d-1$/,
+      /^The deploy goes on, .*\nFollow it: deckhand status d-1 --wait\nCancel it: deckhand cancel d-1$/,
     );
   });
 
@@ -183,6 +183,6 @@ describe('cli: deploy', () => {
       ),
     });
     assert.equal(await run(['deploy', on.file, '--add-missing', '--wait'], on.io), 0);
-    assert.match(text(), /1 decky on the way already\nweb-01 running\nweb-01 succeeded/);
+    assert.match(text(), /1 decky already under way\nweb-01 running\nweb-01 succeeded/);
   });
 });

@@ -210,7 +210,7 @@ describe('cli host', () => {
       answers['GET /swarm/hosts'] = found([host('h1', { owes: 2 })]);
       const line = ['host', 'drain', 'h1', '--move', '--yes', '--timeout', '300ms'];
       assert.equal(await run(line, io), 5);
-      assert.match(io.errors.join('\n'), /h1 can’t be reached, and takes 2 deckies down when it is back/);
+      assert.match(io.errors.join('\n'), /h1 can’t be reached. It takes 2 deckies down as soon as it reconnects/);
       const failed = row('web-02', 'failed', { error: 'NameTaken: another container' });
       answers['GET /deployments/d-1'] = moved(row('web-01', 'succeeded'), failed);
       assert.equal(await run(line, io), 2);

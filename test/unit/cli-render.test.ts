@@ -159,7 +159,7 @@ describe('cli tables', () => {
     );
     assert.equal(
       text,
-      '✓ Node    20.20.2\n✗ Docker  no engine\n          Install docker.io.\n1 ok, 0 to look at, 1 missing',
+      '✓ Node    20.20.2\n✗ Docker  no engine\n          Install docker.io.\n1 ok, 0 with a warning, 1 missing',
     );
   });
 });
