@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readStackFile, type StackFile } from '../stack/home.ts';
 import { ROOT } from '../stack/root.ts';
-import { type StackFile, readStackFile } from '../stack/home.ts';
 
 const UP = 'Deckhand is up.';
 const PROFILE = new URL('./profile-at-exit.mjs', import.meta.url).href;

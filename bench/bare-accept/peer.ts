@@ -3,9 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
-import { ROOT } from '../../stack/root.ts';
 import type { StackFile } from '../../stack/home.ts';
-import { BARE_TASK_QUEUE, type BareInput, WORKFLOW_TYPE, bareAcceptUpdate } from './messages.ts';
+import { ROOT } from '../../stack/root.ts';
+import { BARE_TASK_QUEUE, type BareInput, bareAcceptUpdate, WORKFLOW_TYPE } from './messages.ts';
 
 type BareWorkflow = (input: BareInput) => Promise<void>;
 

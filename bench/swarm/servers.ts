@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PortBook, withPortsReserved } from '../../stack/claims.ts';
 import type { StackContext } from '../../stack/context.ts';
 import { StackHome } from '../../stack/home.ts';
-import { PortBook, withPortsReserved } from '../../stack/claims.ts';
 import { removeDirectory } from '../../stack/postgres.ts';
 import { type Servers, startServers } from '../../stack/servers.ts';
 import { Supervisor } from '../../stack/supervisor.ts';

@@ -1,8 +1,8 @@
 /** A PostgreSQL of the drill's own behind a TCP proxy that can cut connections off without closing them. */
-import { type Server, type Socket, connect, createServer } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { StackHome } from '../../stack/home.ts';
 import { LOOPBACK, PortBook } from '../../stack/claims.ts';
+import { StackHome } from '../../stack/home.ts';
 import { providePostgres } from '../../stack/postgres.ts';
 import { Supervisor } from '../../stack/supervisor.ts';
 

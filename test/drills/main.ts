@@ -9,7 +9,7 @@ import { DrillStack } from './drill-stack.ts';
 import { ENGINE_KINDS, type Kind } from './kinds.ts';
 import { type DrillOptions, parseDrillOptions } from './options.ts';
 import { rotationDrill } from './rotation.ts';
-import { type RoundResult, measureDeploy, runRound } from './round.ts';
+import { measureDeploy, type RoundResult, runRound } from './round.ts';
 
 /** A round that begins this late would be cut off. */
 const LAST_START_MS = 60_000;

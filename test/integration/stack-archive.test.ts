@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { type Server, createServer } from 'node:http';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Archive, downloadArchive } from '../../stack/nats.ts';
 import { cachedBinary, isExecutable, provideBinary } from '../../stack/binaries.ts';
+import { type Archive, downloadArchive } from '../../stack/nats.ts';
 
 const SCRIPT = '#!/bin/sh\necho release\n';
 

@@ -1,6 +1,6 @@
 /** What is on disk when a start comes after a crash. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,8 @@ import { z } from 'zod';
 import { lockHolder, tryLock } from '../../lib/file-lock.ts';
 import { readJson, writeJson } from '../../lib/files.ts';
 import { identify } from '../../lib/process-table.ts';
-import { StackHome, loadSecrets } from '../../stack/home.ts';
 import { FREE_PORTS, LOOPBACK, PortBook } from '../../stack/claims.ts';
+import { loadSecrets, StackHome } from '../../stack/home.ts';
 
 describe('the state directory', () => {
   let directory = '';

@@ -8,7 +8,7 @@ import { identify } from '../../lib/process-table.ts';
 import { NotReady, type ProcessSpec } from '../../stack/context.ts';
 import { StackHome } from '../../stack/home.ts';
 import { MARK, markOf } from '../../stack/supervised-process.ts';
-import { Supervisor, lockFile, recordProcesses } from '../../stack/supervisor.ts';
+import { lockFile, recordProcesses, Supervisor } from '../../stack/supervisor.ts';
 
 const IGNORES_SIGTERM = `process.on('SIGTERM', () => {});`;
 

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identify } from '../../lib/process-table.ts';
-import { ROOT } from '../../stack/root.ts';
 import { type StackFile, stackFileSchema } from '../../stack/home.ts';
+import { ROOT } from '../../stack/root.ts';
 
 const UP = 'Deckhand is up.';
 

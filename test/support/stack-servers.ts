@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findByEnvironment, waitForExit } from '../../lib/process-table.ts';
+import { PortBook, withPortsReserved } from '../../stack/claims.ts';
 import type { StackContext } from '../../stack/context.ts';
 import { unmountBelow } from '../../stack/docker.ts';
 import { StackHome } from '../../stack/home.ts';
-import { PortBook, withPortsReserved } from '../../stack/claims.ts';
 import { startServers } from '../../stack/servers.ts';
 import { Supervisor, stopSurvivor } from '../../stack/supervisor.ts';
 

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { agentNumbers, inGroups } from '../../stack/agents.ts';
-import { PortBook, agentCandidates, agentNet, cidrRange, firstFree } from '../../stack/claims.ts';
+import { agentCandidates, agentNet, cidrRange, firstFree, PortBook } from '../../stack/claims.ts';
 import { StackHome } from '../../stack/home.ts';
 
 describe('agents of the stack', () => {
