@@ -1,7 +1,7 @@
 /** What a look at a host leaves in a history, and on screens. */
 import { createHash } from 'node:crypto';
-import { isRetry } from '../fleet/host-observation.ts';
 import type { RowObservation } from '../fleet/judge-host.ts';
+import { isRetry } from '../fleet/text.ts';
 
 /** Temporal takes 2 MiB at most in one payload, and warns from a quarter of that. */
 const HISTORY_BYTES = 400_000;

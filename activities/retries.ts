@@ -3,7 +3,7 @@
  * deadline are kept here, for the row's step and the workflow's details. Of this process: after a restart the next failure tells.
  */
 import { activityInfo, type Info } from '@temporalio/activity';
-import { retriedText } from '../fleet/host-observation.ts';
+import { retriedText } from '../fleet/text.ts';
 
 /** More than activities run at one time; the oldest are forgotten first. */
 const MOST = 2_000;

@@ -5,7 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { retrying } from '../fleet/host-observation.ts';
+import { retrying } from '../fleet/text.ts';
 import { growingPause } from '../lib/concurrency.ts';
 
 const FIRST_PAUSE_MS = 500;

@@ -15,8 +15,8 @@
 import { assertImages, type DeckySpec } from '../fleet/compose.ts';
 import type { DesiredDecky, FleetNetwork } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
-import { retrying } from '../fleet/host-observation.ts';
 import { DECKY_STATE, type DeckyState } from '../fleet/lifecycle.ts';
+import { retrying } from '../fleet/text.ts';
 import { pauseFor } from '../lib/concurrency.ts';
 import type { DeckyObservation, Health } from './engine.ts';
 import type { LocalEngine } from './local-engine.ts';

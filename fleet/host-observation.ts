@@ -6,7 +6,6 @@
  *   readDelta             a delta of a heartbeat
  *   hostStates            what an observation makes of the deckies' states
  *   engineObservation     the same, for the comparison with what should be there (drift.ts)
- *   retrying, isRetry, retriedText   the step of a decky while something is retried
  *
  * What an observation proves about open rows is judge-host.ts. No reader throws. What makes no
  * sense costs itself only, a word of a later version is unknown (null), and every text is plain and
@@ -19,7 +18,7 @@ import { type Difference, DRIFT, type DriftReason, type EngineObservation, type 
 import { rowText } from './errors.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, type Operation, STATUS, type Status } from './lifecycle.ts';
 import { LIMITS } from './limits.ts';
-import { boundedText, plainText } from './text.ts';
+import { boundedText, LONGEST_STEP, plainText } from './text.ts';
 import { StrictDeckyConfig } from './wire.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -53,7 +52,6 @@ const LONGEST_CONTAINER = 200;
 /** A deployment's id has 36 characters. */
 const LONGEST_ID = 200;
 const LONGEST_WORD = 50;
-export const LONGEST_STEP = 300;
 /** More differences of one decky than a decky has containers mean nothing. */
 const MOST_DIFFERENCES = 100;
 /**
@@ -396,28 +394,3 @@ function judged(name: string, seen: ObservedRuntime | undefined): Difference[] {
  * Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the
  * row.
  */
-
-/** What an agent says, as the step of a decky, while it retries something that failed. */
-
-const RETRYING = 'retrying: ';
-
-/** `until`: the deadline of the retries. */
-export const retrying = (message: string, until: Date): string => `${RETRYING}${message}; until ${until.toISOString()}`;
-
-/** A repeated try that got no further is no progress, whatever it says. */
-export const isRetry = (step: string): boolean => step.startsWith(RETRYING);
-
-/** What is shown of work that is retried: the step, until when, and why. */
-
-const MOST_OF_STEP = 90;
-const AROUND = 50;
-const MOST_OF_ERROR = LONGEST_STEP - MOST_OF_STEP - AROUND;
-const shortened = (text: string, length: number): string =>
-  text.length > length ? `${text.slice(0, length - 1)}…` : text;
-
-/** `deadline`: epoch milliseconds; null where there is none. */
-export function retriedText(step: string, error: string, deadline: number | null): string {
-  const until = deadline === null ? 'retried' : `retried until ${new Date(deadline).toISOString().slice(11, 19)}Z`;
-  const [line = ''] = error.split('\n');
-  return `${shortened(step, MOST_OF_STEP)}; ${until}; last error: ${shortened(line, MOST_OF_ERROR)}`;
-}

@@ -2,7 +2,6 @@
 
 import { randomUUID } from 'node:crypto';
 import { errorText, rowText } from '../../fleet/errors.ts';
-import { LONGEST_STEP } from '../../fleet/host-observation.ts';
 import { localWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import {
   DECKY_STATE,
@@ -17,7 +16,7 @@ import {
 } from '../../fleet/lifecycle.ts';
 import { LIMITS } from '../../fleet/limits.ts';
 import type { LifecycleRow, OpenRow } from '../../fleet/rows.ts';
-import { boundedText } from '../../fleet/text.ts';
+import { boundedText, LONGEST_STEP } from '../../fleet/text.ts';
 import { isDataError, type Queryable, reachable, type Sql, type TransactionSql } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { announceMutations } from './outbox.ts';

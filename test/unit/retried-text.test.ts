@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { LONGEST_STEP, retriedText } from '../../fleet/host-observation.ts';
+import { LONGEST_STEP, retriedText } from '../../fleet/text.ts';
 
 const DEADLINE = Date.parse('2026-11-24T12:34:56Z');
 
