@@ -293,7 +293,7 @@ const LONGEST_SENTENCE = 500;
 interface ReportedDecky {
   readonly config: DeckyConfig;
   /** As DECNET's view has it. */
-  readonly shardState: 'running' | 'degraded';
+  readonly reportedState: 'running' | 'degraded';
   /** What was really seen; null where the host's engine said nothing. */
   readonly seen: 'running' | 'degraded' | null;
   /** What is wrong, where it is degraded. */
@@ -328,7 +328,7 @@ function reportedDecky(config: DeckyConfig, runtime: ObservedRuntime | undefined
   const seen = runtime && (runtime.running ? 'running' : 'degraded');
   return {
     config,
-    shardState: seen ?? 'degraded',
+    reportedState: seen ?? 'degraded',
     seen: seen ?? null,
     sentence: seen === 'degraded' ? sentenceOf(config, runtime?.services ?? {}) : null,
   };

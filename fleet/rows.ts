@@ -5,11 +5,13 @@
  * - {@link LifecycleRow}: one attempt on one decky. {@link DeploymentRow} adds what is being done right now.
  * - {@link Deployment} and {@link DeploymentDetail}: a request, and its rows.
  * - {@link FleetDecky}: a decky of the fleet, with its open row.
+ * - {@link ReportedDeckyRow}: what a host last said of a decky (the table `decky_shards`).
  * - {@link OpenRow}: an open row as activities hand it to workflows. Its names stand in recorded histories.
  */
 import { z } from 'zod';
 import { DRIFT } from './drift.ts';
 import { DECKY_STATE, OPERATION, OUTCOME, REQUEST_KIND, REQUEST_STATE, STATUS } from './lifecycle.ts';
+import { DeckyConfig, type Immutable } from './wire.ts';
 
 /** ISO-8601 in UTC, with microseconds. */
 const time = z.string().meta({ format: 'date-time', example: '2026-11-23T19:00:37.601031Z' });
@@ -88,6 +90,29 @@ export const FleetDecky = z.object({
   updated_at: time,
 });
 export type FleetDecky = Readonly<z.infer<typeof FleetDecky>>;
+
+/** What a host last said of a decky, or what the master noted there itself. */
+export const ReportedDeckyRow = z.object({
+  decky_name: z.string(),
+  decky_ip: z.string().nullable(),
+  host_uuid: z.string(),
+  host_name: z.string(),
+  host_address: z.string(),
+  host_status: z.string(),
+  services: z.array(z.string()),
+  state: z.string(),
+  last_error: z.string().nullable(),
+  compose_hash: z.string().nullable(),
+  updated_at: time,
+  hostname: z.string().nullable(),
+  distro: z.string().nullable(),
+  archetype: z.string().nullable(),
+  service_config: DeckyConfig.shape.service_config,
+  mutate_interval: z.number().nullable(),
+  last_mutated: z.number(),
+  last_seen: time.nullable(),
+});
+export type ReportedDeckyRow = Immutable<z.infer<typeof ReportedDeckyRow>>;
 
 export interface OpenRow extends Pick<LifecycleRow, 'operation' | 'status'> {
   readonly lifecycleId: string;

@@ -4,7 +4,7 @@ import { type Comparison, compare, type EngineObservation, type ReturnedDecky } 
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { HostStates } from '../../fleet/host-observation.ts';
 import type { DeckyState } from '../../fleet/lifecycle.ts';
-import type { OpenRow } from '../../fleet/rows.ts';
+import type { OpenRow, ReportedDeckyRow } from '../../fleet/rows.ts';
 import type { Sql } from './connect.ts';
 import { createConvergenceStore } from './drift.ts';
 import { DUE, RETURNED } from './pending-work.ts';
@@ -17,7 +17,7 @@ const DEADLOCK = '40P01';
 const TAKEN_FOR = '5 minutes';
 
 /** Deckies remembered of one host: the largest fleet, and as many that were there before. */
-const MOST_SHARDS = 20_000;
+const MOST_REPORTED = 20_000;
 
 /** What the heartbeat of a known host has to know of it. */
 export interface ReportingHost {
@@ -48,7 +48,7 @@ export interface ReportableRow
   readonly versions: readonly DesiredDecky[];
 }
 
-export interface HostReports extends ShardStore {
+export interface HostReports extends ReportedDeckyStore {
   /** Compares what a host reports with what it should have, and keeps how it differs. */
   noteObservation(uuid: string, sight: EngineObservation): Promise<Comparison>;
   /** What was noted of these deckies is as it should be. */
@@ -105,7 +105,7 @@ export function createHostReports(sql: Sql): HostReports {
     async noReconcile(uuid, names) {
       await sql`delete from owed_reconciles where host_uuid = ${uuid} and decky_name = any(${[...names]}::text[])`;
     },
-    ...createShardStore(sql),
+    ...createReportedDeckyStore(sql),
   };
 }
 
@@ -119,22 +119,22 @@ const GHOST = (sql: Sql, uuid: string, fenced: boolean) => sql`(
   and exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
     and l.operation = 'teardown' and l.status = 'succeeded'))`;
 
-/** The last operation of the shard `s` was a teardown that failed. */
+/** The last operation of the reported decky `s` was a teardown that failed. */
 const TEARDOWN_FAILED = (sql: Sql) => sql`(s.state = 'teardown_failed' and exists (
   select from fleet_deckies f where f.host_uuid = s.host_uuid and f.name = s.decky_name and f.state = 'teardown_failed'))`;
 
 /**
- * Shards become what is reported. So do the fleet's deckies of this host (state, and the address: gap B12) that no row is
+ * `decky_shards` becomes what is reported. So do the fleet's deckies of this host (state, and the address: gap B12) that no row is
  * open for: what is open is its workflow's to write. While one is open, or a decky is being changed by somebody else, the
  * hash is not kept, so that the next report is taken in again.
  */
 async function take(sql: Sql, uuid: string, hostName: string, report: WholeReport): Promise<ReportingHost | null> {
-  const deckies = report.deckies.map(({ config, shardState, seen, sentence }) => ({
+  const deckies = report.deckies.map(({ config, reportedState, seen, sentence }) => ({
     decky_name: config.name,
     services: config.services,
     decky_config: config,
     decky_ip: config.ip,
-    shard_state: shardState,
+    shard_state: reportedState,
     seen,
     sentence,
   }));
@@ -151,7 +151,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
           and l.operation = 'teardown' and l.status in ('pending', 'running')) then 'tearing_down' else shard_state end,
         null, now()
       from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)}
-        and ((select count(*) from decky_shards where host_uuid = ${uuid}) < ${MOST_SHARDS}
+        and ((select count(*) from decky_shards where host_uuid = ${uuid}) < ${MOST_REPORTED}
           or exists (select from decky_shards k where k.host_uuid = ${uuid} and k.decky_name = r.decky_name))
       order by decky_name
       on conflict (host_uuid, decky_name) do update set services = excluded.services, decky_config = excluded.decky_config,
@@ -237,39 +237,18 @@ async function openRows(
 
 /** `decky_shards`: what each host last said of its deckies, as clients see it, and what the master notes there itself. */
 
-export interface ShardView {
-  readonly decky_name: string;
-  readonly decky_ip: string | null;
-  readonly host_uuid: string;
-  readonly host_name: string;
-  readonly host_address: string;
-  readonly host_status: string;
-  readonly services: readonly string[];
-  readonly state: DeckyState;
-  readonly last_error: string | null;
-  readonly compose_hash: string | null;
-  readonly updated_at: string;
-  readonly hostname: string | null;
-  readonly distro: string | null;
-  readonly archetype: string | null;
-  readonly service_config: DeckyConfig['service_config'];
-  readonly mutate_interval: number | null;
-  readonly last_mutated: number;
-  readonly last_seen: string | null;
-}
-
-export interface NotedShard {
+export interface NotedDecky {
   readonly config: DeckyConfig;
   readonly state: DeckyState;
   readonly lastError: string | null;
 }
 
-export interface ShardStore {
+export interface ReportedDeckyStore {
   /** What the hosts last said, by decky. */
-  shards(filter?: { readonly hostUuid?: string; readonly state?: string }): Promise<ShardView[]>;
+  reportedDeckies(filter?: { readonly hostUuid?: string; readonly state?: string }): Promise<ReportedDeckyRow[]>;
   /** What the master itself knows of deckies that it sent or asked about; the next heartbeat writes what is seen. */
-  note(uuid: string, shards: readonly NotedShard[]): Promise<void>;
-  /** All shards of the host, or the one of that name. */
+  note(uuid: string, deckies: readonly NotedDecky[]): Promise<void>;
+  /** All that is known of the host's deckies, or of the one of that name. */
   mark(uuid: string, deckyName: string | null, state: DeckyState, lastError: string | null): Promise<void>;
   forget(uuid: string, deckyName: string | null): Promise<void>;
   /** The deckies that the host is known to have, as wanted, as established and as reported: for their secrets. */
@@ -282,8 +261,8 @@ export interface ShardStore {
   isBusy(uuid: string): Promise<boolean>;
 }
 
-async function shards(sql: Sql, filter: { hostUuid?: string; state?: string }): Promise<ShardView[]> {
-  const rows = await sql<(Omit<ShardView, keyof Described> & { config: DeckyConfig | null })[]>`
+async function reportedDeckies(sql: Sql, filter: { hostUuid?: string; state?: string }): Promise<ReportedDeckyRow[]> {
+  const rows = await sql<(Omit<ReportedDeckyRow, keyof Described> & { config: DeckyConfig | null })[]>`
     select s.decky_name, s.decky_ip, s.host_uuid, h.name as host_name, h.address as host_address, h.status as host_status,
       s.services, s.state, s.last_error, s.compose_hash, iso(s.updated_at) as updated_at, s.decky_config as config,
       iso(case when s.state in ('running', 'degraded') then greatest(s.last_seen, h.reported_at) else s.last_seen end) as last_seen
@@ -295,7 +274,7 @@ async function shards(sql: Sql, filter: { hostUuid?: string; state?: string }): 
 }
 
 type Described = Pick<
-  ShardView,
+  ReportedDeckyRow,
   'hostname' | 'distro' | 'archetype' | 'service_config' | 'mutate_interval' | 'last_mutated'
 >;
 
@@ -308,13 +287,13 @@ const describe = (config: DeckyConfig | null): Described => ({
   last_mutated: config?.last_mutated ?? 0,
 });
 
-/** DECNET's bound for a shard's error. */
+/** DECNET's bound for the error of a reported decky. */
 const LONGEST_ERROR = 512;
 /** PostgreSQL's text holds no NUL. */
 const bounded = (error: string | null): string | null => error?.replaceAll('\0', '').slice(0, LONGEST_ERROR) ?? null;
 
-export const createShardStore = (sql: Sql): ShardStore => ({
-  shards: (filter = {}) => shards(sql, filter),
+export const createReportedDeckyStore = (sql: Sql): ReportedDeckyStore => ({
+  reportedDeckies: (filter = {}) => reportedDeckies(sql, filter),
   note: (uuid, noted) => note(sql, uuid, noted),
   versions: (uuid) => versions(sql, uuid),
   members: async (uuid) =>
@@ -327,7 +306,7 @@ export const createShardStore = (sql: Sql): ShardStore => ({
 /** The next report is taken in wholly, also when the host says the same as before. */
 const lookAgain = (sql: Sql, uuid: string) => sql`update swarm_hosts set report_hash = null where uuid = ${uuid}`;
 
-async function note(sql: Sql, uuid: string, noted: readonly NotedShard[]): Promise<void> {
+async function note(sql: Sql, uuid: string, noted: readonly NotedDecky[]): Promise<void> {
   if (noted.length === 0) return;
   const rows = noted.map(({ config, state, lastError }) => ({
     decky_name: config.name,
@@ -356,7 +335,7 @@ async function versions(sql: Sql, uuid: string): Promise<DesiredDecky[]> {
   return rows.map((row) => row.version);
 }
 
-function notes(sql: Sql): Pick<ShardStore, 'mark' | 'forget' | 'leaveBehind' | 'isBusy'> {
+function notes(sql: Sql): Pick<ReportedDeckyStore, 'mark' | 'forget' | 'leaveBehind' | 'isBusy'> {
   const ofDecky = (deckyName: string | null) => (deckyName === null ? sql`true` : sql`decky_name = ${deckyName}`);
   return {
     async mark(uuid, deckyName, state, lastError) {

@@ -6,6 +6,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { HOST_STATUS, type Host } from '../../adapters/postgres/hosts.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { ReportedDeckyRow } from '../../fleet/rows.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { type AddRoutes, guarded, type RouteDependencies, type SwarmApiPorts } from '../dependencies.ts';
 import { json, PREFIX, ROW_ID, refusals, unsupportedMediaType } from '../openapi.ts';
@@ -103,7 +104,7 @@ const remove = (deps: RouteDependencies) =>
     responses: { 204: { description: 'It is gone.' }, ...refusals(400, 401, 403, 404, 422) },
   });
 
-const shards = (deps: RouteDependencies) =>
+const reportedDeckies = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'admin' }),
     method: 'get',
@@ -112,7 +113,7 @@ const shards = (deps: RouteDependencies) =>
     summary: 'What the hosts last said of their deckies',
     request: { query: z.object({ host_uuid: z.string().optional(), state: z.string().optional() }) },
     responses: {
-      200: { description: 'By name.', content: json(z.array(ShardView), [SHARD_EXAMPLE]) },
+      200: { description: 'By name.', content: json(z.array(ReportedDeckyView), [REPORTED_DECKY_EXAMPLE]) },
       ...refusals(400, 401, 403, 422),
     },
   });
@@ -218,12 +219,15 @@ export const addSwarmRoutes: AddRoutes = (app, deps) => {
     return c.json({ ...answer, lifecycle_ids: ids }, 202);
   });
 
-  app.openapi(shards(deps), async (c) => {
+  app.openapi(reportedDeckies(deps), async (c) => {
     const { host_uuid: hostUuid, state } = c.req.valid('query');
     if (`${hostUuid}${state}`.includes('\0')) return c.json([], 200);
-    const found = await swarm.reports.shards({ ...(hostUuid ? { hostUuid } : {}), ...(state ? { state } : {}) });
+    const found = await swarm.reports.reportedDeckies({
+      ...(hostUuid ? { hostUuid } : {}),
+      ...(state ? { state } : {}),
+    });
     return c.json(
-      found.map((shard) => ({ ...shard, services: [...shard.services] })),
+      found.map((one) => ({ ...one, services: [...one.services] })),
       200,
     );
   });
@@ -306,28 +310,8 @@ export const HostView = z
   })
   .openapi('Host');
 
-export const ShardView = z
-  .object({
-    decky_name: z.string(),
-    decky_ip: z.string().nullable(),
-    host_uuid: z.string(),
-    host_name: z.string(),
-    host_address: z.string(),
-    host_status: z.string(),
-    services: z.array(z.string()),
-    state: z.string(),
-    last_error: z.string().nullable(),
-    compose_hash: z.string().nullable(),
-    updated_at: time,
-    hostname: z.string().nullable(),
-    distro: z.string().nullable(),
-    archetype: z.string().nullable(),
-    service_config: z.record(z.string(), z.record(z.string(), z.unknown())),
-    mutate_interval: z.number().nullable(),
-    last_mutated: z.number(),
-    last_seen: time.nullable(),
-  })
-  .openapi('Shard');
+/** `Shard` is DECNET's word for it. */
+const ReportedDeckyView = ReportedDeckyRow.extend({}).openapi('Shard');
 
 const TeardownAccepted = z.object({
   host_uuid: z.string(),
@@ -361,7 +345,7 @@ const HOST_EXAMPLE: z.infer<typeof HostView> = {
   owes: 0,
 };
 
-const SHARD_EXAMPLE: z.infer<typeof ShardView> = {
+const REPORTED_DECKY_EXAMPLE: z.infer<typeof ReportedDeckyView> = {
   decky_name: 'web-01',
   decky_ip: '10.77.0.20',
   host_uuid: HOST_UUID,

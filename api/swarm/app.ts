@@ -19,7 +19,7 @@ import { accessLog, answerInTime, countRequests } from '../middleware.ts';
 import { addressOf, isLoopback, peerOf } from '../peer.ts';
 import { enroll, join, renew } from './enrollment.ts';
 import { heartbeat } from './heartbeat.ts';
-import { check, deploy, listHosts, listShards, removeHost, showHost, teardown } from './orders.ts';
+import { check, deploy, listHosts, listReportedDeckies, removeHost, showHost, teardown } from './orders.ts';
 import { Unprocessable } from './unprocessable.ts';
 
 /** A status of some thousand deckies, or the errors of 500. */
@@ -81,7 +81,7 @@ function addOperatorRoutes(app: Hono<ApiEnv>, deps: ControllerDependencies): voi
   app.post('/swarm/deploy', ...operator, deploy(deps));
   app.post('/swarm/teardown', ...operator, teardown(deps));
   app.post('/swarm/check', ...operator, check(deps));
-  app.get('/swarm/deckies', ...operator, listShards(deps));
+  app.get('/swarm/deckies', ...operator, listReportedDeckies(deps));
 }
 
 /**

@@ -8,7 +8,7 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import type { AgentAddress } from '../../adapters/agent/client.ts';
-import type { NotedShard } from '../../adapters/postgres/host-reports.ts';
+import type { NotedDecky } from '../../adapters/postgres/host-reports.ts';
 import { HOST_STATUS, type Host, type HostStatus } from '../../adapters/postgres/hosts.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../../fleet/errors.ts';
@@ -106,7 +106,7 @@ async function deployOn(ports: SwarmPorts, host: Host, body: AgentDeployBody): P
   try {
     await refuseBusy(ports, host);
     const answer = await ports.agents.deploy(agentAddress(host), body);
-    await ports.reports.note(host.uuid, asShards(body, DECKY_STATE.pending, null));
+    await ports.reports.note(host.uuid, noted(body, DECKY_STATE.pending, null));
     return outcome(host, true, answer.body);
   } catch (error) {
     if (!isDeckhandError(error)) throw error;
@@ -116,7 +116,7 @@ async function deployOn(ports: SwarmPorts, host: Host, body: AgentDeployBody): P
   }
 }
 
-const asShards = (body: AgentDeployBody, state: DeckyState, lastError: string | null): NotedShard[] =>
+const noted = (body: AgentDeployBody, state: DeckyState, lastError: string | null): NotedDecky[] =>
   body.config.deckies.map((config) => ({ config, state, lastError }));
 
 /** The order went wrong; what runs all the same is told by the agent, where it answers. */
@@ -127,8 +127,8 @@ async function noteFailure(ports: SwarmPorts, host: Host, body: AgentDeployBody,
   );
   await ports.reports.note(
     host.uuid,
-    asShards(body, DECKY_STATE.failed, sentence).map((shard) =>
-      runtime?.get(shard.config.name)?.running ? { ...shard, state: DECKY_STATE.running, lastError: null } : shard,
+    noted(body, DECKY_STATE.failed, sentence).map((one) =>
+      runtime?.get(one.config.name)?.running ? { ...one, state: DECKY_STATE.running, lastError: null } : one,
     ),
   );
 }
@@ -296,11 +296,11 @@ export const removeHost = (deps: ControllerDependencies) =>
     return c.body(null, 204);
   };
 
-export const listShards = ({ reports }: ControllerDependencies) =>
-  async function listShards(c: Context<ApiEnv>): Promise<Response> {
+export const listReportedDeckies = ({ reports }: ControllerDependencies) =>
+  async function listReportedDeckies(c: Context<ApiEnv>): Promise<Response> {
     const { host_uuid: hostUuid, state } = c.req.query();
     if (`${hostUuid}${state}`.includes('\0')) return c.json([]);
-    return c.json(await reports.shards({ ...(hostUuid ? { hostUuid } : {}), ...(state ? { state } : {}) }));
+    return c.json(await reports.reportedDeckies({ ...(hostUuid ? { hostUuid } : {}), ...(state ? { state } : {}) }));
   };
 
 /** Asking agents whether they are there; what they answer, or that they don't, is written down. */

@@ -74,7 +74,7 @@ describe('teardowns that a lost host owes', () => {
     await accept(await storeTeardownOf(database.sql, h1), LOST);
     assert.deepEqual(await states(), { a: 'tearing_down', b: 'tearing_down' });
     assert.deepEqual(
-      (await reports.shards({ state: 'tearing_down' })).map((one) => [one.decky_name, one.last_error]),
+      (await reports.reportedDeckies({ state: 'tearing_down' })).map((one) => [one.decky_name, one.last_error]),
       [
         ['a', LOST],
         ['b', LOST],
@@ -90,7 +90,7 @@ describe('teardowns that a lost host owes', () => {
     assert.equal((await reports.take(h1, 'h1', report))?.owes, false, 'it is under way');
     assert.equal((await refusal(await storeTeardownOf(database.sql, h1, true)))[0], 'NotFound', 'never doubled');
     await end(ids);
-    assert.deepEqual([await states(), await owed(), await reports.shards()], [{}, [], []]);
+    assert.deepEqual([await states(), await owed(), await reports.reportedDeckies()], [{}, [], []]);
   });
 
   it('are no more where the decky is wanted again, and keep their names and addresses from a fleet without them', async () => {

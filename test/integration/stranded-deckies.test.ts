@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { createShardStore } from '../../adapters/postgres/host-reports.ts';
+import { createReportedDeckyStore } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/rows.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
@@ -18,7 +18,7 @@ describe('deckies of a host that was removed', () => {
     const h1 = await enroll('h1');
     await deploy('[a]\nservices=ssh\n[b]\nservices=http\n');
     await createHostStore(database.sql).remove(h1);
-    await createShardStore(database.sql).leaveBehind(h1, 'h1');
+    await createReportedDeckyStore(database.sql).leaveBehind(h1, 'h1');
   });
   afterEach(() => database.drop());
 

@@ -104,7 +104,7 @@ export function reportingHost() {
     fleet,
     configs: (names: readonly string[]): Promise<DeckyConfig[]> =>
       Promise.all(names.map(async (name) => (await fleet(name)).config)),
-    shards: async () => (await swarm.ports.reports.shards()).map((shard) => [shard.decky_name, shard.state]),
+    shards: async () => (await swarm.ports.reports.reportedDeckies()).map((shard) => [shard.decky_name, shard.state]),
     /** The deckies of each report that the workflow was told, in order. */
     told: async (workflowId: string) =>
       (await swarm.reportsTo(workflowId)).map((report) => report.reports.map((one) => one.deckyName)),

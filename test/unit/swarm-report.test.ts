@@ -20,7 +20,7 @@ describe('the status in a heartbeat', () => {
       runtime: { a: { running: true }, b: { running: false, services: { ssh: 'running', http: 'exited' } } },
     });
     assert.deepEqual(
-      deckies.map(({ config, shardState, seen, sentence }) => [config.name, shardState, seen, sentence]),
+      deckies.map(({ config, reportedState, seen, sentence }) => [config.name, reportedState, seen, sentence]),
       [
         ['a', 'running', 'running', null],
         ['b', 'degraded', 'degraded', 'Its host says: http is exited.'],

@@ -34,7 +34,7 @@ describe('a teardown at which the agent fails', function () {
     // The host goes on reporting what it still runs.
     const reports = createHostReports(sql);
     const configs = await createFleetReader(sql).deckies();
-    const shard = { shardState: 'degraded', seen: 'degraded', sentence: null } as const;
+    const shard = { reportedState: 'degraded', seen: 'degraded', sentence: null } as const;
     const report = { hash: 'x', agentVersion: null, fenced: true, present: ['a', 'b'], complete: true };
     const taken = await reports.take(h1.hostUuid, 'h1', {
       ...report,
@@ -44,7 +44,7 @@ describe('a teardown at which the agent fails', function () {
     await pause(1_000);
     const [count] = await sql`select count(*)::int as open from decky_lifecycle where completed_at is null`;
     assert.equal(count?.open, 0);
-    const shards = await reports.shards();
+    const shards = await reports.reportedDeckies();
     assert.deepEqual(
       new Set(shards.map((each) => `${each.state} ${each.last_error?.slice(0, 11)}`)),
       new Set(['teardown_failed HostFailed:']),
