@@ -9,5 +9,5 @@ import { ensureDependencies, requireNode, runTypeScript } from '../stack/bootstr
 
 requireNode();
 await ensureDependencies();
-const { main } = await runTypeScript(new URL('./support/stack-runner.ts', import.meta.url));
+const { main } = await runTypeScript(new URL('./support/stack/stack-runner.ts', import.meta.url));
 await main(process.argv.slice(2));

@@ -15,5 +15,5 @@ if (!/^[1-9]\d*$/.test(values.requests) || Number(values.requests) > MOST) {
 requireNode();
 await ensureDependencies();
 process.env.DECKHAND_TEST_SCHEMATHESIS = values.requests;
-const { main } = await runTypeScript(new URL('./support/stack-runner.ts', import.meta.url));
+const { main } = await runTypeScript(new URL('./support/stack/stack-runner.ts', import.meta.url));
 await main(['test/conformance/schemathesis.test.ts']);

@@ -1,9 +1,9 @@
 /** `npm run test:conformance`: every exchange that was recorded of DECNET 1.0, in order, against both listeners of a real master. */
 import { SignJWT } from 'jose';
 import { openAuthority } from '../../adapters/pki/authority.ts';
-import { freePort } from '../support/free-port.ts';
-import { type MasterProgram, startMaster } from '../support/master-program.ts';
-import { createWorld, endWorkflows, type World } from '../support/world.ts';
+import { type MasterProgram, startMaster } from '../support/master/master-program.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { createWorld, endWorkflows, type World } from '../support/temporal/workflow-fixture.ts';
 import { allow, allowanceLines } from './allowances.ts';
 import { type Player, play } from './player.ts';
 import { type Answer, Names, readRecording, type Step, stepNames } from './recording.ts';

@@ -4,9 +4,9 @@ import { type ClientRequest, type IncomingMessage, request as plainRequest } fro
 import { request as tlsRequest } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Checker, createChecker, descriptionOf } from '../support/document.ts';
-import type { MasterProgram } from '../support/master-program.ts';
-import type { World } from '../support/world.ts';
+import { type Checker, createChecker, descriptionOf } from '../support/master/document.ts';
+import type { MasterProgram } from '../support/master/master-program.ts';
+import type { World } from '../support/temporal/workflow-fixture.ts';
 import { allow } from './allowances.ts';
 import { type Answer, type Names, outsideAddress, type Step } from './recording.ts';
 

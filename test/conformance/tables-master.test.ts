@@ -1,6 +1,12 @@
 /** The tables of the master's API, row by row (wire 1.1 to 1.9). */
 import assert from 'node:assert/strict';
-import { ADMIN_PASSWORD, type ApiHarness, type Call, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import {
+  ADMIN_PASSWORD,
+  type ApiHarness,
+  type Call,
+  createApiHarness,
+  GENERAL,
+} from '../support/master/api-harness.ts';
 import { allow } from './allowances.ts';
 import { answers, keysOf, row, shownBy } from './rows.ts';
 

@@ -1,6 +1,12 @@
 /** Where ours differs on purpose, bullet by bullet (docs/differences.md). Most of it needs containers, hosts or a second process: the test that shows it is named. */
 import assert from 'node:assert/strict';
-import { ADMIN_PASSWORD, type ApiHarness, type Call, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import {
+  ADMIN_PASSWORD,
+  type ApiHarness,
+  type Call,
+  createApiHarness,
+  GENERAL,
+} from '../support/master/api-harness.ts';
 import { answers, row, shownBy } from './rows.ts';
 
 const API = '/api/v1/deckies';

@@ -1,6 +1,6 @@
 /** The tables of the swarm controller and of enrolment, row by row (wire 2, 4.1, 4.4). What an agent answers (wire 3) runs with a real one elsewhere. */
 import assert from 'node:assert/strict';
-import { createSwarmHarness, type SwarmCall, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmCall, type SwarmHarness } from '../support/master/swarm-harness.ts';
 import { answers, keysOf, row, shownBy } from './rows.ts';
 
 type Enrolled = Awaited<ReturnType<SwarmHarness['enroll']>>;

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unmountBelow } from '../../stack/docker.ts';
-import { type Counts, totalsLine } from '../support/stack-totals.ts';
+import { type Counts, totalsLine } from '../support/stack/stack-totals.ts';
 import { type CuttableDatabase, openCuttableDatabase } from './cuttable-database.ts';
 import { DrillStack } from './drill-stack.ts';
 import { ENGINE_KINDS, type Kind } from './kinds.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CliMaster } from '../support/cli-master.ts';
+import { CliMaster } from '../support/clients/cli-master.ts';
 
 const FLEET = '[web]\nservices = http\namount = 2\n\n[db]\nservices = mysql\n';
 

@@ -8,8 +8,8 @@ import type Docker from 'dockerode';
 import type { DriftOverview, FleetOverview, ReconcileAnswer } from '../../cli/master.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { ROOT } from '../../stack/root.ts';
-import { testDirectory, testServers } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { testDirectory, testServers } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 import { until } from '../support/until.ts';
 
 const FLEET = '[web]\nservices = http\namount = 2\n';

@@ -4,9 +4,9 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../stack/root.ts';
-import { onEngine, processesOf } from '../support/leftovers.ts';
-import { testDirectory } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { onEngine, processesOf } from '../support/stack/leftovers.ts';
+import { testDirectory } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 
 describe('npm start -- --once in a fresh clone', () => {
   let root = '';

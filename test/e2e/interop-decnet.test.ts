@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { decnetEnvironment } from '../support/decnet/venv.ts';
-import { freePort } from '../support/free-port.ts';
-import { type MasterProgram, startMaster } from '../support/master-program.ts';
-import { testDirectory } from '../support/stack.ts';
+import { type MasterProgram, startMaster } from '../support/master/master-program.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { testDirectory } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 /** For its heartbeats. */
 const PATIENCE_MS = 60_000;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { DrillStack } from '../drills/drill-stack.ts';
 import { measureDeploy, runRound } from '../drills/round.ts';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 /** With it a worker dies while containers start, and the silent bus answers again, so that a subscriber must see all. */
 const SEED = 'npm test 3';

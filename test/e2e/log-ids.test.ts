@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { testDirectory } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { testDirectory } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 import { until } from '../support/until.ts';
 
 const REQUEST_ID = 'followed-by-a-test';

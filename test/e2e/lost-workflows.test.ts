@@ -8,7 +8,7 @@ import { deployWorkflowId } from '../../fleet/housekeeping.ts';
 import { deploy, deployRows, fleetOf, takeDown, untilEnded } from '../drills/deploy.ts';
 import { DrillStack } from '../drills/drill-stack.ts';
 import { judgeContainers, judgeRows, judgeStored } from '../drills/judge.ts';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 /** Keeps a deploy in its middle long enough to be hit there. */
 const LONG_HEALTH = '15s';

@@ -8,8 +8,8 @@ import { isDeepStrictEqual } from 'node:util';
 import Docker from 'dockerode';
 import { identify } from '../../lib/process-table.ts';
 import { DEFAULT_SOCKET, findDockerd } from '../../stack/docker.ts';
-import { testDirectory } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { testDirectory } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 import { until } from '../support/until.ts';
 
 const FLEET = '[own-a]\nservices = ssh\n';

@@ -10,8 +10,8 @@ import { findByEnvironment, identify } from '../../lib/process-table.ts';
 import { PortBook } from '../../stack/claims.ts';
 import { type StackFile, StackHome } from '../../stack/home.ts';
 import { MARK } from '../../stack/supervised-process.ts';
-import { testDirectory } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { testDirectory } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 
 const NO_FLEET = ['--fleet', 'none'];
 const PROCESSES = ['api', 'nats', 'postgres', 'temporal', 'worker'];

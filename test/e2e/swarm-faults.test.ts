@@ -8,7 +8,7 @@ import { deployRows, fleetOf, takeDown, untilEnded } from '../drills/deploy.ts';
 import { DrillStack } from '../drills/drill-stack.ts';
 import type { Kind } from '../drills/kinds.ts';
 import { measureDeploy, runRound } from '../drills/round.ts';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 const SEED = 'npm test 5';
 const AGENTS = 3;

@@ -10,10 +10,10 @@ import type { FleetOverview, HostView } from '../../cli/master.ts';
 import { connectDocker } from '../../engine/docker/transport.ts';
 import { identify } from '../../lib/process-table.ts';
 import { ROOT } from '../../stack/root.ts';
-import { freePort } from '../support/free-port.ts';
-import { onEngine, processesOf } from '../support/leftovers.ts';
-import { testDirectory, testServers } from '../support/stack.ts';
-import { StackProcess } from '../support/stack-process.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { onEngine, processesOf } from '../support/stack/leftovers.ts';
+import { testDirectory, testServers } from '../support/stack/stack.ts';
+import { StackProcess } from '../support/stack/stack-process.ts';
 import { until } from '../support/until.ts';
 
 /** Names that no other test on this engine has. */

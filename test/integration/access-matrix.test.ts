@@ -18,10 +18,10 @@ import {
   routesOf,
   SWARM_ACCESS,
   SWARM_ROUTES,
-} from '../support/access-table.ts';
-import { ADMIN_PASSWORD, type ApiHarness } from '../support/api-harness.ts';
-import { testDirectory } from '../support/stack.ts';
-import { createSwarmHarness, type SwarmCall, type SwarmHarness } from '../support/swarm-harness.ts';
+} from '../support/master/access-table.ts';
+import { ADMIN_PASSWORD, type ApiHarness } from '../support/master/api-harness.ts';
+import { createSwarmHarness, type SwarmCall, type SwarmHarness } from '../support/master/swarm-harness.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 const NOBODY = '00000000-0000-4000-8000-000000000000';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { agentCalls, order } from '../support/agent-calls.ts';
-import { json, serve, serveOpenSsl, serveTcp } from '../support/test-agents.ts';
+import { agentCalls, order } from '../support/agents/agent-calls.ts';
+import { json, serve, serveOpenSsl, serveTcp } from '../support/agents/test-agents.ts';
 
 describe('the client that talks to agents names what went wrong', () => {
   const on = agentCalls();

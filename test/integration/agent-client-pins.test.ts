@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import type { AgentAddress } from '../../adapters/agent/client.ts';
 import type { Identity } from '../../adapters/pki/authority.ts';
-import { agentCalls, order } from '../support/agent-calls.ts';
-import { json, listen, serve } from '../support/test-agents.ts';
+import { agentCalls, order } from '../support/agents/agent-calls.ts';
+import { json, listen, serve } from '../support/agents/test-agents.ts';
 
 // proof: agent-pin, gap-d
 describe('the client that talks to agents, on a mismatch has sent not one byte of HTTP (gaps, D: pinning on the connection used)', () => {

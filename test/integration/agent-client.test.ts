@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { agentCalls, order } from '../support/agent-calls.ts';
-import { json, serve } from '../support/test-agents.ts';
+import { agentCalls, order } from '../support/agents/agent-calls.ts';
+import { json, serve } from '../support/agents/test-agents.ts';
 
 describe('the client that talks to agents', () => {
   const on = agentCalls();

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { mutateOrder } from '../../agent/bodies.ts';
 import type { AgentState, OrderRecord } from '../../agent/state.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
-import { engineProxy } from '../support/engine-proxy.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
+import { engineProxy } from '../support/docker/engine-proxy.ts';
 import { until } from '../support/until.ts';
 
 /** Milliseconds after the 202: before the first container, between them, while they grow old enough, at the end. */

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
 import { until } from '../support/until.ts';
 
-const LOADED = fileURLToPath(new URL('../support/deadly-decky.cjs', import.meta.url));
+const LOADED = fileURLToPath(new URL('../support/agents/deadly-decky.cjs', import.meta.url));
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');
 
 describe('an agent that dies at an order', function () {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta } from '../../fleet/agent-wire.ts';
-import type { AgentHost } from '../support/agent-host.ts';
-import { leaveBehind } from '../support/left-behind.ts';
-import { startedAgent } from '../support/started-agent.ts';
+import type { AgentHost } from '../support/agents/agent-host.ts';
+import { startedAgent } from '../support/agents/started-agent.ts';
+import { leaveBehind } from '../support/docker/left-behind.ts';
 import { until } from '../support/until.ts';
 
 const ended = (deltas: readonly Delta[]): Delta[] => deltas.filter(({ status }) => status !== 'running');

@@ -3,10 +3,10 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
 import { until } from '../support/until.ts';
 
-const LOADED = fileURLToPath(new URL('../support/full-disk.cjs', import.meta.url));
+const LOADED = fileURLToPath(new URL('../support/agents/full-disk.cjs', import.meta.url));
 
 describe('an agent whose disk is full', function () {
   this.timeout(60_000);

@@ -9,8 +9,8 @@ import { generateKeys, importSigningKey, leafCertificate, privateKeyPem } from '
 import * as x509 from '../../adapters/pki/x509.ts';
 import { loadIdentity, writeIdentity } from '../../agent/identity.ts';
 import { programArguments } from '../../stack/root.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
-import { type Answer, type SwarmDouble, swarmDouble } from '../support/swarm-double.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
+import { type Answer, type SwarmDouble, swarmDouble } from '../support/master/swarm-double.ts';
 import { until } from '../support/until.ts';
 
 interface Ran {

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { Delta, DeployOrder } from '../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../fleet/config.ts';
-import type { AgentHost } from '../support/agent-host.ts';
-import { startedAgent } from '../support/started-agent.ts';
+import type { AgentHost } from '../support/agents/agent-host.ts';
+import { startedAgent } from '../support/agents/started-agent.ts';
 import { until } from '../support/until.ts';
 
 // proof: promise-8

@@ -1,8 +1,8 @@
 /** A cancelled shard sends a later attempt that names nobody (workflows/recall.ts): what the agent does with it. */
 import assert from 'node:assert/strict';
 import type { AgentDeployBody, Fence } from '../../fleet/agent-wire.ts';
-import type { AgentHost } from '../support/agent-host.ts';
-import { startedAgent } from '../support/started-agent.ts';
+import type { AgentHost } from '../support/agents/agent-host.ts';
+import { startedAgent } from '../support/agents/started-agent.ts';
 import { until } from '../support/until.ts';
 
 /** Nobody is healthy before a test has ended. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
 import { until } from '../support/until.ts';
 
 describe('an agent that hears of an earlier operation late', function () {

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAuthority } from '../../adapters/pki/authority.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
-import { swarmDouble } from '../support/swarm-double.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
+import { swarmDouble } from '../support/master/swarm-double.ts';
 import { until } from '../support/until.ts';
 
 const ENDPOINTS = [

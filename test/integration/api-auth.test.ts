@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { loginKeyOf } from '../../adapters/login-key.ts';
 import { createPasswords } from '../../api/auth.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
 
 const GUARDED: readonly [string, string, 'admin' | 'viewer'][] = [
   ['GET', '/api/v1/config', 'viewer'],

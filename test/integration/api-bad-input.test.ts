@@ -1,7 +1,13 @@
 /** Bad input: each a 4xx with a sentence, and nothing changed (gaps A11, B1, C20). */
 import assert from 'node:assert/strict';
 import { BODY_LIMIT_BYTES, STRANGER_BODY_LIMIT_BYTES } from '../../api/middleware.ts';
-import { ADMIN_PASSWORD, type ApiHarness, type Call, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import {
+  ADMIN_PASSWORD,
+  type ApiHarness,
+  type Call,
+  createApiHarness,
+  GENERAL,
+} from '../support/master/api-harness.ts';
 
 const DEPLOY = '/api/v1/deckies/deploy';
 const STRUCTURE = 'Bad Request: Schema structural violation (wrong type, extra fields, or invalid length).';

@@ -1,7 +1,7 @@
 /** What DECNET's own web page asks of a master, beside what the recorded exchanges have. */
 import assert from 'node:assert/strict';
 import { ARCHETYPES, SELECTABLE_SERVICES, SERVICES } from '../../fleet/catalog.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
 
 describe('API: the role of a user', () => {
   let api: ApiHarness;

@@ -3,7 +3,7 @@ import { createConvergenceStore } from '../../adapters/postgres/drift.ts';
 import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import type { Drift } from '../../fleet/drift.ts';
 import { LOCAL_HOST, STATUS } from '../../fleet/lifecycle.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
 
 const HOST = '5f0c6a5e-0000-4000-8000-000000000001';
 

@@ -5,8 +5,8 @@ import { Hono } from 'hono';
 import { stream } from 'hono/streaming';
 import { sharedFigures, writeFigures } from '../../api/routes/status.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
-import { readEvents } from '../support/event-reading.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
+import { readEvents } from '../support/servers/event-reading.ts';
 
 describe('API: figures for a dashboard', () => {
   const stopping = new AbortController();

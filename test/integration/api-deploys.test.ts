@@ -1,6 +1,12 @@
 /** Deploying, looking and taking down, as the API answers it. Accepted for real; the rows are ended by the test. */
 import assert from 'node:assert/strict';
-import { ADMIN_PASSWORD, type Answer, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import {
+  ADMIN_PASSWORD,
+  type Answer,
+  type ApiHarness,
+  createApiHarness,
+  GENERAL,
+} from '../support/master/api-harness.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

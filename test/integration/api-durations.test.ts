@@ -4,7 +4,7 @@ import { createRotationStore } from '../../adapters/postgres/clock-requests.ts';
 import { DURATIONS, durationText, rangeOf } from '../../fleet/durations.ts';
 import { ROLLOUT_DEFAULTS, ROLLOUT_DURATIONS } from '../../fleet/limits.ts';
 import { createOperationStore } from '../../operations/store.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 const INI = '[x]\nservices=ssh\n';
 const ALWAYS_REFUSED = ['999999999h', '1e3s', 'NaN', '-1s', '', 'soon', '5'];

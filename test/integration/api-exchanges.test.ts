@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { SignJWT } from 'jose';
 import exchanges from '../fixtures/exchanges/master-api.json' with { type: 'json' };
-import { ADMIN_PASSWORD, type Answer, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type Answer, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
 
 interface Step {
   readonly name: string;

@@ -11,8 +11,8 @@ import { HSTS, SECURE_HEADERS } from '../../api/middleware.ts';
 import { openOperatorTls, type RunningServer, startServer } from '../../api/server.ts';
 import { createApiClient } from '../../cli/api-client.ts';
 import { resolveConnection } from '../../cli/connection.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
-import { testDirectory } from '../support/stack.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 const HOST = '127.0.0.1';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
 
 describe('API: mutating', () => {
   let api: ApiHarness;

@@ -7,8 +7,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { openAuthority } from '../../adapters/pki/authority.ts';
 import { programArguments } from '../../stack/root.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { testDirectory, testServers } from '../support/stack.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { testDirectory, testServers } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 interface Program {

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { BODY_LIMIT_BYTES } from '../../api/middleware.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/api-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 

@@ -5,8 +5,8 @@ import { openDatabase } from '../../adapters/postgres/connect.ts';
 import { createUsers } from '../../adapters/postgres/users.ts';
 import { openTemporal } from '../../adapters/temporal/connection.ts';
 import { createDeployments } from '../../operations/submit.ts';
-import { ADMIN_PASSWORD, type Answer, createApiHarness, GENERAL } from '../support/api-harness.ts';
-import { testServers } from '../support/stack.ts';
+import { ADMIN_PASSWORD, type Answer, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
+import { testServers } from '../support/stack/stack.ts';
 
 /** Port 1 of loopback: nobody listens there. */
 const NOBODY = '127.0.0.1:1';

@@ -5,8 +5,8 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { DeploymentDetail } from '../../fleet/rows.ts';
 import { type ProgramName, programArguments } from '../../stack/root.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { testDirectory, testServers } from '../support/stack.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { testDirectory, testServers } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 const PASSWORD = 'correct-horse-battery';

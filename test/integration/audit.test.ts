@@ -1,8 +1,8 @@
 /** The audit: who changed what, from where, before and after, on both listeners, and never a secret. */
 import assert from 'node:assert/strict';
 import { createPrunables } from '../../adapters/postgres/upkeep.ts';
-import { ADMIN_PASSWORD, type ApiHarness, GENERAL } from '../support/api-harness.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { ADMIN_PASSWORD, type ApiHarness, GENERAL } from '../support/master/api-harness.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 interface Entry {
   readonly [field: string]: unknown;

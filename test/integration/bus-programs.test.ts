@@ -5,9 +5,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { isReady } from '../../stack/programs.ts';
 import { type ProgramName, programArguments } from '../../stack/root.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { type NatsServer, startNats } from '../support/nats-server.ts';
-import { testDirectory, testServers } from '../support/stack.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { type NatsServer, startNats } from '../support/servers/nats-server.ts';
+import { testDirectory, testServers } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 const PATIENCE_MS = 90_000;

@@ -6,8 +6,8 @@ import { createBus, probeBus } from '../../adapters/nats/bus.ts';
 import { EVENT_STREAM } from '../../fleet/lifecycle.ts';
 import { diagnoseNats } from '../../stack/doctor.ts';
 import { busNote } from '../../stack/nats.ts';
-import { createApiHarness } from '../support/api-harness.ts';
-import { type NatsServer, startNats } from '../support/nats-server.ts';
+import { createApiHarness } from '../support/master/api-harness.ts';
+import { type NatsServer, startNats } from '../support/servers/nats-server.ts';
 
 const withRoom = (room: string) => (directory: string) =>
   `jetstream { store_dir: "${directory}", max_file_store: ${room} }`;

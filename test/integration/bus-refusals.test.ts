@@ -6,8 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { locateNats } from '../../stack/nats.ts';
-import { freePort } from '../support/free-port.ts';
-import { testDirectory } from '../support/stack.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 describe('a bus that refuses', function () {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import postgres from 'postgres';
 import { BOUNDS, openDatabase } from '../../adapters/postgres/connect.ts';
 import { type CuttableDatabase, openCuttableDatabase } from '../drills/cuttable-database.ts';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 describe('the database of a drill', () => {
   let database: CuttableDatabase;

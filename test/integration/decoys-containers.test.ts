@@ -8,8 +8,8 @@ import { PassThrough } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { type BuiltinImages, loadBuiltinImages } from '../../decoys/images.ts';
-import type { DecoyLine } from '../support/decoys.ts';
-import { Talk } from '../support/decoys.ts';
+import type { DecoyLine } from '../support/docker/decoys.ts';
+import { Talk } from '../support/docker/decoys.ts';
 
 const NAME = `deckhand-decoys-${randomBytes(4).toString('hex')}`;
 

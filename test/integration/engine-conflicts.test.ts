@@ -6,7 +6,7 @@ import { Containers } from '../../engine/docker/containers.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { Semaphore } from '../../lib/concurrency.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
 
 /** Rejects with this code and a sentence that has all these words; returns the sentence. */
 async function refused(attempt: Promise<unknown>, code: string, ...words: string[]): Promise<string> {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { loadBuiltinImages } from '../../decoys/images.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
-import { dockerScene } from '../support/docker-scene.ts';
+import { dockerScene } from '../support/docker/docker-fixture.ts';
 import { until } from '../support/until.ts';
 
 describe('a decky whose base was started after its services', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
-import { engineThatKeepsNetworks } from '../support/refusing-engine.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
+import { engineThatKeepsNetworks } from '../support/docker/refusing-engine.ts';
 
 describe('taking deckies down', () => {
   let docker: TestDocker;

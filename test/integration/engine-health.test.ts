@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Health } from '../../engine/engine.ts';
 import type { ComposeService, DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { dockerScene } from '../support/docker-scene.ts';
+import { dockerScene } from '../support/docker/docker-fixture.ts';
 
 /** Node, so that it runs in any image of ours. */
 const script = (code: string): Partial<ComposeService> => ({ command: ['node', '-e', code] });

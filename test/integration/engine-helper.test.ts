@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import type { Suite } from 'mocha';
 import { helperName } from '../../engine/docker/helper-interface.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
 import { until } from '../support/until.ts';
 
 const ip = (...args: string[]): boolean => spawnSync('ip', args, { stdio: 'ignore' }).status === 0;

@@ -13,7 +13,7 @@ import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { Semaphore } from '../../lib/concurrency.ts';
 import { createLogger } from '../../lib/logger.ts';
-import { type Answer, type HostileEngine, hostileEngine } from '../support/hostile-engine.ts';
+import { type Answer, type HostileEngine, hostileEngine } from '../support/docker/hostile-engine.ts';
 
 const SCOPE = { instance: 'i1', project: 'p1' };
 const NETWORK: FleetNetwork = { driver: 'bridge', interface: '', subnet: '10.9.0.0/24', gateway: '10.9.0.1' };

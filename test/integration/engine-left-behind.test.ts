@@ -1,7 +1,7 @@
 /** After a restart of Docker a service may come before its base, and is left behind. */
 import assert from 'node:assert/strict';
-import { dockerScene } from '../support/docker-scene.ts';
-import { leaveBehind } from '../support/left-behind.ts';
+import { dockerScene } from '../support/docker/docker-fixture.ts';
+import { leaveBehind } from '../support/docker/left-behind.ts';
 import { until } from '../support/until.ts';
 
 describe('what the engine left behind when it came back', () => {

@@ -5,8 +5,8 @@ import { resolveOwnNetwork } from '../../agent/network.ts';
 import { detectNetwork } from '../../engine/host-networks.ts';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
-import { assertRefused, plan } from '../support/planning.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
+import { assertRefused, plan } from '../support/fixtures/planning.ts';
 
 const ip = (...args: string[]): boolean => spawnSync('ip', args, { stdio: 'ignore' }).status === 0;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { FleetNetwork } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
 
 describe('a network that is to be made anew', () => {
   let docker: TestDocker;

@@ -8,8 +8,8 @@ import type { Health } from '../../engine/engine.ts';
 import type { DeckySpec } from '../../fleet/compose.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { findDockerd } from '../../stack/docker.ts';
-import { type Scene, scene } from '../support/docker.ts';
-import { type OwnDockerd, ownDockerd } from '../support/own-dockerd.ts';
+import { type Scene, scene } from '../support/docker/docker.ts';
+import { type OwnDockerd, ownDockerd } from '../support/docker/own-dockerd.ts';
 
 const DECKIES = 6;
 const ROUNDS = 2;

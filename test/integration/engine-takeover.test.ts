@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import type { ComposeDocument } from '../../fleet/compose.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
 
 /** Where a Compose plugin is present; elsewhere test/unit/engine-config-hash holds the recorded hashes. */
 describe('an operator who takes over with docker compose', () => {

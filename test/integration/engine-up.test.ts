@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DeckySpec } from '../../fleet/compose.ts';
-import { dockerScene } from '../support/docker-scene.ts';
+import { dockerScene } from '../support/docker/docker-fixture.ts';
 
 describe('bringing a decky up', () => {
   const on = dockerScene();

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream } from '../../adapters/nats/event-stream.ts';
-import { layCable } from '../support/cable.ts';
-import { testServers } from '../support/stack.ts';
+import { layCable } from '../support/servers/cable.ts';
+import { testServers } from '../support/stack/stack.ts';
 
 /** A reader behind a cable, and events of one decky. */
 async function scene(decky: string) {

@@ -9,9 +9,9 @@ import { createEventLog } from '../../adapters/nats/event-log.ts';
 import { createEventStream } from '../../adapters/nats/event-stream.ts';
 import { EVENT_STREAM, EVENT_SUBJECTS } from '../../fleet/lifecycle.ts';
 import { locateNats } from '../../stack/nats.ts';
-import { layCable } from '../support/cable.ts';
-import { freePort } from '../support/free-port.ts';
-import { testDirectory } from '../support/stack.ts';
+import { layCable } from '../support/servers/cable.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 async function ownNats() {

@@ -10,10 +10,10 @@ import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { contextOf } from '../../cli/context.ts';
 import { events as printEvents } from '../../cli/feed.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
-import { capturedIo } from '../support/captured-io.ts';
-import { type EventReading, readEvents } from '../support/event-reading.ts';
-import { testServers } from '../support/stack.ts';
+import { capturedIo } from '../support/clients/captured-io.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
+import { type EventReading, readEvents } from '../support/servers/event-reading.ts';
+import { testServers } from '../support/stack/stack.ts';
 
 describe('API: events', () => {
   const name = `events_${randomBytes(4).toString('hex')}`;

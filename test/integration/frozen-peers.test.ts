@@ -9,9 +9,9 @@ import { BOUNDS, type Bounds, openDatabase, reachable, type Sql } from '../../ad
 import { migrate } from '../../adapters/postgres/migrate.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { EVENT_STREAM, lifecycleSubject } from '../../fleet/lifecycle.ts';
-import { type Cable, layCable } from '../support/cable.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { testServers } from '../support/stack.ts';
+import { type Cable, layCable } from '../support/servers/cable.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { testServers } from '../support/stack/stack.ts';
 import { until } from '../support/until.ts';
 
 const UNAVAILABLE = { code: 'Unavailable' };
@@ -77,7 +77,7 @@ describe('a peer that is frozen', function () {
       await announce(1, 2, 3);
       const child: ChildProcess = spawn(
         process.execPath,
-        ['--import', 'tsx', new URL('../support/drainer-program.ts', import.meta.url).pathname],
+        ['--import', 'tsx', new URL('../support/servers/drainer-program.ts', import.meta.url).pathname],
         {
           env: {
             PATH: process.env.PATH,

@@ -4,13 +4,13 @@ import { serveMetrics, serveMetricsIfAsked } from '../../adapters/metrics/listen
 import { createApiMetrics, createRegistry } from '../../adapters/metrics/metrics.ts';
 import { addDatabaseMetrics, addKeptMetrics } from '../../adapters/metrics/scraped-metrics.ts';
 import { readFigures } from '../../adapters/postgres/upkeep.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
-import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/api-harness.ts';
-import { freePort } from '../support/free-port.ts';
-import { startMaster } from '../support/master-program.ts';
-import { sample, scrape } from '../support/metrics.ts';
-import { endWorker, spawnWorker } from '../support/worker-process.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
+import { ADMIN_PASSWORD, type ApiHarness, createApiHarness, GENERAL } from '../support/master/api-harness.ts';
+import { startMaster } from '../support/master/master-program.ts';
+import { sample, scrape } from '../support/reading/metrics.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { endWorker, spawnWorker } from '../support/temporal/worker-process.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('the API’s metrics', () => {
   let api: ApiHarness;

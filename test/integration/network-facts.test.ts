@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { detectNetwork } from '../../engine/host-networks.ts';
 import type { EngineNetwork } from '../../fleet/network.ts';
-import { type Scene, scene, type TestDocker, testDocker } from '../support/docker.ts';
-import { assertRefused, plan } from '../support/planning.ts';
+import { type Scene, scene, type TestDocker, testDocker } from '../support/docker/docker.ts';
+import { assertRefused, plan } from '../support/fixtures/planning.ts';
 
 describe('the networks of the engine’s machine', () => {
   let docker: TestDocker;

@@ -2,9 +2,15 @@
 import assert from 'node:assert/strict';
 import { describe as describeApi } from '../../api/routes/docs.ts';
 import { LONGEST_INTERVAL_MINUTES } from '../../fleet/durations.ts';
-import { ADMIN_PASSWORD, createApiHarness } from '../support/api-harness.ts';
-import { type Checker, createChecker, type Description, descriptionOf, type Operation } from '../support/document.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { ADMIN_PASSWORD, createApiHarness } from '../support/master/api-harness.ts';
+import {
+  type Checker,
+  createChecker,
+  type Description,
+  descriptionOf,
+  type Operation,
+} from '../support/master/document.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 interface Named extends Operation {
   readonly route: string;

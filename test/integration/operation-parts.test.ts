@@ -6,8 +6,8 @@ import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { LIMITS, weightOf } from '../../fleet/limits.ts';
 import { createOperationStore } from '../../operations/store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, storeMove } from '../support/requests.ts';
+import { storeDeploy, storeMove } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 const SIX = '[d]\nservices=ssh\namount=6\n';
 

@@ -5,8 +5,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { type Bus, createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { EVENT_STREAM, lifecycleSubject } from '../../fleet/lifecycle.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { testServers } from '../support/stack.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { testServers } from '../support/stack/stack.ts';
 
 describe('the outbox and the bus', () => {
   let database: TestDatabase;

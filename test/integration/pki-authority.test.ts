@@ -37,7 +37,7 @@ describe('the certificate authority', () => {
   });
 
   it('is one for all programs that open it for the first time at the same moment', async () => {
-    const program = new URL('../support/authority-program.ts', import.meta.url).pathname;
+    const program = new URL('../support/master/authority-program.ts', import.meta.url).pathname;
     const answers = await Promise.all([
       ...Array.from({ length: 3 }, async () => {
         const { stdout } = await run(process.execPath, ['--import', 'tsx', program, directory]);

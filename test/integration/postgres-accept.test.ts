@@ -6,8 +6,8 @@ import { closeTicket, currentTicket } from '../../adapters/postgres/tickets.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../../fleet/limits.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, storeTeardown, TEST_NETWORK } from '../support/requests.ts';
+import { storeDeploy, storeTeardown, TEST_NETWORK } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 const ONE = '[a]\nservices=ssh\n';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { createEnrollmentTokens } from '../../adapters/postgres/enrollment.ts';
 import { createHostStore, type Host, type HostStore, type NewHost } from '../../adapters/postgres/hosts.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 const sha = (text: string): string => createHash('sha256').update(text).digest('hex');
 const LATER = new Date('2040-01-02T03:04:05Z');

@@ -6,8 +6,8 @@ import { createLifecycleReader, recordTransitions } from '../../adapters/postgre
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, storeMutate } from '../support/requests.ts';
+import { storeDeploy, storeMutate } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 describe('mutations in PostgreSQL', () => {
   let database: TestDatabase;

@@ -5,8 +5,8 @@ import { drainOutbox } from '../../adapters/postgres/outbox.ts';
 import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
+import { storeDeploy, TEST_NETWORK } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 /** PostgreSQL keeps one plan for all values after five executions with plans of their own. */
 const UNTIL_A_PLAN_IS_KEPT = 6;

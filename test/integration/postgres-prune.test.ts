@@ -5,8 +5,8 @@ import { closeTicket, openTicket } from '../../adapters/postgres/tickets.ts';
 import { createPrunables } from '../../adapters/postgres/upkeep.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 describe('the prune of PostgreSQL', () => {
   let database: TestDatabase;

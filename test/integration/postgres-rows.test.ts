@@ -4,8 +4,8 @@ import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createLifecycleReader, noteSteps, recordTransitions } from '../../adapters/postgres/rows.ts';
 import type { Status } from '../../fleet/lifecycle.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 const DECKIES = '[a]\nservices=ssh\n[b]\nservices=http\n';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { closeTicket, currentTicket, openTicket, redrawTickets, ticketOf } from '../../adapters/postgres/tickets.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 describe('the tickets of a host’s lane', () => {
   let database: TestDatabase;

@@ -5,8 +5,8 @@ import { createLifecycleReader } from '../../adapters/postgres/rows.ts';
 import type { DeckyState, Transition } from '../../fleet/lifecycle.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
 import { createOperationStore } from '../../operations/store.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 describe('transitions that the database refuses', () => {
   let database: TestDatabase;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
-import { storeMutate } from '../support/requests.ts';
+import { OURS, reportingHost, statusOf } from '../support/agents/reporting-host.ts';
+import { storeMutate } from '../support/master/requests.ts';
 import { until } from '../support/until.ts';
 
 describe('a host that is back after a mutation was given up', function () {

@@ -6,10 +6,10 @@ import type { TLSSocket } from 'node:tls';
 import { type AgentAddress, type AgentClient, createAgentClient } from '../../adapters/agent/client.ts';
 import { type Authority, openAuthority } from '../../adapters/pki/authority.ts';
 import type { AgentDeployBody, AgentStatus, HeartbeatBody } from '../../fleet/agent-wire.ts';
-import { plainDecky } from '../support/plain-decky.ts';
+import { plainDecky } from '../support/docker/plain-decky.ts';
 import { makeHosts, SimulatedAgents, type SimulatedHost } from '../support/simulated-agents/launch.ts';
 import type { Mode } from '../support/simulated-agents/protocol.ts';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 const MODES: readonly Mode[] = ['ready', 'silent', 'lost-delta', 'hold', 'dead'];
 

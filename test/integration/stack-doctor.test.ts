@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Connection } from '@temporalio/client';
 import { msNumberToTs } from '@temporalio/common/lib/time.js';
 import { diagnoseTemporal } from '../../stack/doctor.ts';
-import { testServers } from '../support/stack.ts';
+import { testServers } from '../support/stack/stack.ts';
 
 const DAY_MS = 86_400_000;
 

@@ -8,8 +8,8 @@ import { createReportedDeckyStore } from '../../adapters/postgres/host-reports.t
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/rows.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
 
 describe('deckies of a host that was removed', () => {
   let database: TestDatabase;

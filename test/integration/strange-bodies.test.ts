@@ -10,7 +10,7 @@ import { createAccessTokens } from '../../api/auth.ts';
 import { describe as describeApi } from '../../api/routes/docs.ts';
 import { type RunningServer, startServer } from '../../api/server.ts';
 import { MASTER_NAME } from '../../fleet/agent-wire.ts';
-import { descriptionOf } from '../support/document.ts';
+import { descriptionOf } from '../support/master/document.ts';
 import {
   ALL,
   EMPTY,
@@ -21,8 +21,8 @@ import {
   type StrangeBody,
   UNREADABLE,
   UNWANTED,
-} from '../support/strange-bodies.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+} from '../support/master/strange-bodies.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 type Statuses = ReadonlyMap<StrangeBody, number>;
 

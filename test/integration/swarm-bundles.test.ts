@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { startServer } from '../../api/server.ts';
 import { bootstrapScript, createBundles } from '../../api/swarm/bundles.ts';
-import { swarmOperator } from '../support/swarm-operator.ts';
+import { swarmOperator } from '../support/master/swarm-operator.ts';
 
 describe('bundles of DECNET', function () {
   this.timeout(60_000);

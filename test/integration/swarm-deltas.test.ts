@@ -3,9 +3,9 @@ import { Client, Connection } from '@temporalio/client';
 import { openDatabase } from '../../adapters/postgres/connect.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createReportSignals } from '../../adapters/temporal/workflows.ts';
-import { freePort } from '../support/free-port.ts';
-import { delta, OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
-import { SECRET } from '../support/swarm-harness.ts';
+import { delta, OURS, reportingHost, statusOf } from '../support/agents/reporting-host.ts';
+import { SECRET } from '../support/master/swarm-harness.ts';
+import { freePort } from '../support/servers/free-port.ts';
 
 describe('deltas of a heartbeat', function () {
   this.timeout(60_000);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createDriftReader } from '../../adapters/postgres/drift.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
-import { OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
+import { OURS, reportingHost, statusOf } from '../support/agents/reporting-host.ts';
 
 describe('drift of a host', function () {
   this.timeout(60_000);

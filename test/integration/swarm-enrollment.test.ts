@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createSigningRequest, describeCertificate, type Identity } from '../../adapters/pki/authority.ts';
-import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 describe('enrolment of hosts', () => {
   let swarm: SwarmHarness;

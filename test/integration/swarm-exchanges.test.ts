@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import type { Identity } from '../../adapters/pki/authority.ts';
 import { recordTransitions } from '../../adapters/postgres/rows.ts';
 import exchanges from '../fixtures/exchanges/swarm-controller.json' with { type: 'json' };
-import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmAnswer, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 interface Step {
   readonly name: string;

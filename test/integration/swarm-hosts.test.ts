@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rememberMaster } from '../../adapters/postgres/enrollment.ts';
 import { watchHosts } from '../../api/swarm/controller.ts';
-import { swarmOperator } from '../support/swarm-operator.ts';
+import { swarmOperator } from '../support/master/swarm-operator.ts';
 import { until } from '../support/until.ts';
 
 describe('hosts', function () {

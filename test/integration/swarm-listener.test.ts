@@ -10,8 +10,8 @@ import { pino } from 'pino';
 import { type Authority, fingerprintOf, type Identity, openAuthority } from '../../adapters/pki/authority.ts';
 import type { ApiEnv } from '../../api/environment.ts';
 import { startListener } from '../../api/swarm/controller.ts';
-import { testDirectory } from '../support/stack.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 
 /** Every operator route, with a body that would be taken. */
 const OPERATOR_ROUTES = [

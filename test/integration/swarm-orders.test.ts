@@ -1,7 +1,7 @@
 /** What the swarm controller is asked to do at once: deploys and teardowns as DECNET’s command orders them. */
 import assert from 'node:assert/strict';
-import { plainDecky } from '../support/plain-decky.ts';
-import { swarmOperator } from '../support/swarm-operator.ts';
+import { plainDecky } from '../support/docker/plain-decky.ts';
+import { swarmOperator } from '../support/master/swarm-operator.ts';
 import { until } from '../support/until.ts';
 
 /** What goes on in the background is soon over. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { DeckyConfig } from '../../fleet/config.ts';
-import { OURS, reportingHost, statusOf } from '../support/reporting-host.ts';
+import { OURS, reportingHost, statusOf } from '../support/agents/reporting-host.ts';
 
 describe('what a heartbeat reports of a host', function () {
   this.timeout(60_000);

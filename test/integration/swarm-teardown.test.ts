@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { recordTransitions } from '../../adapters/postgres/rows.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 describe('teardowns over the API', function () {
   this.timeout(60_000);

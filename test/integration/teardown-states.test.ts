@@ -1,7 +1,7 @@
 /** What clients see right after a 202, before any worker has done a thing. */
 import assert from 'node:assert/strict';
-import { GENERAL } from '../support/api-harness.ts';
-import { createSwarmHarness, type SwarmHarness } from '../support/swarm-harness.ts';
+import { GENERAL } from '../support/master/api-harness.ts';
+import { createSwarmHarness, type SwarmHarness } from '../support/master/swarm-harness.ts';
 
 const GOING = 'tearing_down';
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { context, propagation, trace } from '@opentelemetry/api';
 import { createAgentClient } from '../../adapters/agent/client.ts';
 import { asking, startTracing } from '../../adapters/tracing/tracing.ts';
-import { type AgentHost, agentHost } from '../support/agent-host.ts';
-import { type CollectedSpan, type Collector, startCollector } from '../support/collector.ts';
-import { freePort } from '../support/free-port.ts';
-import { startMaster } from '../support/master-program.ts';
-import { endWorker, spawnWorker } from '../support/worker-process.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { type AgentHost, agentHost } from '../support/agents/agent-host.ts';
+import { startMaster } from '../support/master/master-program.ts';
+import { type CollectedSpan, type Collector, startCollector } from '../support/servers/collector.ts';
+import { freePort } from '../support/servers/free-port.ts';
+import { endWorker, spawnWorker } from '../support/temporal/worker-process.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('traces', () => {
   let collector: Collector;

@@ -12,11 +12,11 @@ import {
   reconcileWorkflowId,
   teardownWorkflowId,
 } from '../../fleet/housekeeping.ts';
-import { historyRecording } from '../support/history-recording.ts';
-import { testServers } from '../support/stack.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { historyRecording } from '../support/temporal/history-recording.ts';
+import { endWorker, spawnWorker } from '../support/temporal/worker-process.ts';
+import type { World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { endWorker, spawnWorker } from '../support/worker-process.ts';
-import type { World } from '../support/world.ts';
 
 describe('recording histories on the master’s own engine', () => {
   const on = historyRecording();

@@ -3,11 +3,11 @@
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { deployWorkflowId, shardWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { historyRecording } from '../support/history-recording.ts';
-import { storeDeploy } from '../support/requests.ts';
-import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { doneStatus, type ScriptedAgent, scriptedAgent } from '../support/agents/scripted-agent.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { historyRecording } from '../support/temporal/history-recording.ts';
+import type { World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import type { World } from '../support/world.ts';
 
 const TWO = '[a]\nservices=ssh\n[b]\nservices=ssh\n[c]\nservices=ssh\n';
 const shard = (id: string, agent: ScriptedAgent): string => shardWorkflowId(id, agent.hostUuid);

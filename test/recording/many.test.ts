@@ -2,9 +2,9 @@
 
 import { deployWorkflowId, groupWorkflowId, leaveWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { historyRecording } from '../support/history-recording.ts';
-import { storeDeploy } from '../support/requests.ts';
-import { scriptedAgent } from '../support/scripted-agent.ts';
+import { scriptedAgent } from '../support/agents/scripted-agent.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { historyRecording } from '../support/temporal/history-recording.ts';
 
 const THREE = '[a]\namount=3\nservices=ssh\n';
 

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { workflowBundle } from '../../worker/bundle.ts';
 import * as workflows from '../../workflows/index.ts';
-import { historyNames, readHistory } from '../support/histories.ts';
-import { textsOf } from '../support/nameless-history.ts';
-import { quietRuntime } from '../support/quiet-runtime.ts';
+import { historyNames, readHistory } from '../support/temporal/histories.ts';
+import { textsOf } from '../support/temporal/nameless-history.ts';
+import { quietRuntime } from '../support/temporal/quiet-runtime.ts';
 
 const names = historyNames();
 /** Folders in which people and build machines keep checkouts, and what a worker of theirs is called. */

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { Worker } from '@temporalio/worker';
 import { workflowInterceptorModule } from '../../adapters/tracing/tracing.ts';
 import { workflowBundle } from '../../worker/bundle.ts';
-import { historyNames, readHistory } from '../support/histories.ts';
-import { quietRuntime } from '../support/quiet-runtime.ts';
+import { historyNames, readHistory } from '../support/temporal/histories.ts';
+import { quietRuntime } from '../support/temporal/quiet-runtime.ts';
 
 /**
  * Interceptors take turns of the event loop, and branches that wake together may then give their commands in another order:

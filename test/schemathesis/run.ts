@@ -1,7 +1,7 @@
 /** One run of Schemathesis as one account, bounded in requests and in time. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { testDirectory } from '../support/stack.ts';
+import { testDirectory } from '../support/stack/stack.ts';
 import type { Front } from './front.ts';
 import type { Account, Scene } from './scene.ts';
 

@@ -1,6 +1,6 @@
 /** A master with a simulated engine, three accounts, and things that exist for the requests to name. */
-import { type MasterProgram, startMaster } from '../support/master-program.ts';
-import { createWorld, endWorkflows, type World } from '../support/world.ts';
+import { type MasterProgram, startMaster } from '../support/master/master-program.ts';
+import { createWorld, endWorkflows, type World } from '../support/temporal/workflow-fixture.ts';
 
 const PASSWORD = 'correct-horse-battery';
 const FIRST = 'a-first-password';

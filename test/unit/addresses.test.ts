@@ -13,7 +13,7 @@ import {
 import { buildDeckies } from '../../fleet/deckies.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { parseIni } from '../../fleet/ini.ts';
-import { assertRefused } from '../support/planning.ts';
+import { assertRefused } from '../support/fixtures/planning.ts';
 
 const addresses = (subnet: string): string[] => [...hosts(parseSubnet(subnet, 'net'))].map(formatAddress);
 

@@ -9,8 +9,8 @@ import {
   noteTicket,
   type OrderRecord,
 } from '../../agent/state.ts';
-import { orderOf } from '../support/agent-orders.ts';
-import { plainDecky } from '../support/plain-decky.ts';
+import { orderOf } from '../support/agents/agent-orders.ts';
+import { plainDecky } from '../support/docker/plain-decky.ts';
 
 const NOW = new Date('2026-11-24T10:00:00Z');
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { ApiRefusal, ApiUnreachable, createApiClient } from '../../cli/api-client.ts';
 import { resolveConnection } from '../../cli/connection.ts';
 import { type CliError, EXIT } from '../../cli/errors.ts';
-import { ScriptedMaster } from '../support/scripted-master.ts';
+import { ScriptedMaster } from '../support/master/scripted-master.ts';
 
 const never = new AbortController().signal;
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { run } from '../../cli/run.ts';
-import { type CapturedIo, capturedIo } from '../support/captured-io.ts';
-import { deployment, row } from '../support/cli-rows.ts';
-import { ScriptedMaster } from '../support/scripted-master.ts';
+import { type CapturedIo, capturedIo } from '../support/clients/captured-io.ts';
+import { deployment, row } from '../support/clients/cli-rows.ts';
+import { ScriptedMaster } from '../support/master/scripted-master.ts';
 
 describe('cli: cancel', () => {
   let master: ScriptedMaster;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { run } from '../../cli/run.ts';
-import { decky, deployment, row } from '../support/cli-rows.ts';
-import { cliScene, found, inTurn, scripted, UNKNOWN } from '../support/cli-scene.ts';
+import { cliScene, found, inTurn, scripted, UNKNOWN } from '../support/clients/cli-fixture.ts';
+import { decky, deployment, row } from '../support/clients/cli-rows.ts';
 
 describe('cli: mutate, mutate-interval and teardown', () => {
   const on = cliScene();

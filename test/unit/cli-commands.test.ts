@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { run } from '../../cli/run.ts';
-import { capturedIo } from '../support/captured-io.ts';
-import { decky, deployment, row } from '../support/cli-rows.ts';
-import { ACCEPTED, cliScene, found, scripted } from '../support/cli-scene.ts';
+import { capturedIo } from '../support/clients/captured-io.ts';
+import { ACCEPTED, cliScene, found, scripted } from '../support/clients/cli-fixture.ts';
+import { decky, deployment, row } from '../support/clients/cli-rows.ts';
 
 describe('cli commands', () => {
   const on = cliScene();

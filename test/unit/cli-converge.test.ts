@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { run } from '../../cli/run.ts';
-import { type CapturedIo, capturedIo } from '../support/captured-io.ts';
-import { decky, deployment, row } from '../support/cli-rows.ts';
-import { type ScriptedAnswer, ScriptedMaster } from '../support/scripted-master.ts';
+import { type CapturedIo, capturedIo } from '../support/clients/captured-io.ts';
+import { decky, deployment, row } from '../support/clients/cli-rows.ts';
+import { type ScriptedAnswer, ScriptedMaster } from '../support/master/scripted-master.ts';
 
 const SINCE = new Date(Date.now() - 120_000).toISOString();
 const ENTRY = {

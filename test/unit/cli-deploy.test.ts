@@ -3,8 +3,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { run } from '../../cli/run.ts';
-import { decky, deployment, row } from '../support/cli-rows.ts';
-import { ACCEPTED, cliScene, found, inTurn, scripted } from '../support/cli-scene.ts';
+import { ACCEPTED, cliScene, found, inTurn, scripted } from '../support/clients/cli-fixture.ts';
+import { decky, deployment, row } from '../support/clients/cli-rows.ts';
 
 describe('cli: deploy', () => {
   const on = cliScene();

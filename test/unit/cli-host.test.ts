@@ -3,9 +3,9 @@ import { renderLive } from '../../cli/live.ts';
 import type { HostView } from '../../cli/master.ts';
 import { renderFleet } from '../../cli/render.ts';
 import { run } from '../../cli/run.ts';
-import { type CapturedIo, capturedIo } from '../support/captured-io.ts';
-import { decky, deployment, row, T0 } from '../support/cli-rows.ts';
-import { type ScriptedAnswer, ScriptedMaster } from '../support/scripted-master.ts';
+import { type CapturedIo, capturedIo } from '../support/clients/captured-io.ts';
+import { decky, deployment, row, T0 } from '../support/clients/cli-rows.ts';
+import { type ScriptedAnswer, ScriptedMaster } from '../support/master/scripted-master.ts';
 
 const host = (name: string, more: Partial<HostView> = {}): HostView => ({
   uuid: `uuid-${name}`,

@@ -4,7 +4,7 @@ import { selectMissing, writeIni } from '../../cli/add-missing.ts';
 import { expandSections } from '../../fleet/deckies.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import { type IniConfig, parseIni } from '../../fleet/ini.ts';
-import { decky } from '../support/cli-rows.ts';
+import { decky } from '../support/clients/cli-rows.ts';
 
 const INI = `[general]
 net = 10.77.0.0/24

@@ -4,7 +4,7 @@ import pc from 'picocolors';
 import { fitRows, renderLive } from '../../cli/live.ts';
 import { renderDeployment, renderDeployments, renderFindings, renderFleet } from '../../cli/render.ts';
 import { changeLine, outcomeText } from '../../cli/rows.ts';
-import { at, decky, deployment, row, T0 } from '../support/cli-rows.ts';
+import { at, decky, deployment, row, T0 } from '../support/clients/cli-rows.ts';
 
 const colours = pc.createColors(false);
 const now = Date.parse(at(12.3));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { composeDocument, type ImageSources, missingImage, resolveImages } from '../../fleet/compose.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
-import { assertRefused, GENERAL, plan } from '../support/planning.ts';
+import { assertRefused, GENERAL, plan } from '../support/fixtures/planning.ts';
 
 const OPTIONS = { networkName: 'decnet_lan', templatesRoot: '/templates', artifactsRoot: '/artifacts' };
 const deckies = (sections: string): readonly DesiredDecky[] => plan(GENERAL + sections).deckies;

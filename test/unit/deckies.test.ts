@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { DISTROS, serviceByName } from '../../fleet/catalog.ts';
 import { drawHostname, drawServices, seededRandom } from '../../fleet/draw.ts';
 import { assertNamesApart, containerName, serviceContainerName } from '../../fleet/names.ts';
-import { assertRefused, CONTEXT, GENERAL, plan } from '../support/planning.ts';
+import { assertRefused, CONTEXT, GENERAL, plan } from '../support/fixtures/planning.ts';
 
 const configs = (sections: string) => plan(GENERAL + sections).deckies.map(({ config }) => config);
 

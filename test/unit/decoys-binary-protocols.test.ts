@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import postgres from 'postgres';
-import { type Decoy, Talk, withDecoy } from '../support/decoys.ts';
+import { type Decoy, Talk, withDecoy } from '../support/docker/decoys.ts';
 
 const hex = (text: string): Buffer => Buffer.from(text.replace(/\s+/g, ''), 'hex');
 

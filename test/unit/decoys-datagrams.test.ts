@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ask, Talk, withDecoy } from '../support/decoys.ts';
+import { ask, Talk, withDecoy } from '../support/docker/decoys.ts';
 
 /** A DNS query for one name. */
 function query(name: string, type: number, dnsClass = 1): Buffer {

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import catalog from '../../fleet/catalog.json' with { type: 'json' };
-import { type Decoy, Talk, withDecoy } from '../support/decoys.ts';
+import { type Decoy, Talk, withDecoy } from '../support/docker/decoys.ts';
 
 const SERVICES = catalog.services.filter((service) => service.selectable_for_deckies).map((service) => service.name);
 /** Far above what a decoy needs (50 MB, of which 40 are Node's own), far below what the floods here would fill. */

@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import catalog from '../../fleet/catalog.json' with { type: 'json' };
-import { ask, Decoy, startDecoy, Talk, withDecoy } from '../support/decoys.ts';
+import { ask, Decoy, startDecoy, Talk, withDecoy } from '../support/docker/decoys.ts';
 
 const SERVICES = catalog.services.filter((service) => service.selectable_for_deckies);
 /** Fixed ports of these tests: catalogue port + this; below the range from which systems take ports of their choosing. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { Talk, withDecoy } from '../support/decoys.ts';
+import { Talk, withDecoy } from '../support/docker/decoys.ts';
 
 const dialogue = async (port: number, steps: readonly (readonly [string, RegExp])[]): Promise<void> => {
   const talk = await Talk.to(port);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, type PeerCertificate, TLSSocket } from 'node:tls';
 import { pathToFileURL } from 'node:url';
-import { Decoy, withDecoy } from '../support/decoys.ts';
+import { Decoy, withDecoy } from '../support/docker/decoys.ts';
 
 interface Answer {
   readonly status: number;

@@ -3,7 +3,7 @@ import { archetypeBySlug, SELECTABLE_SERVICES, serviceByName } from '../../fleet
 import type { DesiredDecky } from '../../fleet/config.ts';
 import { drawMutation, namedMutation, seededRandom } from '../../fleet/draw.ts';
 import { INTERVAL_PATTERN, intervalMinutes, intervalProblem } from '../../fleet/durations.ts';
-import { GENERAL, plan } from '../support/planning.ts';
+import { GENERAL, plan } from '../support/fixtures/planning.ts';
 
 const decky = (section: string): DesiredDecky => {
   const [found] = plan(`${GENERAL}${section}`).deckies;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { expandSections, requestedCount } from '../../fleet/deckies.ts';
 import { parseIni } from '../../fleet/ini.ts';
-import { assertRefused } from '../support/planning.ts';
+import { assertRefused } from '../support/fixtures/planning.ts';
 
 const expand = (text: string) => expandSections(parseIni(text));
 const configs = (text: string) =>

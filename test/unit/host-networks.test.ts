@@ -13,7 +13,7 @@ import type { FleetNetwork, NetworkDriver } from '../../fleet/config.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
 import type { EngineNetwork, HostNetworks } from '../../fleet/network.ts';
 import type { NetworkContext } from '../../fleet/plan-deploy.ts';
-import { assertRefused, carriedOut, EMPTY, plan } from '../support/planning.ts';
+import { assertRefused, carriedOut, EMPTY, plan } from '../support/fixtures/planning.ts';
 
 const DRIVERS: readonly NetworkDriver[] = ['bridge', 'macvlan', 'ipvlan'];
 const OWN_BRIDGE = 'br-0123456789ab';

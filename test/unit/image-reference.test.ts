@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { formatImageReference, parseImageReference } from '../../fleet/image-reference.ts';
 import { parseIni } from '../../fleet/ini.ts';
-import { assertRefused } from '../support/planning.ts';
+import { assertRefused } from '../support/fixtures/planning.ts';
 
 const parse = (text: string) => parseImageReference(text, 'here');
 const SHA256 = `sha256:${'0123456789abcdef'.repeat(4)}`;

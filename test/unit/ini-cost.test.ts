@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { LIMITS } from '../../fleet/limits.ts';
-import { NASTY } from '../support/nasty-inis.ts';
-import { EMPTY, plan } from '../support/planning.ts';
+import { NASTY } from '../support/fixtures/nasty-inis.ts';
+import { EMPTY, plan } from '../support/fixtures/planning.ts';
 
 const SIZE = LIMITS.iniCharacters;
 /** Milliseconds of processor time. On an idle machine each takes less than 100; others may use its caches. */

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { SELECTABLE_SERVICES, SERVICES } from '../../fleet/catalog.ts';
 import { parseIni } from '../../fleet/ini.ts';
 import { nearWord } from '../../fleet/typos.ts';
-import { GENERAL, plan } from '../support/planning.ts';
+import { GENERAL, plan } from '../support/fixtures/planning.ts';
 
 const warningsOf = (text: string): readonly string[] => parseIni(text).warnings.texts;
 

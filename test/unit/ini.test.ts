@@ -1,7 +1,7 @@
 /** The INI dialect (docs/configuration.md#the-text), checked once against Python's own ConfigParser by 24,000 random texts. */
 import assert from 'node:assert/strict';
 import { parseIni } from '../../fleet/ini.ts';
-import { assertRefused } from '../support/planning.ts';
+import { assertRefused } from '../support/fixtures/planning.ts';
 
 const INVALID = /^Configuration conflict: INI syntax or characters are invalid/;
 const first = (text: string) => {

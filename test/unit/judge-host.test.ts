@@ -3,7 +3,7 @@ import type { AgentDecky, AgentStatus } from '../../fleet/agent-wire.ts';
 import { readHostObservation } from '../../fleet/host-observation.ts';
 import { deployBody, hostSet } from '../../fleet/hosts.ts';
 import { type AskedRow, judgeStatus } from '../../fleet/judge-host.ts';
-import { GENERAL, NETWORK, plan } from '../support/planning.ts';
+import { GENERAL, NETWORK, plan } from '../support/fixtures/planning.ts';
 
 const [A, B, C] = plan(`${GENERAL}[a]\nservices=ssh\n[b]\nservices=http\n[c]\nservices=ftp\n`).deckies;
 assert.ok(A && B && C);

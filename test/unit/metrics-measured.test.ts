@@ -4,7 +4,7 @@ import { codeOfText, createWorkerMetrics, type WorkerMetrics } from '../../adapt
 import { DeckhandError } from '../../fleet/errors.ts';
 import type { PostgresOperationStore } from '../../operations/store.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from '../../worker/metrics.ts';
-import { sample } from '../support/metrics.ts';
+import { sample } from '../support/reading/metrics.ts';
 
 describe('what the worker measures', () => {
   let metrics: WorkerMetrics;

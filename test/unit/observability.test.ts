@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { createAgentMetrics, createApiMetrics, createWorkerMetrics } from '../../adapters/metrics/metrics.ts';
 import { addDatabaseMetrics, addKeptMetrics } from '../../adapters/metrics/scraped-metrics.ts';
-import { readQuery } from '../support/promql.ts';
+import { readQuery } from '../support/reading/promql.ts';
 
 const read = (path: string): string => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8');
 

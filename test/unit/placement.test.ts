@@ -6,7 +6,7 @@ import {
   type PlacementHost,
   placeDeckies,
 } from '../../fleet/plan-deploy.ts';
-import { carriedOut, EMPTY, GENERAL, member, plan } from '../support/planning.ts';
+import { carriedOut, EMPTY, GENERAL, member, plan } from '../support/fixtures/planning.ts';
 
 const host = (name: string, more: Partial<PlacementHost> = {}): PlacementHost => ({
   uuid: `uuid-${name}`,

@@ -11,7 +11,7 @@ import {
   member,
   NETWORK,
   plan,
-} from '../support/planning.ts';
+} from '../support/fixtures/planning.ts';
 
 interface Exchange {
   readonly name: string;

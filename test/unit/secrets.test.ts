@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { cutSecrets, secretValues } from '../../fleet/secrets.ts';
-import { GENERAL, plan } from '../support/planning.ts';
+import { GENERAL, plan } from '../support/fixtures/planning.ts';
 
 const secrets = (sections: string): string[] => secretValues(plan(GENERAL + sections).deckies);
 const b64 = (text: string): string => Buffer.from(text).toString('base64');

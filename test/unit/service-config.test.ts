@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { serviceByName } from '../../fleet/catalog.ts';
 import { serviceSettings } from '../../fleet/service-config.ts';
-import { assertRefused } from '../support/planning.ts';
+import { assertRefused } from '../support/fixtures/planning.ts';
 
 function settings(name: string, values: Readonly<Record<string, unknown>>) {
   const service = serviceByName(name);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { togetherOf } from '../support/stack-rooms.ts';
-import { parseRequest } from '../support/stack-runner.ts';
-import { addTotals, failureLines, NOTHING, oneFailure, totalsLine } from '../support/stack-totals.ts';
+import { parseRequest } from '../support/stack/stack-runner.ts';
+import { addTotals, failureLines, NOTHING, oneFailure, totalsLine } from '../support/stack/stack-totals.ts';
+import { togetherOf } from '../support/stack/test-packages.ts';
 
 const rooms = (...args: string[]) => parseRequest(args).rooms.map(({ room }) => room.name);
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { lifecycleMessageId, lifecycleSubject, mutationSubject, subjectToken } from '../../fleet/lifecycle.ts';
-import { GENERAL, plan } from '../support/planning.ts';
+import { GENERAL, plan } from '../support/fixtures/planning.ts';
 
 describe('subjects', () => {
   // proof: gap-a9

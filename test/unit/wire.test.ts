@@ -10,7 +10,7 @@ import { readDelta, readHostObservation } from '../../fleet/host-observation.ts'
 import { deployBody } from '../../fleet/hosts.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../fleet/lifecycle.ts';
 import { AgentDeployBody, DeckyConfig, StrictDeckyConfig } from '../../fleet/wire.ts';
-import { GENERAL, NETWORK, plan } from '../support/planning.ts';
+import { GENERAL, NETWORK, plan } from '../support/fixtures/planning.ts';
 
 const SENT = { name: 'a', ip: '10.77.0.5', services: ['ssh'], distro: 'debian', base_image: 'b', hostname: 'h' };
 const FENCE = { operation_id: 'op', attempt: 2 };

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('transitions of one moment', () => {
   let world: World;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createBus } from '../../adapters/nats/bus.ts';
 import { drainOutbox } from '../../adapters/postgres/outbox.ts';
-import { testServers } from '../support/stack.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('a bus that is down throughout', () => {
   let world: World;

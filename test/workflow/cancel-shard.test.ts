@@ -1,8 +1,8 @@
 /** What becomes of a host's part of a deployment that is cancelled; agents are scripted, so that it is cancelled where it is meant to be. */
 import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
-import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { iniOf, statusesOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 describe('a deploy over hosts that is cancelled', function () {

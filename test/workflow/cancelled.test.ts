@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { deployWorkflowId, mutateWorkflowId, teardownWorkflowId } from '../../fleet/housekeeping.ts';
-import { iniOf } from '../support/named-deckies.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { iniOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 describe('a cancelled operation', function () {

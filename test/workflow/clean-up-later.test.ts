@@ -4,8 +4,8 @@ import { ensureHousekeeping } from '../../adapters/temporal/schedules.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
 import { housekeepingWorkflowId } from '../../fleet/housekeeping.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 describe('a clean-up on a disk that stays full', function () {
   this.timeout(120_000);

@@ -10,11 +10,11 @@ import { createLocalEngine } from '../../engine/local-engine.ts';
 import { housekeepingWorkflowId, reconcileWorkflowId } from '../../fleet/housekeeping.ts';
 import type { NewOperationRequest } from '../../fleet/requests.ts';
 import { createLogger } from '../../lib/logger.ts';
-import { type EngineProxy, engineProxy } from '../support/engine-proxy.ts';
-import { leaveBehind } from '../support/left-behind.ts';
-import { testServers } from '../support/stack.ts';
+import { type EngineProxy, engineProxy } from '../support/docker/engine-proxy.ts';
+import { leaveBehind } from '../support/docker/left-behind.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 describe('convergence on the master’s own engine', function () {
   this.timeout(120_000);

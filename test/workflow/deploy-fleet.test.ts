@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { deployWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 const MISSING_IMAGE = '[custom-ghost]\nbinary=deckhand.invalid/ghost:1\nexec=\nports=\n';
 

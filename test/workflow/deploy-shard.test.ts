@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { deployWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
-import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { doneStatus } from '../support/scripted-agent.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { doneStatus } from '../support/agents/scripted-agent.ts';
+import { iniOf, statusesOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 describe('a deploy over hosts', function () {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { iniOf } from '../support/named-deckies.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { iniOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 
 describe('a request that was stored with durations of 0', function () {
   this.timeout(60_000);

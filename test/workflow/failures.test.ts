@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { loadBuiltinImages } from '../../decoys/images.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('a row’s failure', () => {
   let world: World;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { groupWorkflowId, shardWorkflowId } from '../../fleet/housekeeping.ts';
 import type { HostsEnd } from '../../operations/operation-parts.ts';
-import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
+import { type StubbedWorker, stubbedWorker } from '../support/temporal/stubbed-worker.ts';
 import { until } from '../support/until.ts';
 
 const HOSTS_PER_GROUP = 20;

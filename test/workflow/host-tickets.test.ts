@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { iniOf, statusesOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 
 describe('orders to a host', function () {
   this.timeout(120_000);

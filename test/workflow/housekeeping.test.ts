@@ -11,9 +11,9 @@ import {
   SWEEP_EVERY_MS,
 } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { storeDeploy } from '../support/requests.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 const HOUR = 3_600_000;
 /** So many rounds of each task are twenty minutes of a stack that nobody uses. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import { leaveWorkflowId } from '../../fleet/housekeeping.ts';
-import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
+import { type StubbedWorker, stubbedWorker } from '../support/temporal/stubbed-worker.ts';
 
 describe('a host with many deckies that leaves', function () {
   this.timeout(90_000);

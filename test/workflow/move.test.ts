@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { isDeckhandError } from '../../fleet/errors.ts';
-import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { type ScriptedAgent, scriptedAgent } from '../support/agents/scripted-agent.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 describe('moving what a host has', function () {
   this.timeout(60_000);

@@ -3,8 +3,8 @@ import Docker from 'dockerode';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import type { DesiredDecky } from '../../fleet/config.ts';
 import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
-import { testServers } from '../support/stack.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('mutating a decky of the master’s own engine', function () {
   this.timeout(120_000);

@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { mutateWorkflowId } from '../../fleet/housekeeping.ts';
-import { type ScriptedAgent, scriptedAgent } from '../support/scripted-agent.ts';
+import { type ScriptedAgent, scriptedAgent } from '../support/agents/scripted-agent.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 const PATIENCE_MS = 20_000;
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LifecycleRow } from '../../fleet/rows.ts';
-import { HeldEngine } from '../support/held-engine.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { HeldEngine } from '../support/docker/held-engine.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 /** Many times what a workflow takes from a cancellation to a row's end, and less than a heartbeat takes to tell of it. */
 const A_WHILE_MS = 2_000;

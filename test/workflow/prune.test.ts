@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { ScheduleNotFoundError, ScheduleOverlapPolicy } from '@temporalio/client';
 import { ensurePrune, PRUNE_SCHEDULE_ID } from '../../adapters/temporal/schedules.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('the daily prune', () => {
   let world: World;

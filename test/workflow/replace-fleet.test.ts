@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Docker from 'dockerode';
-import { testServers } from '../support/stack.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('replace_fleet', () => {
   let world: World;

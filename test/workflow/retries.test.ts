@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { createWorld, type World } from '../support/world.ts';
 
 describe('work on an engine that does not answer', function () {
   this.timeout(60_000);

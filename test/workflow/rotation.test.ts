@@ -4,7 +4,7 @@ import { createRotationStore, createRotations } from '../../adapters/postgres/cl
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { ensureRotations, rotationScheduleId } from '../../adapters/temporal/schedules.ts';
 import { rotateWorkflowId } from '../../fleet/housekeeping.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 const MINUTE = 60_000;
 

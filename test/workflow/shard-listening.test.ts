@@ -4,9 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import type { AgentStatus } from '../../fleet/agent-wire.ts';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
-import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import { doneStatus } from '../support/scripted-agent.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { doneStatus } from '../support/agents/scripted-agent.ts';
+import { iniOf, statusesOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 describe('a shard that listens', function () {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { returnedIds } from '../../adapters/postgres/deployments.ts';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { statusesOf } from '../support/named-deckies.ts';
-import { storeDeploy } from '../support/requests.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { statusesOf } from '../support/fixtures/named-deckies.ts';
+import { storeDeploy } from '../support/master/requests.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 describe('a shard with a long history', function () {

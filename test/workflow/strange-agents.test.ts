@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { shardWorkflowId } from '../../fleet/housekeeping.ts';
-import { iniOf } from '../support/named-deckies.ts';
-import type { ScriptedAgent } from '../support/scripted-agent.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import type { ScriptedAgent } from '../support/agents/scripted-agent.ts';
+import { iniOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 import { until } from '../support/until.ts';
 
 type Strange = (response: ServerResponse) => void;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSettings } from '../../adapters/postgres/settings.ts';
 import { LIMITS } from '../../fleet/limits.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('deckies that change places', () => {
   let world: World;

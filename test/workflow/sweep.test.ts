@@ -6,9 +6,9 @@ import { currentTicket } from '../../adapters/postgres/tickets.ts';
 import { deployWorkflowId } from '../../fleet/housekeeping.ts';
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { storeDeploy, TEST_NETWORK } from '../support/requests.ts';
-import { endWorker, spawnWorker } from '../support/worker-process.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { storeDeploy, TEST_NETWORK } from '../support/master/requests.ts';
+import { endWorker, spawnWorker } from '../support/temporal/worker-process.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 // proof: lost-workflows
 describe('rows that nobody works on', () => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import { createHostReports } from '../../adapters/postgres/host-reports.ts';
-import { iniOf } from '../support/named-deckies.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import { iniOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
 
 describe('a teardown at which the agent fails', function () {
   this.timeout(60_000);

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { createDeploymentReader } from '../../adapters/postgres/deployments.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
-import { iniOf, statusesOf } from '../support/named-deckies.ts';
-import type { ScriptedAgent } from '../support/scripted-agent.ts';
-import { scriptedSwarm } from '../support/scripted-swarm.ts';
+import type { ScriptedAgent } from '../support/agents/scripted-agent.ts';
+import { iniOf, statusesOf } from '../support/fixtures/named-deckies.ts';
+import { scriptedSwarm } from '../support/temporal/scripted-swarm.ts';
+import { endWorker, spawnWorker } from '../support/temporal/worker-process.ts';
+import type { World } from '../support/temporal/workflow-fixture.ts';
 import { until } from '../support/until.ts';
-import { endWorker, spawnWorker } from '../support/worker-process.ts';
-import type { World } from '../support/world.ts';
 
 describe('a teardown of many', function () {
   this.timeout(120_000);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { testServers } from '../support/stack.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { testServers } from '../support/stack/stack.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('two installations on one engine', () => {
   let one: World;

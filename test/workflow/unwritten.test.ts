@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { ApplicationFailure } from '@temporalio/common';
 import type { Transition } from '../../fleet/lifecycle.ts';
-import { type StubbedWorker, stubbedWorker } from '../support/stubbed-worker.ts';
+import { type StubbedWorker, stubbedWorker } from '../support/temporal/stubbed-worker.ts';
 
 describe('a background write that fails for good', function () {
   this.timeout(60_000);

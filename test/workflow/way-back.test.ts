@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createFleetReader } from '../../adapters/postgres/fleet.ts';
 import type { ComposeEngine } from '../../engine/engine.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('the last good version of a decky', function () {
   this.timeout(120_000);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { deployWorkflowId, localWorkflowId } from '../../fleet/housekeeping.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, type World } from '../support/temporal/workflow-fixture.ts';
 
 describe('what the Web UI shows of a deploy', () => {
   let world: World;

@@ -9,7 +9,7 @@ import type {
 } from '../../../fleet/agent-wire.ts';
 import type { DeckyConfig } from '../../../fleet/config.ts';
 import { DECKY_STATE, OPERATION, STATUS } from '../../../fleet/lifecycle.ts';
-import { plainDecky } from '../plain-decky.ts';
+import { plainDecky } from '../docker/plain-decky.ts';
 
 interface Host {
   readonly mode: string;
