@@ -1,4 +1,4 @@
-/** What the look at the master's own engine, and mending by the clock, ask of the world (docs/convergence.md). */
+/** What observing the master's own engine, and the reconcile by the clock, ask of the world (docs/convergence.md). */
 import { Context } from '@temporalio/activity';
 import type { ConvergenceStore } from '../adapters/postgres/drift.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
@@ -23,7 +23,7 @@ export interface EngineLook {
 export interface LookActivities {
   /**
    * Compares what runs with what should and keeps the difference; an engine that does not answer makes it unknown. With a
-   * round it looks several times, and says what it saw last.
+   * round it observes several times, and returns the last observation.
    */
   lookAtEngine(round?: LookRound): Promise<EngineLook>;
 }
@@ -41,8 +41,8 @@ export interface ReconcileStore extends Pick<ConvergenceStore, 'mendable' | 'tri
   request(input: { operationId: string; deckies: readonly string[] }): Promise<void>;
 }
 
-/** An engine that hangs is as good as away; the next look is a minute off. */
-const LOOK_LIMIT_MS = 20_000;
+/** An engine that hangs is as good as away; the next observation is a minute off. */
+const OBSERVE_LIMIT_MS = 20_000;
 
 export function createLookActivities(deps: LocalEngine & { store: ConvergenceStore }): LookActivities {
   const { engine, resolve, store } = deps;
@@ -56,10 +56,10 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     }
   }
 
-  async function see(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineObservation> {
+  async function observe(desired: readonly DesiredDecky[], signal: AbortSignal): Promise<EngineObservation> {
     const specs = desired.flatMap(describe);
     try {
-      const [seen, orphans] = await Promise.all([engine.look(specs, signal), engine.deckies(signal)]);
+      const [seen, orphans] = await Promise.all([engine.observeAndMend(specs, signal), engine.deckies(signal)]);
       const deckies = new Map(
         seen.map(({ decky, drift }): [string, SeenDecky] => [decky, { differences: drift, config: null, busy: false }]),
       );
@@ -68,18 +68,18 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     } catch (error) {
       if (isDeckhandError(error)) return { answered: false, why: error.message };
       if (signal.aborted && !Context.current().cancellationSignal.aborted)
-        return { answered: false, why: `the engine gave no answer within ${LOOK_LIMIT_MS / 1_000} s` };
+        return { answered: false, why: `the engine gave no answer within ${OBSERVE_LIMIT_MS / 1_000} s` };
       throw error;
     }
   }
 
-  async function lookOnce(): Promise<EngineLook> {
-    const lookedAt = await store.now();
+  async function observeOnce(): Promise<EngineLook> {
+    const observedAt = await store.now();
     const wanted = await store.wanted(LOCAL_HOST);
-    const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(LOOK_LIMIT_MS)]);
+    const signal = AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(OBSERVE_LIMIT_MS)]);
     const desired = wanted.filter(({ settled }) => settled).map((one) => one.desired);
-    const comparison = compare(wanted, await see(desired, signal));
-    await store.keep(LOCAL_HOST, comparison, lookedAt);
+    const comparison = compare(wanted, await observe(desired, signal));
+    await store.keep(LOCAL_HOST, comparison, observedAt);
     if (!comparison.known) return { answered: false, drifting: 0, owed: [] };
     const drifting = new Set(comparison.drift.map(({ decky }) => decky)).size;
     return { answered: true, drifting, owed: await store.owedCleanUps() };
@@ -89,12 +89,12 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     lookAtEngine: (round = { times: 1, everyMs: 0 }) =>
       alive(async () => {
         const start = Date.now();
-        let seen = await lookOnce();
-        // An engine that is slow gets fewer looks in the time, not the same number in more.
+        let seen = await observeOnce();
+        // A slow engine is observed less often in the same time.
         for (let next = start + round.everyMs; next < start + roundMs(round); next += round.everyMs) {
           if (Date.now() >= next + round.everyMs) continue;
           await Context.current().sleep(Math.max(1, next - Date.now()));
-          seen = await lookOnce();
+          seen = await observeOnce();
         }
         return seen;
       }),

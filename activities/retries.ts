@@ -1,6 +1,6 @@
 /**
- * Why something is tried again. Temporal retries an activity by itself, and tells nobody: so the error of the last attempt and the
- * deadline are kept here, for the row's step and the workflow's details. Of this process: after a restart the next failure tells.
+ * Why an activity is retried. Temporal retries it by itself and tells nobody. So the error of the last attempt and the deadline
+ * are kept here, for the row's step and the workflow's details. After a restart of the worker, the next failure tells them again.
  */
 import { activityInfo, type Info } from '@temporalio/activity';
 import { retriedText } from '../fleet/text.ts';

@@ -84,7 +84,7 @@ async function observe(
     const { engine } = context.local;
     // An order that is open brings up what it names by itself, so nothing is started again meanwhile.
     const idle = context.store.state.orders.length === 0;
-    const observing = idle ? engine.look(specs, limit) : engine.observe(specs, limit);
+    const observing = idle ? engine.observeAndMend(specs, limit) : engine.observe(specs, limit);
     const [seen, there] = await Promise.all([observing, engine.deckies(limit)]);
     const observed = new Map(
       seen.flatMap((observation, at) => {

@@ -63,7 +63,7 @@ export interface Purged {
   /** How many were removed. */
   readonly containers: number;
   readonly networks: number;
-  /** A sentence for each network that the engine keeps though nothing hangs on it (stuck-network.ts). */
+  /** A sentence for each network that the engine keeps though nothing hangs on it. */
   readonly stuck: readonly string[];
 }
 
@@ -74,10 +74,10 @@ export interface ComposeEngine {
   /** Compares what runs with what should, for all deckies given, by one listing. Changes nothing. */
   observe(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
   /**
-   * As `observe`, after what the engine's own doing took out of service was put right: services that it could not start when it
-   * came back, and services whose base was started after them (fate.ts). What exited otherwise stays as it is.
+   * As `observe`, after it has started again what the engine's own doing took out of service: services that the engine could not
+   * start when it came back, and services whose base was started after them. What exited otherwise stays as it is.
    */
-  look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
+  observeAndMend(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]>;
   /**
    * Brings one decky up: network, images, containers; touches only what differs; returns when its containers were started.
    * One whose spec says `stopped` is stopped instead: its containers stay, and none of them runs.

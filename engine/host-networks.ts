@@ -1,6 +1,10 @@
 /**
- * What the master's machine has of networks: interfaces, and the default route with the address on its interface, which
- * are what `ip route show default` and `ip addr show` print. Read from the kernel, so that no `ip` program is needed.
+ * Facts about networks, for planning. Nothing here changes anything.
+ *
+ * 1. The network context: interfaces, and the default route with the address on its interface. They are read from the kernel,
+ *    so that no `ip` program is needed.
+ * 2. Interfaces and routes of this machine that may be in the way of a subnet.
+ * 3. The networks that an engine has.
  */
 
 import { execFile } from 'node:child_process';
@@ -73,7 +77,7 @@ async function hostOf({ dockerHost, owner }: EngineAsked): Promise<HostNetworks>
 }
 
 /**
- * Looks anew at each call; what can't be told is null, and planning says so where it matters. `engine`: null where deckies are
+ * Reads the facts at each call; what can't be told is null, and planning says so where it matters. `engine`: null where deckies are
  * simulated, so that nothing can be in their way.
  */
 export async function detectNetwork(
@@ -101,10 +105,8 @@ export async function detectNetwork(
   };
 }
 
-/**
- * Interfaces and routes of this machine. Addresses are read by `ip`, which shows those of interfaces without a carrier too;
- * where there is no `ip`, Node tells those of the interfaces that are up. Routes are the kernel's main table.
- */
+// 2. Interfaces and routes. Addresses are read by `ip`, which shows those of interfaces without a carrier too; where there is no
+// `ip`, Node tells those of the interfaces that are up. Routes are the kernel's main table.
 
 const ROUTES = '/proc/net/route';
 /** RTF_UP and RTF_GATEWAY of linux/route.h. */
@@ -196,7 +198,7 @@ export async function readHostNetworks(): Promise<{ addresses: HostAddress[]; ro
   return { addresses, routes: routes.filter((route) => !isDefaultRoute(route)).map(toHostRoute) };
 }
 
-/** The networks that an engine has, as facts for planning. */
+// 3. The networks of an engine
 
 /** Whose network is the fleet's own. Without an instance, the name and the project tell. */
 export interface NetworkOwner {
@@ -205,7 +207,7 @@ export interface NetworkOwner {
   readonly networkName: string;
 }
 
-/** Name of the network by which it is tried whether the engine can make one (network.ts). */
+/** Name of the network by which it is tried whether the engine can make one (docker/network.ts). */
 export const probeNameOf = (networkName: string): string => `${networkName}_probe`;
 
 const isIPv4Subnet = (text: unknown): text is string =>

@@ -65,7 +65,7 @@ class SimulatedEngine implements ComposeEngine {
   }
 
   /** No engine restarts here. */
-  look(specs: readonly DeckySpec[]): Promise<readonly DeckyObservation[]> {
+  observeAndMend(specs: readonly DeckySpec[]): Promise<readonly DeckyObservation[]> {
     return this.observe(specs);
   }
 
@@ -183,7 +183,7 @@ function refuseTakenAddress(state: SimulatedState, decky: string, containers: Si
   }
 }
 
-/** The simulated engine's state on disk, so that deckies outlive the worker that made them, as containers would. */
+// Its state on disk, so that deckies outlive the worker that made them, as containers would
 
 const container = z.object({ name: z.string(), service: z.string(), ip: z.string().nullable() });
 const decky = z.object({

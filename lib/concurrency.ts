@@ -1,4 +1,11 @@
-/** A counting semaphore whose waiters can give up. */
+/**
+ * Waiting together, and giving up.
+ *
+ * 1. A semaphore whose waiters can give up.
+ * 2. A single flight: work that many ask for and one does, such as a build, a pull, the making of a network.
+ * 3. Abort signals that many share: one signal may cancel a whole fleet's calls.
+ * 4. Pauses.
+ */
 import { setMaxListeners } from 'node:events';
 
 export class Semaphore {
@@ -9,7 +16,7 @@ export class Semaphore {
     this.#free = size;
   }
 
-  /** Resolves with the function that gives the place back. Throws the signal's reason when aborted while waiting. */
+  /** Resolves with the function that gives the slot back. Throws the signal's reason when aborted while waiting. */
   async acquire(signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
     if (this.#free > 0) this.#free -= 1;
@@ -43,7 +50,7 @@ export class Semaphore {
   }
 }
 
-/** Work that many ask for and one does: a build, a pull, the making of a network. */
+// 2. Single flight
 
 interface Flight<T> {
   readonly promise: Promise<T>;
@@ -100,7 +107,7 @@ export class SingleFlight<T> {
   }
 }
 
-/** Listening to an AbortSignal that many share: one signal may cancel a whole fleet's calls. */
+// 3. Abort signals
 
 /** Returns the function that stops listening. A signal that was aborted before calls back at once. */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
@@ -122,6 +129,8 @@ export function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefine
     promise.then(resolve, reject).finally(stop);
   });
 }
+
+// 4. Pauses
 
 /** A pause that an abort ends, with the signal's own reason. */
 export function pauseFor(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -1,4 +1,10 @@
-/** Keys and certificates on disk: files 0600 in directories 0700, never half-written, several programs at once. */
+/**
+ * Files that are never half-written.
+ *
+ * 1. Keys and certificates: files 0600 in directories 0700, which several programs may write at once.
+ * 2. What a killed program left half-written beside the file that it was about to replace.
+ * 3. Small state files, read by a schema. One that can't be read is set aside, and is never an obstacle.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -83,9 +89,9 @@ export async function replaceOnce(path: string, before: string, text: string): P
   return readFile(path, 'utf8');
 }
 
-/** Files that a killed program left half-written beside the ones that it was about to replace. */
+// 2. Leftovers
 
-/** As pki/files.ts names them (`.<12 hex>.new`), and the writers of compose file and simulation (`.<UUID>`). */
+/** As part 1 names them (`.<12 hex>.new`), and the writers of compose file and simulation (`.<UUID>`). */
 const ASIDE = /\.(?:[0-9a-f]{12}\.new|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /** Removes them from directories that belong to the caller alone. Says what it removed; a directory that is missing has none. */
@@ -100,7 +106,7 @@ export async function removeLeftovers(directories: readonly string[]): Promise<s
   return found.flat();
 }
 
-/** Small state files: written atomically, read by a schema; one that can't be read is set aside, never an obstacle. */
+// 3. Small state files
 
 /** Replaces `path` in one step: a reader, or a start after a crash, sees the old content or the new, never a part. */
 export function writeFileAtomically(path: string, text: string, mode = 0o600): void {

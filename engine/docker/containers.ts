@@ -92,7 +92,7 @@ export class Containers {
     ).catch(() => signal?.throwIfAborted());
   }
 
-  /** Stops and starts it: its program begins anew, in the network that its base has now. */
+  /** Stops and starts it: its program begins again, in the network that its base has now. */
   async restart(id: string, name: string, signal?: AbortSignal): Promise<void> {
     await callEngine(this.#change(`restart of container ${name}`, signal), (abortSignal) =>
       this.#docker.getContainer(id).restart({ t: STOP_SECONDS, abortSignal }),
@@ -138,7 +138,7 @@ export class Containers {
 
   async #makeWay(name: string, taken: DeckhandError, signal: AbortSignal | undefined): Promise<'removed' | 'unseen'> {
     const holder = await callEngine(
-      { doing: `look at container ${name}`, signal, timeoutMs: READ_TIMEOUT_MS },
+      { doing: `inspection of container ${name}`, signal, timeoutMs: READ_TIMEOUT_MS },
       async (abortSignal) => {
         try {
           return await this.#docker.getContainer(name).inspect({ abortSignal });

@@ -1,4 +1,12 @@
-/** Labels on what the engine makes: Compose's own, so that `docker compose` can take over, and ours, which say whose it is. */
+/**
+ * What a container is created with. Pure.
+ *
+ * 1. Labels: Compose's own, so that `docker compose` can take over, and ours, which say whose it is.
+ * 2. The config hash of Compose v2 (docker/compose v2.40.3, pkg/compose/hash.go): the SHA-256 of a service as Go's
+ *    encoding/json writes it. Where the hashes are equal, `docker compose up` leaves our containers alone. It covers the keys
+ *    of fleet/compose.ts, volumes as binds only (`/host:/container[:ro|rw]`), which is all that Deckhand writes.
+ * 3. The body of the request.
+ */
 
 import { createHash } from 'node:crypto';
 import { dirname, posix } from 'node:path';
@@ -80,11 +88,7 @@ export function ownerInWords(labels: Readonly<Record<string, string>> | undefine
     : 'somebody else, without a label of Deckhand';
 }
 
-/**
- * The config hash of Compose v2 (docker/compose v2.40.3, pkg/compose/hash.go): the SHA-256 of a service as Go's
- * encoding/json writes it. Equal hashes are what makes `docker compose up` leave our containers alone. Covered are the
- * keys of fleet/compose.ts, volumes as binds only (`/host:/container[:ro|rw]`), which is all that Deckhand writes.
- */
+// 2. The config hash
 
 /** Go's structs keep their order and its maps are sorted; a JavaScript object would put keys that look like integers first. */
 type GoObject = Map<string, unknown>;

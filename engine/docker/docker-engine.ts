@@ -41,7 +41,7 @@ import { allSettled, callEngine, connectDocker, READ_TIMEOUT_MS } from './transp
 
 /** Creations, starts and removals at one time; see docs/engine.md for what was measured. */
 const DEFAULT_PARALLEL = 8;
-/** How soon it is worth looking again at a container that should have stopped. */
+/** How soon it is worth inspecting again a container that should have stopped. */
 const STILL_MS = 500;
 
 export interface DockerEngineOptions {
@@ -104,7 +104,7 @@ class DockerEngine implements ComposeEngine {
     return specs.map((spec) => this.#observeOne(this.#own(spec), all));
   }
 
-  async look(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
+  async observeAndMend(specs: readonly DeckySpec[], signal?: AbortSignal): Promise<readonly DeckyObservation[]> {
     const seen = await this.observe(specs, signal);
     const resumed = await allSettled(
       seen.flatMap(({ decky, drift }) =>
@@ -113,7 +113,7 @@ class DockerEngine implements ComposeEngine {
           .map(({ container }) => this.#resume(container, decky, signal)),
       ),
     );
-    await this.#helper.afterLook();
+    await this.#helper.afterObservation();
     return resumed.includes(true) ? this.observe(specs, signal) : seen;
   }
 
@@ -122,8 +122,8 @@ class DockerEngine implements ComposeEngine {
     const { network } = this.#tools;
     const [current, networkPlan] = await allSettled<unknown>([
       this.#current(spec.decky, options.signal),
-      network.look(fleetNetwork, options.signal),
-    ]).then((both) => both as [readonly CurrentContainer[], Awaited<ReturnType<NetworkKeeper['look']>>]);
+      network.plan(fleetNetwork, options.signal),
+    ]).then((both) => both as [readonly CurrentContainer[], Awaited<ReturnType<NetworkKeeper['plan']>>]);
     const networkId = networkPlan.kind === 'keep' ? networkPlan.id : null;
     const steps = planDecky(spec, current, { networkName: network.name, networkId, project: this.#scope.project });
     if (steps.length > 0) {
@@ -244,13 +244,13 @@ class DockerEngine implements ComposeEngine {
 
   /**
    * Brings a container back that the engine had left behind, or whose base was started after it; says whether it did. One that
-   * does not start is logged. It looks again first: who brings the decky up meanwhile is not disturbed.
+   * does not start is logged. It inspects the container again first: who brings the decky up meanwhile is not disturbed.
    */
   async #resume(name: string, base: string, signal: AbortSignal | undefined): Promise<boolean> {
-    const look = (one: string) => inspectContainer(this.#docker, this.#scope, one, signal);
-    const inspection = await look(name);
+    const inspect = (one: string) => inspectContainer(this.#docker, this.#scope, one, signal);
+    const inspection = await inspect(name);
     if (!inspection) return false;
-    const isCutOff = name !== base && fateOf(inspection, await look(base)) === 'cut off';
+    const isCutOff = name !== base && fateOf(inspection, await inspect(base)) === 'cut off';
     if (!isCutOff && !isLeftBehind(inspection)) return false;
     const { containers } = this.#tools;
     const why = isCutOff ? 'its base was started after it' : 'the engine had left it behind';
@@ -307,7 +307,7 @@ class DockerEngine implements ComposeEngine {
   }
 
   #engineNow(signal: AbortSignal | undefined): Promise<number> {
-    const doing = "look at the engine's clock";
+    const doing = "reading of the engine's clock";
     return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
       const info: { SystemTime?: string } = await raceAbort(this.#docker.info(), abortSignal);
       return Date.parse(info.SystemTime ?? '') || 0;

@@ -1,7 +1,10 @@
 /**
- * The helper interface by which this machine reaches its own deckies under macvlan and ipvlan (helper-plan.ts says why).
+ * The helper interface by which this machine reaches its own deckies under macvlan and ipvlan. There a host can't reach
+ * containers by their parent interface. A sibling of theirs on the same parent can, and carries a route to each.
  * Each call compares the kernel with what runs on the network, so that it mends what a reboot or an operator took away.
  * It is a convenience of this machine: where it can't be made, the deckies are up all the same, and the log says why.
+ *
+ * 1. The keeper. 2. What the kernel has. 3. The plan, pure: what the interface should be, and the `ip` commands for that.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -57,8 +60,8 @@ export class HelperInterface {
     if (this.#names().some(exists)) await this.#mend();
   }
 
-  /** Whenever the engine is looked at. Never rejects. */
-  async afterLook(): Promise<void> {
+  /** Whenever the engine was observed. Never rejects. */
+  async afterObservation(): Promise<void> {
     if (this.#driver === null || isHelped(this.#driver)) await this.#mend();
   }
 
@@ -121,7 +124,7 @@ export class HelperInterface {
   }
 
   async #network(): Promise<{ driver: string; parent: string; deckies: string[] } | null> {
-    const doing = `look at network ${this.#options.networkName}`;
+    const doing = `inspection of network ${this.#options.networkName}`;
     return callEngine({ doing, signal: undefined, timeoutMs: READ_TIMEOUT_MS }, async (signal) => {
       try {
         const network = this.#docker.getNetwork(this.#options.networkName);
@@ -139,7 +142,7 @@ export class HelperInterface {
   #engineIsHere(): Promise<boolean> {
     if (!this.#options.dockerHost.startsWith('unix:')) return Promise.resolve(false);
     this.#here ??= callEngine(
-      { doing: 'look at the engine', signal: undefined, timeoutMs: READ_TIMEOUT_MS },
+      { doing: 'question whose engine it is', signal: undefined, timeoutMs: READ_TIMEOUT_MS },
       async (signal) => {
         const info: { Name?: string } = await raceAbort(this.#docker.info(), signal);
         return info.Name === hostname();
@@ -176,11 +179,7 @@ async function readHelper(name: string): Promise<CurrentHelper | null> {
   };
 }
 
-/**
- * What the helper interface of this machine should be, and the `ip` commands that make it so. Under macvlan and ipvlan a host
- * can't reach containers by their parent interface. A sibling of theirs on the same parent can, and carries a route to each.
- * Pure; helper-interface.ts does it.
- */
+// 3. The plan
 
 export type HelperDriver = 'macvlan' | 'ipvlan';
 

@@ -1,4 +1,11 @@
-/** Sees to it that an image is on the engine: looked up, built or pulled once for all who need it. */
+/**
+ * Sees to it that an image is on the engine.
+ *
+ * 1. The store: inspects, builds or pulls an image once for all who need it.
+ * 2. Building, by the engine's classic builder, which every engine has (buildx may be missing).
+ * 3. Pulling from a registry.
+ * 4. The engine's stream of progress: one JSON object a line.
+ */
 
 import { readdir } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
@@ -32,7 +39,7 @@ export interface ImageContexts {
   context(image: string): ImageContext | undefined;
 }
 
-/** How long a look at an image is good for, so that a fleet shares it. */
+/** How long an inspection is good for, so that a fleet shares it. */
 const FRESH_MS = 10_000;
 
 export class ImageStore {
@@ -84,7 +91,7 @@ export class ImageStore {
   }
 
   #idOf(image: string, signal: AbortSignal): Promise<string | null> {
-    const doing = `look at image ${image}`;
+    const doing = `inspection of image ${image}`;
     return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
       try {
         return (await raceAbort(this.#docker.getImage(image).inspect(), abortSignal)).Id;
@@ -96,7 +103,7 @@ export class ImageStore {
   }
 }
 
-/** Builds an image by the engine's classic builder, which every engine has (buildx may be missing). */
+// 2. Building
 
 /** Lines of the build that a failure carries. */
 const EVIDENCE_LINES = 10;
@@ -160,18 +167,21 @@ async function startBuild(
 }
 
 function hasDefaultBridge(docker: Docker, signal: AbortSignal): Promise<boolean> {
-  return callEngine({ doing: 'look at network bridge', signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
-    try {
-      await raceAbort(docker.getNetwork('bridge').inspect(), abortSignal);
-      return true;
-    } catch (error) {
-      if (engineStatus(error) === 404) return false;
-      throw error;
-    }
-  });
+  return callEngine(
+    { doing: 'inspection of network bridge', signal, timeoutMs: READ_TIMEOUT_MS },
+    async (abortSignal) => {
+      try {
+        await raceAbort(docker.getNetwork('bridge').inspect(), abortSignal);
+        return true;
+      } catch (error) {
+        if (engineStatus(error) === 404) return false;
+        throw error;
+      }
+    },
+  );
 }
 
-/** Pulls an image from its registry. */
+// 3. Pulling
 
 /** Pauses between tries while a registry can't be reached. After the last try it counts as ImageUnavailable. */
 const PAUSES_MS: readonly number[] = [1_000, 2_000];
@@ -287,7 +297,7 @@ function unavailable(image: string, error: PullError, tries: number): DeckhandEr
   );
 }
 
-/** The engine's streams of progress (pull, build): one JSON object a line. */
+// 4. Progress
 
 export interface ProgressLine {
   readonly stream?: string;

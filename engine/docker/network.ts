@@ -1,4 +1,10 @@
-/** Keeps the fleet's network: looks it up, makes it once for all who need it, replaces it when nobody hangs on it. */
+/**
+ * The fleet's one network on an engine.
+ *
+ * 1. The keeper: inspects it, makes it once for all who need it, replaces it when no container is on it.
+ * 2. The plan, pure: what has to be done about it.
+ * 3. What keeps a network from going.
+ */
 import type Docker from 'dockerode';
 import { parseSubnet, type Subnet } from '../../fleet/addresses.ts';
 import { type FleetNetwork, NETWORK_DRIVER } from '../../fleet/config.ts';
@@ -10,9 +16,9 @@ import { engineNetworks, probeNameOf, readHostNetworks } from '../host-networks.
 import { LABEL, ownerInWords } from './create-options.ts';
 import { CHANGE_TIMEOUT_MS, callEngine, engineStatus, isLocalEngine, READ_TIMEOUT_MS } from './transport.ts';
 
-/** How long a look at the network is good for: long enough for a fleet to share it, short enough to notice a change. */
+/** How long an inspection is good for: long enough for a fleet to share it, short enough to notice a change. */
 const FRESH_MS = 10_000;
-/** Another process may make the network between our look and our attempt. */
+/** Another process may make the network between our inspection and our attempt. */
 const TRIES = 3;
 
 const toCurrent = (info: Docker.NetworkInspectInfo): CurrentNetwork => ({
@@ -33,7 +39,7 @@ export class NetworkKeeper {
   readonly name: string;
   readonly #docker: Docker;
   readonly #scope: EngineScope;
-  readonly #looks = new SingleFlight<NetworkPlan>();
+  readonly #plans = new SingleFlight<NetworkPlan>();
   readonly #changes = new SingleFlight<string>();
   #known: { readonly key: string; readonly id: string; readonly until: number } | null = null;
 
@@ -44,16 +50,16 @@ export class NetworkKeeper {
   }
 
   /** What would have to be done for this network; asks the engine at most every ten seconds while it stays. Throws NameTaken. */
-  look(network: FleetNetwork, signal?: AbortSignal): Promise<NetworkPlan> {
+  plan(network: FleetNetwork, signal?: AbortSignal): Promise<NetworkPlan> {
     const key = JSON.stringify(network);
     const known = this.#known;
     if (known?.key === key && known.until > Date.now()) return Promise.resolve({ kind: 'keep', id: known.id });
-    return this.#looks.run(key, { signal }, (shared) => this.#lookNow(key, network, shared));
+    return this.#plans.run(key, { signal }, (shared) => this.#planNow(key, network, shared));
   }
 
   /** Makes the network when it is missing or another; returns its id. Single flight. */
   async ensure(network: FleetNetwork, options: OperationOptions = {}): Promise<string> {
-    const plan = await this.look(network, options.signal);
+    const plan = await this.plan(network, options.signal);
     if (plan.kind === 'keep') return plan.id;
     return this.#changes.run(JSON.stringify(network), options, (signal, tell) => this.#change(network, signal, tell));
   }
@@ -101,7 +107,7 @@ export class NetworkKeeper {
     }
   }
 
-  async #lookNow(key: string, network: FleetNetwork, signal: AbortSignal): Promise<NetworkPlan> {
+  async #planNow(key: string, network: FleetNetwork, signal: AbortSignal): Promise<NetworkPlan> {
     const plan = planNetwork(this.name, network, await this.#inspect(this.name, signal), this.#scope);
     if (plan.kind === 'keep') this.#known = { key, id: plan.id, until: Date.now() + FRESH_MS };
     return plan;
@@ -110,7 +116,7 @@ export class NetworkKeeper {
   async #change(network: FleetNetwork, signal: AbortSignal, tell: (step: string) => void): Promise<string> {
     const key = JSON.stringify(network);
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
-      const plan = await this.#lookNow(key, network, signal);
+      const plan = await this.#planNow(key, network, signal);
       if (plan.kind === 'keep') return plan.id;
       await this.#dropProbe(signal);
       await this.#assertRoom(network, true, signal);
@@ -118,7 +124,7 @@ export class NetworkKeeper {
       tell(`making network ${this.name}`);
       if (await this.#create(this.name, network, signal)) continue;
     }
-    const plan = await this.#lookNow(key, network, signal);
+    const plan = await this.#planNow(key, network, signal);
     if (plan.kind === 'keep') return plan.id;
     throw new DeckhandError('EngineBusy', `network ${this.name} was made and removed by others ${TRIES} times over`);
   }
@@ -162,7 +168,7 @@ export class NetworkKeeper {
   }
 
   #inspect(name: string, signal: AbortSignal | undefined): Promise<CurrentNetwork | null> {
-    const doing = `look at network ${name}`;
+    const doing = `inspection of network ${name}`;
     return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
       try {
         return toCurrent(await raceAbort(this.#docker.getNetwork(name).inspect(), abortSignal));
@@ -184,7 +190,7 @@ export class NetworkKeeper {
     );
   }
 
-  /** True when it was made, or was there already (a second maker gets 409); the next look judges it. */
+  /** True when it was made, or was there already (a second maker gets 409); the next inspection judges it. */
   async #create(name: string, network: FleetNetwork, signal: AbortSignal | undefined): Promise<boolean> {
     const doing = `making of network ${name}`;
     try {
@@ -226,7 +232,7 @@ export class NetworkKeeper {
   }
 }
 
-/** What to do about the fleet's one network on an engine. Pure; network.ts does it. */
+// 2. The plan
 
 /** A network as the engine's inspection shows it. */
 export interface CurrentNetwork {

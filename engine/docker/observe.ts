@@ -1,4 +1,12 @@
-/** What runs: containers of this instance and project as one listing of the engine shows them. */
+/**
+ * What runs on the engine.
+ *
+ * 1. The listing: containers of this instance and project.
+ * 2. The inspection of one container, and the end of its log as evidence for a sentence.
+ * 3. Its fate: whether it ended by itself or was ended from outside. Everybody who observes a container judges by this.
+ * 4. Ages: how long containers have run.
+ * 5. Base joins: which services are cut off from their base.
+ */
 
 import { stripVTControlCharacters } from 'node:util';
 import type Docker from 'dockerode';
@@ -23,7 +31,7 @@ export interface CurrentContainer {
   readonly ip: string | null;
   /** Of its endpoint on that network: another one after each start. */
   readonly endpointId: string | null;
-  /** A service whose base was started after it (base-joins.ts). */
+  /** A service whose base was started after it ({@link BaseJoins}). */
   readonly cutOff?: boolean;
   /** The engine can't start it as it is: only one that is made anew can run. */
   readonly unstartable?: boolean;
@@ -59,7 +67,7 @@ interface Batch {
 }
 
 /**
- * Lists containers. Those who ask in one turn of the event loop share one listing, which begins after all of them asked:
+ * Lists containers. Those who ask in one tick of the event loop share one listing, which begins after all of them asked:
  * twelve deckies on their way up cost one call, and nobody is answered from before his question.
  */
 export class ContainerListing {
@@ -98,11 +106,11 @@ export class ContainerListing {
   }
 
   #newBatch(): Batch {
-    const turn = new Promise((resolve) => setImmediate(resolve));
+    const tick = new Promise((resolve) => setImmediate(resolve));
     const batch: Batch = {
       deckies: new Set(),
       everything: false,
-      promise: turn.then(() => {
+      promise: tick.then(() => {
         this.#open = null;
         const [only] = batch.deckies;
         return this.#list(!batch.everything && batch.deckies.size === 1 ? only : undefined);
@@ -122,7 +130,7 @@ export class ContainerListing {
   }
 }
 
-/** Looks at single containers: their state, and the end of their log. */
+// 2. One container
 
 /** By its name or id; null where there is none that is ours. */
 export async function inspectContainer(
@@ -131,7 +139,7 @@ export async function inspectContainer(
   name: string,
   signal?: AbortSignal,
 ): Promise<Inspection | null> {
-  const doing = `look at container ${name}`;
+  const doing = `inspection of container ${name}`;
   return callEngine({ doing, signal, timeoutMs: READ_TIMEOUT_MS }, async (abortSignal) => {
     try {
       const info = await docker.getContainer(name).inspect({ abortSignal });
@@ -171,8 +179,6 @@ export async function lastLogLines(docker: Docker, id: string, signal?: AbortSig
   });
 }
 
-/** The last lines of a container's log, as evidence that can stand in a sentence. */
-
 export const EVIDENCE_LINES = 10;
 export const EVIDENCE_CHARACTERS = 1_200;
 
@@ -208,10 +214,7 @@ export function cleanLog(text: string): string {
   return kept.length > EVIDENCE_CHARACTERS ? `…${kept.slice(1 - EVIDENCE_CHARACTERS)}` : kept;
 }
 
-/**
- * What one inspection says of a container, and whether it ended by itself or was ended from outside. Pure: everybody who looks
- * (the look, the watch, the bringing up) judges by this.
- */
+// 3. Its fate
 
 /** One container as its inspection shows it; null where it is missing. */
 export interface Inspection {
@@ -285,11 +288,9 @@ export function describeContainer(container: Inspection): string {
 export const howToUnpause = (name: string): string =>
   `\`docker unpause ${name}\` lets it go on, a reconcile makes it anew`;
 
-/**
- * How long containers have run. The engine's clock may be minutes away from ours, and either may be set while a decky is
- * watched: so an age counts from the first look that saw that start, by a clock that nobody sets. What the engine's own clock
- * says at that first look is added, since a container may have run for long before anybody looked.
- */
+// 4. Ages. The engine's clock may be minutes away from ours, and either may be set while a decky is watched. So an age counts
+// from the first observation that saw this start, by a clock that nobody sets. What the engine's own clock says at that moment
+// is added, since a container may have run for long before anybody observed it.
 
 interface Start {
   /** Which start of the container it is about. */
@@ -300,7 +301,7 @@ interface Start {
   readonly ageMs: number;
 }
 
-/** More than an engine has containers; the oldest are forgotten first, and measured anew when they are seen again. */
+/** More than an engine has containers; the oldest are forgotten first, and measured again when they are seen again. */
 const MOST = 20_000;
 
 const startOf = ({ startedAt, restarts }: Inspection): string => `${startedAt}/${restarts}`;
@@ -340,11 +341,10 @@ export class Ages {
   }
 }
 
-/**
- * Finds services that are cut off from their base: it was started after they had joined its network. A listing does not show when
- * a container was started, so that each pair is inspected once. A base gets a new endpoint with each start, and whoever joined
- * it since stays joined for as long as that endpoint is there: a look at a fleet that stands still inspects nothing.
- */
+// 5. Base joins. A service is cut off from its base when the base was started after the service had joined its network. A
+// listing does not show when a container was started, so each pair is inspected once. A base gets a new endpoint with each
+// start, and a service that joined it stays joined for as long as that endpoint is there: observing a fleet that stands still
+// inspects nothing.
 
 /** Inspections at one time. */
 const PARALLEL = 8;
@@ -384,10 +384,10 @@ export class BaseJoins {
     services: readonly CurrentContainer[],
     signal: AbortSignal | undefined,
   ): Promise<readonly string[]> {
-    const seenBase = await this.#look(base, signal);
+    const seenBase = await this.#inspectOne(base, signal);
     const cutOff: string[] = [];
     for (const service of services) {
-      const seen = await this.#look(service, signal);
+      const seen = await this.#inspectOne(service, signal);
       if (!seen || !seenBase) continue;
       if (isCutOff(seen, seenBase)) cutOff.push(service.id);
       else if (base.endpointId && seen.state === 'running') this.#joined.set(service.id, endpointOf(base));
@@ -395,7 +395,7 @@ export class BaseJoins {
     return cutOff;
   }
 
-  async #look(container: CurrentContainer, signal: AbortSignal | undefined): Promise<Inspection | null> {
+  async #inspectOne(container: CurrentContainer, signal: AbortSignal | undefined): Promise<Inspection | null> {
     const release = await this.#semaphore.acquire(signal);
     try {
       return await this.#inspect(container.id, signal);

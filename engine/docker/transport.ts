@@ -1,4 +1,12 @@
-/** DOCKER_HOST → a client of the Docker Engine. */
+/**
+ * Requests to the Docker Engine.
+ *
+ * 1. The client, by DOCKER_HOST.
+ * 2. One call: bounded in number and time, cancellable, its errors translated.
+ * 3. What the engine and its client say, as errors of our one table.
+ * 4. Our own transport below dockerode: requests go to the engine and nowhere else.
+ * 5. What docker-modem must not inspect.
+ */
 import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { addAbortSignal } from 'node:stream';
 import { inspect } from 'node:util';
@@ -32,7 +40,7 @@ export function isLocalEngine(docker: Docker): boolean {
   return socketPath !== undefined || host === 'localhost' || host === '[::1]' || host.startsWith('127.');
 }
 
-/** One call of the Docker Engine: bounded in number and time, cancellable, its errors translated. */
+// 2. One call
 
 /** Reading takes milliseconds; a hung engine is found out after this long. */
 export const READ_TIMEOUT_MS = 30_000;
@@ -96,10 +104,9 @@ export async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
-/**
- * What the Docker Engine and its client say → errors of our one table. Judged by status and type; only where the engine
- * gives one status to different things do the texts below decide (recorded from 20.10 and 28, test/unit/engine-errors).
- */
+// 3. Errors
+// What the Docker Engine and its client say becomes an error of our one table. Judged by status and type; only where the engine
+// gives one status to different things do the texts below decide (recorded from 20.10 and 28, test/unit/engine-errors).
 
 interface EngineText {
   readonly status: number;
@@ -205,11 +212,10 @@ export function toDeckhandError(error: unknown, doing: string): DeckhandError {
   return new DeckhandError('Internal', `${doing}: ${message}`, { cause: error });
 }
 
-/**
- * How a request of dockerode goes over the wire. docker-modem's own way follows redirects, to any host and with errors that
- * nobody can catch; it waits for ever where an answer breaks off; and it takes a name as it stands for a part of a path.
- * Here a request goes to the engine and nowhere else, to a path that was meant, and its callback is called once.
- */
+// 4. Our own transport
+// How a request of dockerode goes over the wire. docker-modem's own way follows redirects, to any host and with errors that
+// nobody can catch; it waits for ever where an answer breaks off; and it takes a name as it stands for a part of a path.
+// Here a request goes to the engine and nowhere else, to a path that was meant, and its callback is called once.
 
 /** What docker-modem calls a request by. */
 interface Dial {
@@ -365,11 +371,10 @@ function write(sent: ClientRequest, body: Body, keepsOpen: boolean): void {
   if (!keepsOpen) sent.end();
 }
 
-/**
- * docker-modem inspects the options of every request for its debug log, whole and without a depth limit, whether anybody
- * reads it or not. An agent or a signal leads from there to every socket and listener of the process: seconds of a blocked
- * event loop in a busy worker. What is opaque is inspected as its label alone.
- */
+// 5. Opaque objects
+// docker-modem inspects the options of every request for its debug log, whole and without a depth limit, whether anybody
+// reads it or not. An agent or a signal leads from there to every socket and listener of the process: seconds of a blocked
+// event loop in a busy worker. What is opaque is inspected as its label alone.
 
 export function opaque<T extends object>(value: T, label: string): T {
   Object.defineProperty(value, inspect.custom, { value: () => `<${label}>`, enumerable: false });

@@ -52,7 +52,7 @@ describe('a decky whose base was started after its services', () => {
     it(`is put right by a look, base ${how}: it answers on its port`, async () => {
       n += 1;
       const { spec, service, ip } = await answering(`deaf${n}`, n);
-      assert.deepEqual((await on.stage.engine.look([spec]))[0]?.drift, []);
+      assert.deepEqual((await on.stage.engine.observeAndMend([spec]))[0]?.drift, []);
       await happens(spec.decky);
       assert.equal(await greets(ip), false);
 
@@ -62,7 +62,7 @@ describe('a decky whose base was started after its services', () => {
       assert.match(observed?.drift[0]?.detail ?? '', /cut off/);
 
       const ids = await on.stage.ids(spec.decky);
-      const [looked] = await on.stage.engine.look([spec]);
+      const [looked] = await on.stage.engine.observeAndMend([spec]);
       assert.deepEqual(looked?.drift, []);
       await until('the banner', () => greets(ip), 5_000);
       assert.deepEqual(await on.stage.ids(spec.decky), ids);

@@ -62,13 +62,13 @@ describe('the helper interface under macvlan', function (this: Suite) {
   it('is made anew by the next look after a reboot', async () => {
     ip('link', 'delete', helper);
     assert.equal(await answers(stage.ip(1)), false);
-    await stage.engine.look([spec('one', 1), spec('two', 2)]);
+    await stage.engine.observeAndMend([spec('one', 1), spec('two', 2)]);
     await until('an answer of decky 1', () => answers(stage.ip(1)));
   });
 
   it('is made by the look of a program that has just started', async () => {
     ip('link', 'delete', helper);
-    await stage.another().look([spec('one', 1)]);
+    await stage.another().observeAndMend([spec('one', 1)]);
     assert.deepEqual(routes(), [stage.ip(1), stage.ip(2)]);
   });
 

@@ -49,7 +49,7 @@ function calls(host: string): Record<string, (name: string, image: string) => Pr
       new ImageStore(docker, NO_CONTEXTS).ensure(image, undefined, { signal: soon() }),
     build: (_, image) =>
       new ImageStore(docker, NO_CONTEXTS).ensure(image, { context: import.meta.dirname }, { signal: soon() }),
-    'look at a network': (name) => new NetworkKeeper(docker, SCOPE, name).look(NETWORK, soon()),
+    'look at a network': (name) => new NetworkKeeper(docker, SCOPE, name).plan(NETWORK, soon()),
     'make a network': (name) => new NetworkKeeper(docker, SCOPE, name).ensure(NETWORK, { signal: soon() }),
     'remove a network': (name) => new NetworkKeeper(docker, SCOPE, name).removeIfUnused(soon()),
     'look at a container': (name) => inspectContainer(docker, SCOPE, name, soon()),

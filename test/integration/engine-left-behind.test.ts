@@ -20,7 +20,7 @@ describe('what the engine left behind when it came back', () => {
     const stateOf = async (name: string): Promise<string> => (await container(name).inspect()).State.Status;
     assert.deepEqual([await stateOf(http), await stateOf(ssh), await stateOf(ftp)], ['exited', 'exited', 'exited']);
 
-    const [seen] = await on.stage.engine.look([spec]);
+    const [seen] = await on.stage.engine.observeAndMend([spec]);
     assert.deepEqual(
       seen?.drift.map(({ reason, container }) => [reason, container]),
       [
