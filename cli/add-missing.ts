@@ -45,7 +45,7 @@ export function selectMissing(text: string, fleet: readonly FleetDecky[]): Missi
   });
   const whole = missing.length === parts.expansion.deckies.length;
   if (whole && missing.length > 0) return { ini: text, unchanged, underway, warnings: [] };
-  // What is sent is written anew, without the mistakes.
+  // What is sent is written again, without the mistakes.
   const warnings = parts.ini.warnings.texts;
   return { ini: missing.length === 0 ? null : writeIni(parts.ini, missing), unchanged, underway, warnings };
 }

@@ -54,7 +54,7 @@ export function readStackFile(home: string): StackFile | null {
   const stack = parseStackFile(text);
   if (stack !== null) return stack;
   throw new CliError(EXIT.couldNotAsk, `${path} is not a whole stack file.`, {
-    advice: 'Run `npm start`: it writes the file anew.',
+    advice: 'Run `npm start`: it writes the file again.',
   });
 }
 
@@ -91,7 +91,7 @@ function fromEnvironment(environment: NodeJS.ProcessEnv): Credentials | null {
   return username && password ? { username, password } : null;
 }
 
-/** Resolves anew at each call, since a restarted stack may have moved. Throws CliError (255) when there is nothing to ask. */
+/** Resolves again at each call, since a restarted stack may have moved. Throws CliError (255) when there is nothing to ask. */
 export function resolveConnection(options: ConnectionOptions, environment: NodeJS.ProcessEnv): Connection {
   const named = options.api ?? environment.DECKHAND_API_URL;
   const own = fromEnvironment(environment);

@@ -91,7 +91,7 @@ export async function provideAgents(options: AgentsOptions, numbers: readonly nu
   };
 }
 
-/** Asking has the master look. A deploy before that would find hosts of the last start unreachable, and pass them by. */
+/** Asking makes the master ask each agent. An earlier deploy would find hosts of the last start unreachable and skip them. */
 async function untilMet(master: OpenMaster, names: readonly string[]): Promise<void> {
   for (const until = Date.now() + MEET_LIMIT_MS; ; await sleep(MEET_POLL_MS)) {
     const hosts = await master.hosts();

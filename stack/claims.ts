@@ -48,7 +48,7 @@ function claimFor(home: StackHome, kind: string, name: string, { whileRunning = 
   return false;
 }
 
-/** A directory that was made anew is another home; a process that is gone holds nothing. */
+/** A directory that was made again is another home. A process that is gone holds nothing. */
 const counts = ({ home, instance, pid }: Claim): boolean =>
   readInstance(join(home, 'instance')) === instance && (pid === undefined || isAlive(pid));
 
@@ -149,7 +149,7 @@ export class PortBook {
   }
 
   /**
-   * The port of an agent stands in its master's books: it is the agent's also while that is down. A server's is its stack's as
+   * The port of an agent stands in its master's database: it stays the agent's while that is down. A server's is its stack's as
    * long as that runs: while the server is started again after a crash, nobody listens there.
    */
   #mayHave(name: PortName, port: number): boolean {
@@ -247,7 +247,7 @@ const AGENT_BASE = '10.201.0.0/24';
 /** Up to 10.230. */
 const AGENT_CANDIDATES = 30;
 
-/** `10.201.0.0/24`, 3 → `10.201.3.0/24`, `10.202.3.0/24` …: every candidate keeps the agent's number in sight. */
+/** `10.201.0.0/24`, 3 → `10.201.3.0/24`, `10.202.3.0/24` …: every candidate keeps the agent's number. */
 export function agentCandidates(base: string, number: number): string[] {
   const [first = 10, second = 201, third = 0] = (base.split('/')[0] ?? '').split('.').map(Number);
   return Array.from(

@@ -105,7 +105,7 @@ function diagnoseDisk(home: string): Finding {
   const { bavail, bsize } = statfsSync(existsSync(place) ? place : '/');
   const free = bavail * bsize;
   const found = `${(free / 1024 ** 3).toFixed(1)} GiB free for ${home}`;
-  return free >= NEEDED_BYTES ? ok('disk', found) : warn('disk', found, 'Make room: 3 GiB are needed with comfort.');
+  return free >= NEEDED_BYTES ? ok('disk', found) : warn('disk', found, 'Free some: 3 GiB are enough.');
 }
 
 async function diagnoseStack(home: string, pid: number | null, file: StackFile | null): Promise<Finding> {
@@ -159,7 +159,7 @@ async function externalTemporal(address: string): Promise<Finding[]> {
       missing(
         'Temporal',
         `${address}, namespace ${namespace}: ${reason(error)}`,
-        'Start it, mend TEMPORAL_*, or unset TEMPORAL_ADDRESS for an embedded one.',
+        'Start it, correct TEMPORAL_*, or unset TEMPORAL_ADDRESS for an embedded one.',
       ),
     ];
   }
@@ -257,7 +257,7 @@ async function diagnosePostgres(environment: NodeJS.ProcessEnv): Promise<Finding
     return missing(
       'PostgreSQL',
       `DATABASE_URL: ${reason(error)}`,
-      'Start it, mend DATABASE_URL, or unset it for an embedded one.',
+      'Start it, correct DATABASE_URL, or unset it for an embedded one.',
     );
   } finally {
     await sql.end({ timeout: 1 });
@@ -288,8 +288,8 @@ export async function diagnoseNats(environment: NodeJS.ProcessEnv, running?: str
       'NATS',
       reason(error),
       error instanceof BusRefused
-        ? 'The sentence is NATS’s own. Events wait in PostgreSQL until it is mended.'
-        : 'Start it with JetStream on (`-js`), mend NATS_URL, or unset it for an embedded one.',
+        ? 'The sentence is NATS’s own. Events wait in PostgreSQL until it is repaired.'
+        : 'Start it with JetStream on (`-js`), correct NATS_URL, or unset it for an embedded one.',
     );
   }
 }
@@ -300,7 +300,7 @@ async function diagnoseDocker(environment: NodeJS.ProcessEnv): Promise<Finding> 
     const problem = await dockerAnswers(host);
     return problem === null
       ? ok('Docker', host)
-      : missing('Docker', `${host}: ${problem}`, 'Start it, mend DOCKER_HOST, or unset it.');
+      : missing('Docker', `${host}: ${problem}`, 'Start it, correct DOCKER_HOST, or unset it.');
   }
   const problem = await dockerAnswers(`unix://${DEFAULT_SOCKET}`);
   if (problem === null) return ok('Docker', DEFAULT_SOCKET);
