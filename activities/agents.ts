@@ -8,8 +8,9 @@ import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { type Json, readHostObservation } from '../fleet/host-observation.ts';
 import { deployBody, hostSet, mutateBody } from '../fleet/hosts.ts';
-import { judgeStatus, type RowObservation } from '../fleet/judge-host.ts';
-import { OPERATION, type Operation, STATUS, type Transition } from '../fleet/lifecycle.ts';
+import { judgeStatus } from '../fleet/judge-host.ts';
+import { OPERATION, STATUS, type Transition } from '../fleet/lifecycle.ts';
+import type { ShardObservation, ShardRow } from '../fleet/shard-rows.ts';
 import { boundedText, LONGEST_STEP } from '../fleet/text.ts';
 import { alive } from './alive.ts';
 import { finalFailure, toFailure, withFailures } from './failures.ts';
@@ -30,39 +31,12 @@ export interface DispatchInput extends ShardInput {
   readonly retryUntil: number;
 }
 
-export interface ShardRow {
-  readonly lifecycleId: string;
-  readonly deckyName: string;
-  readonly operation: Operation;
-}
-
 export interface Dispatched {
   readonly rows: readonly ShardRow[];
   /** `accepted`: reports will come. `done`: the answer says that all is down. `unknown`: sent, but the answer was lost. */
   readonly answer: 'accepted' | 'done' | 'unknown';
   /** True for an agent whose reports carry fences. */
   readonly fenced: boolean;
-}
-
-export interface HostSight {
-  readonly reachable: boolean;
-  /** Why not, where it is not. */
-  readonly sentence: string | null;
-  /** Epoch milliseconds of the host's last sign of life; null: never. */
-  readonly lastSignMs: number | null;
-  readonly fenced: boolean;
-  /** False: the agent knows nothing of the order. */
-  readonly known: boolean;
-  /** True: the agent names the order, and so has it. */
-  readonly has: boolean;
-  /** Those of which the status proves something; no more than a history should hold. */
-  readonly rows: readonly RowObservation[];
-  /** There are more: ask again. */
-  readonly more: boolean;
-  /** Marks of what the others are at; one that was not there before is progress. */
-  readonly steps: readonly string[];
-  /** How long after a dispatch a report of an agent without fences may still be under way. */
-  readonly reportGraceMs: number;
 }
 
 export interface AgentStore {
@@ -102,7 +76,7 @@ export interface AgentActivities {
    * What the agent's status proves about the open rows of a shard. A host that does not answer is no error here. Throws what no
    * retry cures: NotFound (the host was removed), HostMismatch, HostRefused.
    */
-  askHost(input: ShardInput): Promise<HostSight>;
+  askHost(input: ShardInput): Promise<ShardObservation>;
   /** Fails, to be tried again, as long as the host gives no status; the steps of the open rows say why, and `until` when. Throws as askHost. */
   awaitHost(input: { hostUuid: string; workflowId: string; operationId: string; until: number }): Promise<void>;
   /** Takes one decky down on its host; resolves when it is down. Throws HostFailed, for good, where the agent says that it failed. */
@@ -227,7 +201,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     });
   }
 
-  async function askHost(input: ShardInput): Promise<HostSight> {
+  async function askHost(input: ShardInput): Promise<ShardObservation> {
     const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
     if (!host) return overSight(input, work);
     const cut = cutOf(work);
@@ -273,7 +247,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   };
 
   /** The host was removed meanwhile: as in dispatchShard. */
-  function overSight(input: ShardInput, work: HostWork): HostSight {
+  function overSight(input: ShardInput, work: HostWork): ShardObservation {
     if (!isOver(work)) throw notEnrolled(input.hostUuid);
     const gone = { status: STATUS.succeeded, proof: 'certain', error: null, seen: null, step: null } as const;
     const rows = work.rows.map(({ deckyName }) => ({ deckyName, ...gone }));

@@ -15,21 +15,19 @@ import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { Gate } from './acceptance.ts';
 import { onEngine } from './activities.ts';
 import type { deployLocal } from './deploy-local.ts';
+import { PartDetails } from './details.ts';
 import { addCounts, type Counts } from './ended-rows.ts';
 import { endNotAccepted, endOperation } from './ending.ts';
+import { runGroups, runShards, Slots } from './hosts.ts';
 import { keepAll } from './keep-all.ts';
 import { Lane } from './lane.ts';
 import { leaveHost } from './leave-host.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
-import { Places } from './places.ts';
 import { CLEAN_UP } from './profiles.ts';
 import { rowError } from './row-error.ts';
-import { runGroups } from './run-groups.ts';
-import { runShards } from './run-shards.ts';
 import { deckyAttributes } from './search-attributes.ts';
 import { settleParts } from './settle-parts.ts';
 import { isOfHost } from './shard.ts';
-import { Waits } from './waits.ts';
 
 /** Children of creations at the same time; the window of twelve deckies is shared out among them. */
 const CHILDREN = 4;
@@ -38,27 +36,27 @@ const CANCELLED = errorText('Cancelled', 'the operation was cancelled before thi
 export async function deployFleet(input: OperationInput): Promise<OperationSummary> {
   const gate = new Gate(input);
   const lane = new Lane(input.operationId);
-  const places = new Places();
+  const slots = new Slots();
   setCurrentDetails('**Waiting for** the request to be accepted');
   const acceptance = await gate.pass();
   if (!acceptance.accepted) return endNotAccepted(input, acceptance);
   const local = acceptance.parts.filter((part) => !isOfHost(part));
   const shards = acceptance.parts.filter(isOfHost);
-  const waits = new Waits();
+  const details = new PartDetails();
   let hasLeft = false;
   const rollout = acceptance.rollout ?? ROLLOUT_DEFAULTS;
   const hostUuids = acceptance.hostUuids ?? [];
   if (acceptance.leaving) {
     const names = acceptance.leaving.names ?? shards.flatMap((shard) => shard.names);
     const { hostLostAfterMs } = rollout;
-    hasLeft = await leaveHost({ ...acceptance.leaving, ...input, hostLostAfterMs, names }, lane, waits);
+    hasLeft = await leaveHost({ ...acceptance.leaving, ...input, hostLostAfterMs, names }, lane, details);
   }
   const hosts = { parts: shards, rollout, width: widthOf(rollout.maxParallel, shards.length) };
   const run = () =>
     Promise.all([
-      ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, waits)] : []),
-      ...(shards.length > 0 ? [runShards(input, hosts, places, waits)] : []),
-      ...(hostUuids.length > 0 ? [runGroups(input, { hostUuids, rollout }, waits)] : []),
+      ...(local.length > 0 ? [runLocal(input, { ...acceptance, parts: local }, lane, details)] : []),
+      ...(shards.length > 0 ? [runShards(input, hosts, slots, details)] : []),
+      ...(hostUuids.length > 0 ? [runGroups(input, { hostUuids, rollout }, details)] : []),
     ]);
   const counts = addCounts(await (hasLeft ? CancellationScope.nonCancellable(run) : run()));
   return endOperation(input, counts, () => `${counts.succeeded} succeeded, ${counts.failed} failed`);
@@ -68,18 +66,18 @@ async function runLocal(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
   lane: Lane,
-  waits: Waits,
+  details: PartDetails,
 ): Promise<Counts> {
   try {
     if (!acceptance.turn) {
-      waits.begin('turn', 'its turn on the Docker Engine: an operation that was accepted before still works there');
+      details.begin('turn', 'its turn on the Docker Engine: an operation that was accepted before still works there');
       await lane.enter(LOCAL_HOST);
-      waits.end('turn');
+      details.end('turn');
     }
     const refusal = acceptance.networkMoved ? await leaveNetwork() : null;
     if (refusal !== null)
       return await CancellationScope.nonCancellable(() => keepAll(input, acceptance.parts, refusal));
-    return await runParts(input, acceptance, waits);
+    return await runParts(input, acceptance, details);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
     return await CancellationScope.nonCancellable(() => settleParts(acceptance.parts, CANCELLED));
@@ -108,16 +106,16 @@ const isRefusal = (failure: unknown): boolean =>
 async function runParts(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
-  waits: Waits,
+  details: PartDetails,
 ): Promise<Counts> {
   const first = acceptance.parts.filter((part) => part.removals);
   const rest = acceptance.parts.filter((part) => !part.removals);
   const summaries: Counts[] = [];
   for (const part of acceptance.parts)
-    waits.begin(part.workflowId, `\`${part.workflowId}\`: ${part.names.length} deckies`);
+    details.begin(part.workflowId, `\`${part.workflowId}\`: ${part.names.length} deckies`);
   const run = async (part: LocalPart, parallel: number): Promise<Counts> => {
     const summary = await runPart(input, acceptance, part, parallel);
-    waits.end(part.workflowId);
+    details.end(part.workflowId);
     return summary;
   };
   for (const part of first) summaries.push(await run(part, LIMITS.localParallel));

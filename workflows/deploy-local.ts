@@ -3,7 +3,7 @@ import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/wor
 import type { LocalPlan, LocalWork } from '../activities/compose.ts';
 import { OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { onEngine, openRows } from './activities.ts';
-import { Board } from './board.ts';
+import { DeckyDetails } from './details.ts';
 import type { Counts } from './ended-rows.ts';
 import { doLocalWork } from './local-work.ts';
 import { engineWork } from './profiles.ts';
@@ -21,23 +21,23 @@ export interface DeployLocalInput {
 }
 
 export async function deployLocal(input: DeployLocalInput): Promise<Counts> {
-  const board = new Board();
+  const details = new DeckyDetails();
   const recorder = new TransitionRecorder();
   const { workflowId } = workflowInfo();
-  board.waitFor('the Docker Engine to say what runs');
-  const plan = await planOrFail(input, workflowId, board, recorder);
+  details.waitFor('the Docker Engine to say what runs');
+  const plan = await planOrFail(input, workflowId, details, recorder);
   if (plan) {
-    board.expect(plan.work.map((work) => work.deckyName));
-    board.waitFor(null);
-    const context = { options: plan.options, recorder, window: new Window(input.parallel), board };
+    details.expect(plan.work.map((work) => work.deckyName));
+    details.waitFor(null);
+    const context = { options: plan.options, recorder, window: new Window(input.parallel), details };
     // Removals first: they free the addresses and names that creations need.
     await Promise.all(worksOf(plan, true).map((work) => doLocalWork(work, context)));
     await makeRoom(plan);
     await Promise.all(worksOf(plan, false).map((work) => doLocalWork(work, context)));
   }
   await recorder.written();
-  if (board.counts.failed > 0 || plan?.work.some((work) => work.operation === OPERATION.teardown)) await tidyEngine();
-  return board.counts;
+  if (details.counts.failed > 0 || plan?.work.some((work) => work.operation === OPERATION.teardown)) await tidyEngine();
+  return details.counts;
 }
 
 const worksOf = (plan: LocalPlan, removals: boolean): LocalWork[] =>
@@ -63,7 +63,7 @@ function unlessCancelled(failure: unknown): void {
 async function planOrFail(
   input: DeployLocalInput,
   workflowId: string,
-  board: Board,
+  details: DeckyDetails,
   recorder: TransitionRecorder,
 ): Promise<LocalPlan | null> {
   try {
@@ -73,10 +73,10 @@ async function planOrFail(
   } catch (failure) {
     const rows = await CancellationScope.nonCancellable(() => openRows({ workflowId }));
     const error = rowError(failure, 'progress_deadline');
-    board.expect(rows.map((row) => row.deckyName));
+    details.expect(rows.map((row) => row.deckyName));
     for (const { lifecycleId, deckyName } of rows) {
       recorder.push({ lifecycleId, deckyName, status: STATUS.failed, error });
-      board.ended(deckyName, false);
+      details.ended(deckyName, false);
     }
     return null;
   }

@@ -4,11 +4,11 @@ import { leaveWorkflowId } from '../fleet/housekeeping.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { LEAVING_IN_PLACE, LEAVING_PER_CHILD } from '../fleet/limits.ts';
 import { onAgent } from './activities.ts';
+import type { PartDetails } from './details.ts';
 import type { Lane } from './lane.ts';
 import { REMOTE_TEARDOWN } from './profiles.ts';
 import { groupAttributes } from './search-attributes.ts';
 import { isSilence } from './take-down-on-host.ts';
-import type { Waits } from './waits.ts';
 import { Window } from './window.ts';
 
 /** As an agent takes down at the same time, and some that wait there; Temporal lets a workflow have 2,000 at once. */
@@ -28,9 +28,9 @@ export interface Leave {
  * Never fails: what could not be taken down is owed (owed-teardowns.ts), and goes when the host is back. True once the host was
  * told: from then on a cancellation comes too late, since deckies that it has let go of would run nowhere.
  */
-export async function leaveHost(leave: Leave, lane: Lane, waits: Waits): Promise<boolean> {
+export async function leaveHost(leave: Leave, lane: Lane, details: PartDetails): Promise<boolean> {
   const { hostUuid, hostName, names } = leave;
-  waits.begin('leaving', `host \`${hostName}\` to take ${names.length} deckies down, which move to others`);
+  details.begin('leaving', `host \`${hostName}\` to take ${names.length} deckies down, which move to others`);
   try {
     if (!leave.reachable) return false;
     await lane.enter(hostUuid);
@@ -41,7 +41,7 @@ export async function leaveHost(leave: Leave, lane: Lane, waits: Waits): Promise
     return false;
   } finally {
     await lane.leave(hostUuid);
-    waits.end('leaving');
+    details.end('leaving');
   }
 }
 

@@ -4,7 +4,7 @@ import type { LocalPlan, LocalWork } from '../activities/compose.ts';
 import { ERROR_TEXT_LIMIT } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, STATUS } from '../fleet/lifecycle.ts';
 import { onEngine, oweCleanUp } from './activities.ts';
-import type { Board } from './board.ts';
+import type { DeckyDetails } from './details.ts';
 import { CLEAN_UP, engineWork, healthWatch } from './profiles.ts';
 import { rowError } from './row-error.ts';
 import type { TransitionRecorder } from './transition-recorder.ts';
@@ -14,20 +14,20 @@ export interface LocalContext {
   readonly options: LocalPlan['options'];
   readonly recorder: TransitionRecorder;
   readonly window: Window;
-  readonly board: Board;
+  readonly details: DeckyDetails;
 }
 
 export async function doLocalWork(work: LocalWork, context: LocalContext): Promise<void> {
-  const { recorder, board } = context;
+  const { recorder, details } = context;
   const { lifecycleId, deckyName } = work;
   const running = (): void => recorder.push({ lifecycleId, deckyName, status: STATUS.running });
   try {
     await (work.operation === OPERATION.teardown ? takeDown(work, context, running) : bringUp(work, context, running));
     recorder.push({ lifecycleId, deckyName, status: STATUS.succeeded });
-    board.ended(deckyName, true);
+    details.ended(deckyName, true);
   } catch (failure) {
     await CancellationScope.nonCancellable(() => endAsFailed(work, context, failure));
-    board.ended(deckyName, false);
+    details.ended(deckyName, false);
   }
 }
 

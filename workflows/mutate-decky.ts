@@ -13,23 +13,22 @@ import type { Acceptance, LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import type { ShardState } from '../fleet/shard-model.ts';
 import { Gate } from './acceptance.ts';
 import { openRows, recordTransitions } from './activities.ts';
 import { deployLocal } from './deploy-local.ts';
-import { workOnShard } from './deploy-shard.ts';
 import { type Counts, failedRows } from './ended-rows.ts';
 import { endNotAccepted, endOperation } from './ending.ts';
 import { Lane } from './lane.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import { deckyAttributes, shardAttributes } from './search-attributes.ts';
 import { settleLost, unwritten } from './settle-lost.ts';
-import { type HostPart, isOfHost, shardInput } from './shard.ts';
-import type { ShardCarry } from './shard-input.ts';
+import { countsOf, type HostPart, isOfHost, shardInput, workOnShard } from './shard.ts';
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 
 /** `shard`: from the run before, whose history became long. */
-export type MutateInput = OperationInput & { readonly shard?: ShardCarry };
+export type MutateInput = OperationInput & { readonly shard?: ShardState };
 
 export async function mutateDecky(input: MutateInput): Promise<OperationSummary> {
   const gate = new Gate(input);
@@ -42,7 +41,7 @@ export async function mutateDecky(input: MutateInput): Promise<OperationSummary>
   const ended = part
     ? await (isOfHost(part) ? onHost(input, acceptance, part) : here(input, acceptance, part, lane))
     : { succeeded: 0, failed: 0 };
-  if ('watch' in ended) {
+  if ('phase' in ended) {
     await condition(allHandlersFinished);
     return continueAsNew<typeof mutateDecky>({ ...input, resume: true, shard: ended });
   }
@@ -53,15 +52,17 @@ const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
   hostUuid ? shardAttributes(hostUuid, names, OPERATION.mutate) : deckyAttributes(names, OPERATION.mutate);
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
-const onHost = (
+async function onHost(
   { operationId, shard }: MutateInput,
   { rollout }: Accepted,
   part: HostPart,
-): Promise<Counts | ShardCarry> =>
-  workOnShard({
+): Promise<Counts | ShardState> {
+  const state = await workOnShard({
     ...shardInput(operationId, part, rollout ?? ROLLOUT_DEFAULTS, null),
     ...(shard ? { carry: shard } : {}),
   });
+  return state.phase === 'continued' ? state : countsOf(state);
+}
 
 async function here(
   input: OperationInput,

@@ -5,7 +5,7 @@ import { errorText } from '../fleet/errors.ts';
 import { DECKY_STATE, STATUS } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { onAgent, openRows } from './activities.ts';
-import type { Board } from './board.ts';
+import type { DeckyDetails } from './details.ts';
 import { REMOTE_TEARDOWN } from './profiles.ts';
 import { rowError } from './row-error.ts';
 import type { HostPart } from './shard.ts';
@@ -14,7 +14,7 @@ import type { TransitionRecorder } from './transition-recorder.ts';
 export async function takeDownOnHost(
   part: HostPart,
   acceptance: Extract<Acceptance, { accepted: true }>,
-  board: Board,
+  details: DeckyDetails,
   recorder: TransitionRecorder,
 ): Promise<void> {
   const { hostUuid } = part;
@@ -23,10 +23,10 @@ export async function takeDownOnHost(
   const [row] = await openRows({ workflowId: workflowInfo().workflowId });
   if (!row) return;
   const { lifecycleId, deckyName, deploymentId } = row;
-  board.expect([deckyName]);
+  details.expect([deckyName]);
   recorder.push({ lifecycleId, deckyName, status: STATUS.running });
   const until = new Date(Date.now() + hostLostAfterMs).toISOString();
-  board.waitFor(`host \`${hostName}\` to take ${deckyName} down; a silent host is waited for until ${until}`);
+  details.waitFor(`host \`${hostName}\` to take ${deckyName} down; a silent host is waited for until ${until}`);
   try {
     await onAgent(REMOTE_TEARDOWN(hostLostAfterMs), `take down ${deckyName} on ${hostName}`).tearDownOnHost({
       hostUuid,
@@ -34,11 +34,11 @@ export async function takeDownOnHost(
       deckyName,
     });
     recorder.push({ lifecycleId, deckyName, status: STATUS.succeeded });
-    board.ended(deckyName, true);
+    details.ended(deckyName, true);
   } catch (failure) {
     const error = errorOf(failure, hostName, hostLostAfterMs);
     recorder.push({ lifecycleId, deckyName, status: STATUS.failed, error, seen: DECKY_STATE.teardownFailed });
-    board.ended(deckyName, false);
+    details.ended(deckyName, false);
   }
 }
 

@@ -5,7 +5,7 @@ import { errorText } from '../fleet/errors.ts';
 import { LOCAL_HOST } from '../fleet/lifecycle.ts';
 import { Gate } from './acceptance.ts';
 import { openRows, recordTransitions } from './activities.ts';
-import { Board } from './board.ts';
+import { DeckyDetails } from './details.ts';
 import { failedRows } from './ended-rows.ts';
 import { endNotAccepted, endOperation } from './ending.ts';
 import { Lane } from './lane.ts';
@@ -26,54 +26,54 @@ export async function teardownDecky(input: OperationInput): Promise<OperationSum
   const [part] = acceptance.parts;
   const host = part?.hostUuid ?? LOCAL_HOST;
   const where = part?.hostUuid ? `host \`${part.hostName ?? part.hostUuid}\`` : 'the Docker Engine';
-  const board = new Board();
+  const details = new DeckyDetails();
   const recorder = new TransitionRecorder();
   try {
     if (!(part?.turn ?? acceptance.turn)) {
-      board.waitFor(`its turn on ${where}: an operation that was accepted before still works there`);
+      details.waitFor(`its turn on ${where}: an operation that was accepted before still works there`);
       await lane.enter(host);
     }
-    if (part && isOfHost(part)) await takeDownOnHost(part, acceptance, board, recorder);
-    else await takeDownRows(acceptance, board, recorder);
+    if (part && isOfHost(part)) await takeDownOnHost(part, acceptance, details, recorder);
+    else await takeDownRows(acceptance, details, recorder);
     await recorder.written();
   } catch (failure) {
     await CancellationScope.nonCancellable(() =>
-      isCancellation(failure) ? endCancelled(acceptance, board) : endUnwritten(acceptance, board, failure),
+      isCancellation(failure) ? endCancelled(acceptance, details) : endUnwritten(acceptance, details, failure),
     );
   } finally {
     if (host === LOCAL_HOST) await tidyEngine();
     await lane.leave(host);
   }
-  return endOperation(input, board.counts, (succeeded) => (succeeded ? 'torn down' : 'not torn down'));
+  return endOperation(input, details.counts, (succeeded) => (succeeded ? 'torn down' : 'not torn down'));
 }
 
 type Accepted = Extract<Acceptance, { accepted: true }>;
 
-async function takeDownRows(acceptance: Accepted, board: Board, recorder: TransitionRecorder): Promise<void> {
+async function takeDownRows(acceptance: Accepted, details: DeckyDetails, recorder: TransitionRecorder): Promise<void> {
   const options = {
     minHealthyTimeMs: 0,
     healthyDeadlineMs: acceptance.progressDeadlineMs,
     progressDeadlineMs: acceptance.progressDeadlineMs,
   };
   const rows = await openRows({ workflowId: acceptance.parts[0]?.workflowId ?? '' });
-  board.expect(rows.map((row) => row.deckyName));
+  details.expect(rows.map((row) => row.deckyName));
   for (const { lifecycleId, deckyName, operation } of rows)
     await doLocalWork(
       { lifecycleId, deckyName, operation, verdict: 'differs' },
-      { options, recorder, window: new Window(1), board },
+      { options, recorder, window: new Window(1), details },
     );
 }
 
-async function endCancelled(acceptance: Accepted, board: Board): Promise<void> {
+async function endCancelled(acceptance: Accepted, details: DeckyDetails): Promise<void> {
   const rows = await openRows({ workflowId: acceptance.parts[0]?.workflowId ?? '' });
   const error = errorText('Cancelled', 'the teardown was cancelled before it began; the decky was left as it was.');
   await recordTransitions({ transitions: failedRows(rows, error) });
-  for (const row of rows) board.ended(row.deckyName, false);
+  for (const row of rows) details.ended(row.deckyName, false);
 }
 
 /** What came of it could not be written: the engine is asked, and the row says so. */
-async function endUnwritten(acceptance: Accepted, board: Board, failure: unknown): Promise<void> {
+async function endUnwritten(acceptance: Accepted, details: DeckyDetails, failure: unknown): Promise<void> {
   const rows = await openRows({ workflowId: acceptance.parts[0]?.workflowId ?? '' });
   await settleLost(rows, unwritten(failure));
-  for (const row of rows) board.ended(row.deckyName, false);
+  for (const row of rows) details.ended(row.deckyName, false);
 }

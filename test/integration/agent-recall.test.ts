@@ -1,4 +1,4 @@
-/** A cancelled shard sends a later attempt that names nobody (workflows/recall.ts): what the agent does with it. */
+/** A cancelled shard sends a later attempt that names nobody (fleet/shard-work.ts): what the agent does with it. */
 import assert from 'node:assert/strict';
 import type { AgentDeployBody, Fence } from '../../fleet/agent-wire.ts';
 import type { AgentHost } from '../support/agents/agent-host.ts';

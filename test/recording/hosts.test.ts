@@ -118,7 +118,7 @@ describe('recording histories over hosts', () => {
     await acceptRequest(sql, operationId);
     const workflowId = shard(operationId, agent);
     const waits = { healthyDeadlineMs: 60_000, progressDeadlineMs: 60_000, hostLostAfterMs: 60_000 };
-    const host = { hostUuid: agent.hostUuid, hostName: 'h1', turn: true, place: null };
+    const host = { hostUuid: agent.hostUuid, hostName: 'h1', turn: true, slot: null };
     const input = { operationId, ...host, ...waits, minHealthyTimeMs: 0, mostEvents: 40 };
     const { workflow } = world.temporal.client;
     const first = await workflow.start('deployShard', { workflowId, taskQueue: world.id, args: [input] });

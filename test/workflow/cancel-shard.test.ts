@@ -28,7 +28,7 @@ describe('a deploy over hosts that is cancelled', function () {
   });
 
   // proof: promise-1
-  it('C4: ends the rows of all its hosts, also those that wait for a place of `max_parallel`', async () => {
+  it('C4: ends the rows of all its hosts, also those that wait for a slot of `max_parallel`', async () => {
     const agents = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
     const options = { minHealthyTimeMs: 0, maxParallel: 1 };
     const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'), { options });
@@ -67,21 +67,21 @@ describe('a deploy over hosts that is cancelled', function () {
   });
 
   // proof: promise-8
-  it('C4: leaves the host what it had reported as done, however slow the books are', async () => {
+  it('C4: leaves the host what it had reported as done, however slow the database is', async () => {
     const h1 = await swarm.agent('h1');
     const { sql } = swarm.world.database;
     const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'));
     await until('h1 has the order', () => h1.orders.length === 1);
-    const books = await sql.reserve();
-    await books`begin`;
-    await books`select from decky_lifecycle where decky_name = 'a' for update`;
+    const database = await sql.reserve();
+    await database`begin`;
+    await database`select from decky_lifecycle where decky_name = 'a' for update`;
     await h1.report('succeeded', ['a']);
     await h1.report('succeeded', ['b']);
     await swarm.world.deployments.cancel(accepted.deployment_id);
     // Long enough for a recall that does not wait.
     await setTimeout(2_000);
-    await books`rollback`;
-    books.release();
+    await database`rollback`;
+    database.release();
     const rows = await swarm.world.ended(accepted.lifecycle_ids);
     assert.deepEqual(statusesOf(rows), { a: 'succeeded', b: 'succeeded', c: 'failed' });
     assert.deepEqual(
@@ -113,7 +113,7 @@ describe('a deploy over hosts that is cancelled', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended([again.lifecycle_id])), { a: 'succeeded' });
   });
 
-  it('C4: says what goes on where an agent knows no attempts, or is silent', async () => {
+  it('C4: says what goes on where an agent knows no attempts, or is unreachable', async () => {
     const [h1, h2] = [await swarm.agent('h1', { fenced: false }), await swarm.agent('h2')];
     const accepted = await swarm.world.deploy(iniOf('a', 'b'));
     await until('both have their orders', () => h1.orders.length + h2.orders.length === 2);

@@ -139,7 +139,7 @@ describe('a deploy over hosts', function () {
     assert.deepEqual(statusesOf(await swarm.world.ended(accepted.lifecycle_ids)), { a: 'succeeded' });
   });
 
-  it('a failed report of an agent without fences takes two looks, and what runs has succeeded', async () => {
+  it('a failed report of an agent without fences takes two observations, and what runs has succeeded', async () => {
     const h1 = await swarm.agent('h1', { fenced: false });
     h1.onDeploy = async (order) => {
       h1.status = {
@@ -159,15 +159,15 @@ describe('a deploy over hosts', function () {
   });
 
   // proof: max-parallel
-  it('at most max_parallel hosts are at work at once, and a silent one gives its place back', async () => {
+  it('at most max_parallel hosts are at work at once, and an unreachable one gives its slot back', async () => {
     const three = [await swarm.agent('h1'), await swarm.agent('h2'), await swarm.agent('h3')];
     await three[0]?.silence();
     const accepted = await swarm.world.deploy(iniOf('a', 'b', 'c'), {
       options: { minHealthyTimeMs: 0, maxParallel: 1 },
     });
-    await until('h2 has its order though h1 is silent', () => three[1]?.orders.length === 1);
+    await until('h2 has its order though h1 is unreachable', () => three[1]?.orders.length === 1);
     await pause(1_500);
-    assert.equal(three[2]?.orders.length, 0, 'h3 was begun while h2 held the only place');
+    assert.equal(three[2]?.orders.length, 0, 'h3 was begun while h2 held the only slot');
     for (const one of three) one.onDeploy = () => one.report('succeeded');
     await three[1]?.report('succeeded');
     await until('h3 has its order', () => three[2]?.orders.length === 1);
@@ -177,7 +177,7 @@ describe('a deploy over hosts', function () {
   });
 
   // proof: bench-swarm
-  it('shards of many hosts are begun eight at a time, and each is begun though others are silent', async () => {
+  it('shards of many hosts are begun eight at a time, and each is begun though others say nothing', async () => {
     const ten = await Promise.all(Array.from({ length: 10 }, (_, index) => swarm.agent(`h${index}`)));
     const accepted = await swarm.world.deploy(iniOf(...ten.map((_, index) => `d${index}`)), {
       options: { maxParallel: 10 },

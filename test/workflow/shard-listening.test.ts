@@ -43,14 +43,14 @@ describe('a shard that listens', function () {
   });
 
   // proof: field-1.3-1
-  it('takes a report in at once that comes while another host has the only place', async () => {
+  it('takes a report in at once that comes while another host has the only slot', async () => {
     const [h1, h2] = [await swarm.agent('h1'), await swarm.agent('h2')];
     h1.onDeploy = async () => {
       h1.status = { ...doneStatus(h1.orders[0] as never, { status: 'running', seen: 'pending' }) };
       await h1.silence();
     };
     const accepted = await swarm.world.deploy(iniOf('a', 'b'), { options: { minHealthyTimeMs: 0, maxParallel: 1 } });
-    await until('h2 has the place of h1, which is silent', () => h2.orders.length === 1, 60_000);
+    await until('h2 has the slot of h1, which is unreachable', () => h2.orders.length === 1, 60_000);
     await h1.listen();
     await until('h1 is asked again', () => h1.asked.filter((path) => path === '/status').length >= 2, 30_000);
     await pause(1_000);
@@ -79,7 +79,7 @@ describe('a shard that listens', function () {
   });
 
   // proof: field-1.4-2
-  it('adds little to its history while its host is silent, or fails at every order', async () => {
+  it('adds little to its history while its host is unreachable, or fails at every order', async () => {
     const [silent, failing] = [await swarm.agent('h1'), await swarm.agent('h2')];
     await silent.silence();
     failing.failing.set('/deploy', 500);

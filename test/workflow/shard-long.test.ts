@@ -13,7 +13,7 @@ describe('a shard with a long history', function () {
   const swarm = scriptedSwarm();
 
   // proof: field-1.4-3
-  it('goes on in a new run without a second order, and believes no overtaken report', async () => {
+  it('goes on in a new run without a second order, and takes no overtaken report', async () => {
     const { database, temporal, id: taskQueue } = swarm.world;
     const h1 = await swarm.agent('h1');
     const operationId = await storeDeploy(database.sql, '[a]\nservices=ssh\n[b]\nservices=ssh\n');
@@ -25,7 +25,7 @@ describe('a shard with a long history', function () {
       hostUuid: h1.hostUuid,
       hostName: 'h1',
       turn: true,
-      place: null,
+      slot: null,
       minHealthyTimeMs: 0,
       healthyDeadlineMs: 60_000,
       progressDeadlineMs: 60_000,
