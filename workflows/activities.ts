@@ -47,10 +47,13 @@ export const onEngine = (
   proxyActivities<ComposeActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });
 
 /** Looks at the same engine that change nothing. */
-export const look = (profile: ActivityOptions, summary: string): ReturnType<typeof proxyActivities<LookActivities>> =>
+export const observing = (
+  profile: ActivityOptions,
+  summary: string,
+): ReturnType<typeof proxyActivities<LookActivities>> =>
   proxyActivities<LookActivities>({ ...profile, summary, taskQueue: composeTaskQueue(workflowInfo().taskQueue) });
 
-/** Talks with agents, on a queue of their own, so that silent hosts hold up nobody else. */
+/** Talks with agents, on a queue of their own, so that unreachable hosts hold up nobody else. */
 export const onAgent = (
   profile: ActivityOptions,
   summary: string,

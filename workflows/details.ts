@@ -5,8 +5,8 @@
  * 2. {@link PartDetails}: what a deployment waits for, from several of its parts at once.
  */
 import { setCurrentDetails, setHandler } from '@temporalio/workflow';
-import type { Counts } from './ended-rows.ts';
 import { type Progress, progressQuery, troubleSignal } from './messages.ts';
+import type { Counts } from './operation.ts';
 
 const SHOWN = 20;
 

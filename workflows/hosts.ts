@@ -24,12 +24,10 @@ import { grantsForGoodFrom, HOSTS_PER_GROUP } from '../fleet/limits.ts';
 import type { Rollout } from '../operations/store.ts';
 import { endHosts, hostParts, openRows, settleShard } from './activities.ts';
 import { PartDetails } from './details.ts';
-import { addCounts, type Counts, failedRows } from './ended-rows.ts';
+import { lostTransitions } from './lost-rows.ts';
 import { type OperationInput, slotGrantedSignal, slotSignal } from './messages.ts';
-import { groupAttributes, shardAttributes } from './search-attributes.ts';
-import { lostTransitions } from './settle-lost.ts';
+import { addCounts, type Counts, failedRows, groupAttributes, shardAttributes, Window } from './operation.ts';
 import { type deployShard, type HostPart, isOfHost, shardInput } from './shard.ts';
-import { Window } from './window.ts';
 
 /**
  * Children that are being started at the same time. Temporal starts each by a task that wants the parent's lock. Two hundred at
@@ -193,7 +191,7 @@ interface ManyHosts {
   readonly rollout: Rollout;
 }
 
-export interface DeployShardsInput extends Input, ManyHosts {
+interface DeployShardsInput extends Input, ManyHosts {
   /** The group's share of `max_parallel`. */
   readonly width: number;
 }

@@ -1,12 +1,23 @@
-/** The product's own rounds, in one run of many: sweeps, looks at the master's own engine, and what comes by the clock (fleet/housekeeping.ts). */
+/**
+ * The product's own work, which nobody asked for.
+ *
+ * 1. {@link housekeeping}: sweeps, looks at the master's own engine, and what comes by the clock, many rounds in one run
+ *    (fleet/housekeeping.ts).
+ * 2. {@link sweep}: what the bus has not, and rows that nobody works on.
+ * 3. {@link reconcileFleet}: mends what drifts (docs/convergence.md).
+ * 4. {@link prune}: removes what is older than what is kept.
+ */
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
+  CancellationScope,
   condition,
   continueAsNew,
+  executeChild,
   isCancellation,
   log,
   setCurrentDetails,
   startChild,
+  uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { EngineLook } from '../activities/convergence.ts';
@@ -14,6 +25,7 @@ import {
   CATCH_UP_MS,
   CLOCK_EVERY_MS,
   type ClockTask,
+  deployWorkflowId,
   type HousekeepingInput,
   hasCome,
   LONGEST_RUN_MS,
@@ -25,19 +37,32 @@ import {
   roundMs,
   SWEEP_EVERY_MS,
 } from '../fleet/housekeeping.ts';
-import { askDueRotations, look, onEngine, readIntervals, reconcileIsDue } from './activities.ts';
-import { CLEAN_UP_LATER, LOOK, lookRounds } from './profiles.ts';
-import type { reconcileFleet } from './reconcile.ts';
-import type { rotateInherited } from './rotate.ts';
-import { housekeepingAttributes } from './search-attributes.ts';
-import { sweep } from './sweep.ts';
+import {
+  askDueRotations,
+  closeOrphans,
+  findOrphans,
+  observing,
+  onEngine,
+  pruneRecords,
+  publishTransitions,
+  readIntervals,
+  reconcileIsDue,
+  restartOperations,
+  resumeTeardowns,
+  storeReconcile,
+} from './activities.ts';
+import type { deployFleet } from './deploy.ts';
+import { settleLost } from './lost-rows.ts';
+import type { rotateInherited } from './mutate.ts';
+import { housekeepingAttributes, workAttributes } from './operation.ts';
+import { CLEAN_UP_LATER, OBSERVE_ENGINE, observeRounds } from './profiles.ts';
 
 type Task = 'sweep' | 'look' | 'clock';
 
 /** Says how many could not be cleaned up this time either. */
-async function cleanUpLater(owed: readonly string[]): Promise<number> {
+async function cleanUpLater(pending: readonly string[]): Promise<number> {
   let left = 0;
-  for (const deckyName of owed) {
+  for (const deckyName of pending) {
     const done = await onEngine(CLEAN_UP_LATER, `clean up ${deckyName}`)
       .cleanUpLater({ deckyName })
       .catch(rethrowCancellation);
@@ -58,7 +83,7 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
   const judged: Record<ClockTask, number> = { ...(input.judged ?? { rotate: since, reconcile: since }) };
   const last: Partial<Record<Task, string>> = {};
   const looks = lookRound(input.lookMs);
-  let looking: Promise<EngineLook> | null = null;
+  let observation: Promise<EngineLook> | null = null;
   let over = false;
 
   function tell(task: Task, sentence: string): void {
@@ -91,14 +116,14 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
   }
 
   /** Never two at once: whoever wants one while one is under way waits for that. */
-  async function seeEngine(): Promise<EngineLook> {
-    const profile = looks.times === 1 ? LOOK : lookRounds(roundMs(looks));
-    looking ??= look(profile, 'compare what runs with what should')
+  async function observeEngine(): Promise<EngineLook> {
+    const profile = looks.times === 1 ? OBSERVE_ENGINE : observeRounds(roundMs(looks));
+    observation ??= observing(profile, 'compare what runs with what should')
       .lookAtEngine(looks)
       .finally(() => {
-        looking = null;
+        observation = null;
       });
-    return looking;
+    return observation;
   }
 
   async function rotate(): Promise<string> {
@@ -108,9 +133,9 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
 
   async function reconcile(): Promise<string> {
     try {
-      await seeEngine();
+      await observeEngine();
     } catch (failure) {
-      // Hosts have told of themselves: they are mended all the same.
+      // Hosts report for themselves: they are mended all the same.
       if (isCancellation(failure)) throw failure;
     }
     if (!(await reconcileIsDue())) return 'nothing is due to be mended';
@@ -137,7 +162,7 @@ export async function housekeeping(input: HousekeepingInput): Promise<void> {
 
   await Promise.all([
     repeat('look', roundMs(looks), async () => {
-      const { answered, drifting, owed } = await seeEngine();
+      const { answered, drifting, owed } = await observeEngine();
       const left = await cleanUpLater(owed);
       if (!answered) return 'the engine does not answer';
       return `${drifting} deckies drift${left > 0 ? `, ${left} are still to be cleaned up after a failure` : ''}`;
@@ -170,4 +195,80 @@ async function begin(
     return `\`${workflowId}\` still runs`;
   }
   return `\`${workflowId}\` begun`;
+}
+
+interface SweepSummary {
+  readonly restarted: number;
+  readonly lost: number;
+}
+
+/** A round of housekeeping each minute: sends what the bus has not, and finds the rows that nobody works on. */
+export async function sweep(): Promise<SweepSummary> {
+  // A bus that is down is no reason to leave rows open.
+  const sent = await publishTransitions().catch(() => null);
+  const orphans = await findOrphans();
+  // What can't be done for one is no reason to leave out the rest: it is the failure of this sweep at the end.
+  const failures: unknown[] = [];
+  const beside = (failure: unknown): void => {
+    if (isCancellation(failure)) throw failure;
+    failures.push(failure);
+  };
+  if (orphans.restart.length > 0) await restartOperations({ operationIds: orphans.restart }).catch(beside);
+  await settleLost(orphans.lost).catch(beside);
+  await closeOrphans().catch(beside);
+  // A host's heartbeat begins its pending teardowns. The sweep begins those where that went wrong.
+  await resumeTeardowns().catch(beside);
+  if (failures.length > 0) throw failures[0];
+  setCurrentDetails(
+    `${sent === null ? 'The bus did not answer' : `${sent} events sent`}; ${orphans.restart.length} operations started again, ${orphans.lost.length} rows ended as lost.`,
+  );
+  return { restarted: orphans.restart.length, lost: orphans.lost.length };
+}
+
+interface ReconcileInput {
+  readonly searchAttributes: boolean;
+}
+
+/** For somebody who waits for it. */
+export async function lookAtEngine(): Promise<EngineLook> {
+  const seen = await observing(OBSERVE_ENGINE, 'compare what runs with what should').lookAtEngine();
+  setCurrentDetails(seen.answered ? `${seen.drifting} deckies drift` : 'The engine does not answer: unknown');
+  return seen;
+}
+
+/** By an operation like one by hand, with a request and rows. Returns what became of it, in words. */
+export async function reconcileFleet({ searchAttributes }: ReconcileInput): Promise<string> {
+  try {
+    await lookAtEngine();
+  } catch (failure) {
+    // Hosts report for themselves: they are mended all the same.
+    if (isCancellation(failure)) throw failure;
+  }
+  const operationId = uuid4();
+  if (!(await storeReconcile({ operationId }))) return 'nothing is due';
+  setCurrentDetails(`**Waiting for** \`${deployWorkflowId(operationId)}\` to mend what drifts`);
+  try {
+    const { sentence } = await executeChild<typeof deployFleet>('deployFleet', {
+      workflowId: deployWorkflowId(operationId),
+      args: [{ operationId, searchAttributes, resume: true }],
+      ...(searchAttributes ? { typedSearchAttributes: workAttributes() } : {}),
+      // A row that was begun is ended, whatever becomes of this run.
+      parentClosePolicy: 'ABANDON',
+      staticSummary: 'reconcile by the clock',
+    });
+    return sentence;
+  } catch (failure) {
+    if (CancellationScope.current().consideredCancelled) throw failure;
+    return isCancellation(failure) ? 'the operation was cancelled' : 'the operation was ended by somebody';
+  }
+}
+
+type PruneSummary = Readonly<Record<string, number>>;
+
+/** The prune, a Schedule each day: what is older than what is kept goes, never what is open (docs/observability.md#what-is-kept-and-how-long). */
+export async function prune(): Promise<PruneSummary> {
+  const removed = await pruneRecords();
+  const lines = Object.entries(removed).map(([table, count]) => `- ${table}: ${count}`);
+  setCurrentDetails(['Rows removed:', ...lines].join('\n'));
+  return removed;
 }

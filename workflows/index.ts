@@ -1,14 +1,8 @@
 /** All workflow types, for the bundle. */
-export { deployFleet } from './deploy-fleet.ts';
-export { deployLocal } from './deploy-local.ts';
+export { deployFleet } from './deploy.ts';
 export { deployShards } from './hosts.ts';
-export { housekeeping } from './housekeeping.ts';
-export { keepPart } from './keep-all.ts';
-export { takeDownLeaving } from './leave-host.ts';
-export { mutateDecky } from './mutate-decky.ts';
-export { prune } from './prune.ts';
-export { lookAtEngine, reconcileFleet } from './reconcile.ts';
-export { rotateDecky, rotateInherited } from './rotate.ts';
+export { housekeeping, lookAtEngine, prune, reconcileFleet, sweep } from './housekeeping.ts';
+export { deployLocal, keepPart } from './local.ts';
+export { mutateDecky, rotateDecky, rotateInherited } from './mutate.ts';
 export { deployShard } from './shard.ts';
-export { sweep } from './sweep.ts';
-export { teardownDecky } from './teardown-decky.ts';
+export { takeDownLeaving, teardownDecky } from './teardown.ts';

@@ -60,24 +60,24 @@ export const CLEAN_UP: ActivityOptions = {
   retry: { ...ENGINE_RETRY, maximumAttempts: 4 },
 };
 
-/** What such a clean-up did not get done: each look at the engine tries once. */
+/** What such a clean-up did not get done: each observation of the engine tries once. */
 export const CLEAN_UP_LATER: ActivityOptions = { ...CLEAN_UP, retry: { maximumAttempts: 1 } };
 
-/** Looking at the engine for the sweep: an answer soon, or "unknown". */
-export const LOOK: ActivityOptions = {
+/** Observing the engine for the sweep: an answer soon, or "unknown". */
+export const OBSERVE_ENGINE: ActivityOptions = {
   scheduleToCloseTimeout: '30s',
   heartbeatTimeout: ENGINE_HEARTBEAT,
   retry: { maximumAttempts: 2 },
 };
 
-/** Several looks in one activity, which take so long together. A worker that is told to stop gives it back. */
-export const lookRounds = (ms: number): ActivityOptions => ({
-  ...LOOK,
+/** Several observations in one activity, which take so long together. A worker that is told to stop gives it back. */
+export const observeRounds = (ms: number): ActivityOptions => ({
+  ...OBSERVE_ENGINE,
   startToCloseTimeout: boundedWait(ms + 30_000),
   scheduleToCloseTimeout: boundedWait(2 * (ms + 30_000)),
 });
 
-/** How long an engine may be silent at the start of an operation is progress_deadline, given by the request. */
+/** How long an engine may be unreachable at the start of an operation is progress_deadline, given by the request. */
 export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };
 
 /** The daily prune: many small transactions; what is left after five tries is left to the next day. */
@@ -88,7 +88,7 @@ export const PRUNE: ActivityOptions = {
 };
 
 /**
- * One order to a host: two tries; then the shard waits for the host without holding a place. Most are answered at once, a
+ * One order to a host: two tries; then the shard waits for the host without holding a slot. Most are answered at once, a
  * teardown of everything when it is done (the client gives it two minutes).
  */
 export const DISPATCH: ActivityOptions = {
@@ -104,7 +104,7 @@ export const RECALL: ActivityOptions = {
   retry: { initialInterval: '1s', maximumAttempts: 3 },
 };
 
-/** One look at a host; a worker that dies meanwhile costs this long. */
+/** One question to a host; a worker that dies meanwhile costs this long. */
 export const ASK: ActivityOptions = { startToCloseTimeout: '30s', retry: { initialInterval: '500ms' } };
 
 /** Until a host answers, without history for each try. */
@@ -114,7 +114,10 @@ export const AWAIT_HOST = (leftMs: number): ActivityOptions => ({
   retry: { initialInterval: '2s', backoffCoefficient: 1.5, maximumInterval: '8s' },
 });
 
-/** Taking one decky down on a host; the agent answers when it is down. A worker that dies meanwhile costs one heartbeat: it is no silence of the host. */
+/**
+ * Taking one decky down on a host; the agent answers when it is down. `heartbeatTimeout` lets a dead worker be retried after 10 s
+ * instead of being mistaken for an unreachable host.
+ */
 export const REMOTE_TEARDOWN = (leftMs: number): ActivityOptions => ({
   startToCloseTimeout: '130s',
   heartbeatTimeout: ENGINE_HEARTBEAT,
@@ -122,5 +125,5 @@ export const REMOTE_TEARDOWN = (leftMs: number): ActivityOptions => ({
   retry: { initialInterval: '1s', maximumInterval: '8s' },
 });
 
-/** Looking at a host for the sweep: an answer soon, or "unknown". */
-export const LOOK_THERE: ActivityOptions = { scheduleToCloseTimeout: '45s', retry: { maximumAttempts: 1 } };
+/** Observing a host for the sweep: an answer soon, or "unknown". */
+export const OBSERVE_HOST: ActivityOptions = { scheduleToCloseTimeout: '45s', retry: { maximumAttempts: 1 } };

@@ -33,16 +33,14 @@ import { continued, mayContinue, step } from '../fleet/shard-state.ts';
 import type { Rollout } from '../operations/store.ts';
 import { onAgent, openRows, settleShard } from './activities.ts';
 import { DeckyDetails } from './details.ts';
-import type { Counts } from './ended-rows.ts';
-import { Lane } from './lane.ts';
 import { heartbeatSignal, slotGrantedSignal, slotSignal } from './messages.ts';
+import { type Counts, Lane, rowError } from './operation.ts';
 import { ASK, AWAIT_HOST, DISPATCH, RECALL } from './profiles.ts';
-import { rowError } from './row-error.ts';
 
 /** Events after which a new run begins; Temporal warns at 10,240 and ends a workflow at 51,200. */
 const MOST_EVENTS = 4_000;
 
-export interface DeployShardInput extends ShardTerms {
+interface DeployShardInput extends ShardTerms {
   readonly operationId: string;
   readonly hostUuid: string;
   /** False: it has to wait for its turn in the host's lane. */

@@ -8,7 +8,6 @@ import {
 } from '@temporalio/client';
 import { defineSearchAttributeKey, SearchAttributeType, TypedSearchAttributes } from '@temporalio/common';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
-
 import type { WorkflowKind } from '../../fleet/housekeeping.ts';
 
 export interface TemporalClient {
@@ -34,7 +33,7 @@ export function openTemporal(identity: string, interceptors: ClientInterceptors 
   return { client, connection, namespace: namespace ?? 'default' };
 }
 
-/** The search attributes of the product; see workflows/search-attributes.ts. */
+/** The search attributes of the product; see workflows/operation.ts. */
 export const SEARCH_ATTRIBUTES = Object.freeze({
   DeckyName: 'KeywordList',
   HostUuid: 'Keyword',

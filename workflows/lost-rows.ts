@@ -1,14 +1,15 @@
-/** Rows whose workflow ended without ending them: the engine is asked, then they end as failed, saying what was seen. */
+/** Rows whose workflow ended without ending them: their engine or host is asked, then they end as failed, saying what was observed. */
 import { ActivityFailure } from '@temporalio/workflow';
+import type { LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { type DeckyState, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { inBatches } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
-import { onAgent, onEngine, recordTransitions } from './activities.ts';
-import { LOOK, LOOK_THERE } from './profiles.ts';
-import { Window } from './window.ts';
+import { onAgent, onEngine, openRows, recordTransitions } from './activities.ts';
+import { type Counts, failedRows, Window } from './operation.ts';
+import { OBSERVE_ENGINE, OBSERVE_HOST } from './profiles.ts';
 
-/** Rows in one write, deckies in one look at the engine. */
+/** Rows in one write, deckies in one observation of the engine. */
 const AT_ONCE = 200;
 /** Hosts that are asked at the same time. */
 const HOSTS_AT_ONCE = 50;
@@ -32,16 +33,16 @@ export async function settleLost(rows: readonly OpenRow[], why: string = LOST): 
 export async function lostTransitions(rows: readonly OpenRow[], why: string = LOST): Promise<Transition[]> {
   const local = rows.filter((row) => row.hostUuid === null);
   const window = new Window(HOSTS_AT_ONCE);
-  const sights = [
-    ...(await lookHere(local)),
+  const observations = [
+    ...(await observeEngine(local)),
     ...(
-      await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => window.run(() => lookThere(hostUuid, some))))
+      await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => window.run(() => observeHost(hostUuid, some))))
     ).flat(),
   ];
   return rows.map(({ lifecycleId, deckyName, workflowId, hostUuid }): Transition => {
-    const sight = sights.find((one) => one.deckyName === deckyName);
+    const observation = observations.find((one) => one.deckyName === deckyName);
     const who = hostUuid === null ? 'the engine' : 'the host';
-    const observed = sight?.sentence ?? `${who} did not answer, so what runs is unknown`;
+    const observed = observation?.sentence ?? `${who} did not answer, so what runs is unknown`;
     const error = errorText('WorkflowLost', `${workflowId} ${why}; ${observed}. Deploy it again to be sure.`);
     return {
       lifecycleId,
@@ -49,42 +50,42 @@ export async function lostTransitions(rows: readonly OpenRow[], why: string = LO
       status: STATUS.failed,
       error,
       unsure: true,
-      ...(sight?.seen ? { seen: sight.seen } : {}),
+      ...(observation?.seen ? { seen: observation.seen } : {}),
     };
   });
 }
 
-interface Sight {
+interface Observation {
   readonly deckyName: string;
   readonly sentence: string;
   readonly seen: DeckyState | null;
 }
 
-async function lookHere(rows: readonly OpenRow[]): Promise<Sight[]> {
-  const sights: Sight[] = [];
+async function observeEngine(rows: readonly OpenRow[]): Promise<Observation[]> {
+  const observations: Observation[] = [];
   for (let at = 0; at < rows.length; at += AT_ONCE) {
     const deckyNames = rows.slice(at, at + AT_ONCE).map((row) => row.deckyName);
     try {
-      sights.push(...(await onEngine(LOOK, 'look what runs').sightDeckies({ deckyNames })));
+      observations.push(...(await onEngine(OBSERVE_ENGINE, 'look what runs').sightDeckies({ deckyNames })));
     } catch {
       // An engine that does not answer now does not answer for the others either.
       break;
     }
   }
-  return sights;
+  return observations;
 }
 
 /** One shard's rows of a host: the agent's status says how each stands. */
-async function lookThere(hostUuid: string, rows: readonly OpenRow[]): Promise<Sight[]> {
+async function observeHost(hostUuid: string, rows: readonly OpenRow[]): Promise<Observation[]> {
   const [row] = rows;
   if (!row) return [];
   const asked = { hostUuid, operationId: row.deploymentId, workflowId: row.workflowId, attempt: 1 };
-  const sight = await onAgent(LOOK_THERE, 'look what runs there')
+  const observation = await onAgent(OBSERVE_HOST, 'look what runs there')
     .askHost(asked)
     .catch(() => null);
-  if (!sight?.reachable) return [];
+  if (!observation?.reachable) return [];
   return rows.map(({ deckyName }) => {
-    const one = sight.rows.find((row) => row.deckyName === deckyName);
+    const one = observation.rows.find((row) => row.deckyName === deckyName);
     const sentence =
       one?.status === 'succeeded'
         ? 'the host says that it runs as it was sent; it was left running'
@@ -98,4 +99,16 @@ function groupByHost(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRow[]> {
   for (const row of rows)
     if (row.hostUuid !== null) groups.set(row.hostUuid, [...(groups.get(row.hostUuid) ?? []), row]);
   return groups;
+}
+
+/** Ends what the children of local parts left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
+export async function settleParts(parts: readonly LocalPart[], error: string | null): Promise<Counts> {
+  let failed = 0;
+  for (const part of parts) {
+    const rows = await openRows({ workflowId: part.workflowId });
+    if (error === null) await settleLost(rows);
+    else await recordTransitions({ transitions: failedRows(rows, error) });
+    failed += rows.length;
+  }
+  return { succeeded: 0, failed };
 }

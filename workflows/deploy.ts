@@ -12,33 +12,36 @@ import { errorText } from '../fleet/errors.ts';
 import { widthOf } from '../fleet/hosts.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
-import { Gate } from './acceptance.ts';
 import { onEngine } from './activities.ts';
-import type { deployLocal } from './deploy-local.ts';
 import { PartDetails } from './details.ts';
-import { addCounts, type Counts } from './ended-rows.ts';
-import { endNotAccepted, endOperation } from './ending.ts';
 import { runGroups, runShards, Slots } from './hosts.ts';
-import { keepAll } from './keep-all.ts';
-import { Lane } from './lane.ts';
-import { leaveHost } from './leave-host.ts';
+import { type deployLocal, keepAll } from './local.ts';
+import { settleParts } from './lost-rows.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
+import {
+  addCounts,
+  type Counts,
+  deckyAttributes,
+  endNotAccepted,
+  endOperation,
+  Lane,
+  RequestAcceptance,
+  rowError,
+} from './operation.ts';
 import { CLEAN_UP } from './profiles.ts';
-import { rowError } from './row-error.ts';
-import { deckyAttributes } from './search-attributes.ts';
-import { settleParts } from './settle-parts.ts';
 import { isOfHost } from './shard.ts';
+import { leaveHost } from './teardown.ts';
 
 /** Children of creations at the same time; the window of twelve deckies is shared out among them. */
 const CHILDREN = 4;
 const CANCELLED = errorText('Cancelled', 'the operation was cancelled before this decky was begun.');
 
 export async function deployFleet(input: OperationInput): Promise<OperationSummary> {
-  const gate = new Gate(input);
+  const request = new RequestAcceptance(input);
   const lane = new Lane(input.operationId);
   const slots = new Slots();
   setCurrentDetails('**Waiting for** the request to be accepted');
-  const acceptance = await gate.pass();
+  const acceptance = await request.result();
   if (!acceptance.accepted) return endNotAccepted(input, acceptance);
   const local = acceptance.parts.filter((part) => !isOfHost(part));
   const shards = acceptance.parts.filter(isOfHost);
