@@ -1,4 +1,11 @@
-/** What workflows ask of the agents on other hosts. */
+/**
+ * What workflows ask of the agents on other hosts.
+ *
+ * 1. The activities.
+ * 2. What an observation of a host leaves in a history, and on screens.
+ */
+
+import { createHash } from 'node:crypto';
 import { Context } from '@temporalio/activity';
 import type { AgentAddress, AgentAnswer, AgentClient } from '../adapters/agent/client.ts';
 import type { HostWork } from '../adapters/postgres/fleet.ts';
@@ -8,13 +15,12 @@ import type { DesiredDecky } from '../fleet/config.ts';
 import { DeckhandError, isDeckhandError } from '../fleet/errors.ts';
 import { type Json, readHostObservation } from '../fleet/host-observation.ts';
 import { deployBody, hostSet, mutateBody } from '../fleet/hosts.ts';
-import { judgeStatus } from '../fleet/judge-host.ts';
+import { judgeStatus, type RowObservation } from '../fleet/judge-host.ts';
 import { OPERATION, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import type { ShardObservation, ShardRow } from '../fleet/shard-rows.ts';
-import { boundedText, LONGEST_STEP } from '../fleet/text.ts';
+import { boundedText, isRetry, LONGEST_STEP } from '../fleet/text.ts';
 import { alive } from './alive.ts';
 import { finalFailure, toFailure, withFailures } from './failures.ts';
-import { bounded, stepsOf } from './host-sights.ts';
 
 export interface ShardInput {
   readonly hostUuid: string;
@@ -203,7 +209,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
 
   async function askHost(input: ShardInput): Promise<ShardObservation> {
     const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
-    if (!host) return overSight(input, work);
+    if (!host) return overObservation(input, work);
     const cut = cutOf(work);
     const lastSignMs = host.lastHeartbeat?.getTime() ?? null;
     let said: Json;
@@ -247,7 +253,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   };
 
   /** The host was removed meanwhile: as in dispatchShard. */
-  function overSight(input: ShardInput, work: HostWork): ShardObservation {
+  function overObservation(input: ShardInput, work: HostWork): ShardObservation {
     if (!isOver(work)) throw notEnrolled(input.hostUuid);
     const gone = { status: STATUS.succeeded, proof: 'certain', error: null, seen: null, step: null } as const;
     const rows = work.rows.map(({ deckyName }) => ({ deckyName, ...gone }));
@@ -308,3 +314,46 @@ const timeOf = (moment: number): string => `${new Date(moment).toISOString().sli
 
 const desiredOf = (work: HostWork): DesiredDecky[] =>
   work.members.flatMap(({ desired, established }) => [desired, ...(established ? [established] : [])]);
+
+/** Bytes of rows in one event of a history. Temporal takes 2 MiB at most in one payload, and warns from a quarter of that. */
+const HISTORY_BYTES = 400_000;
+
+const MOST_MARKS = 10_000;
+
+/** What a step is recognised by: eight characters. A repeated try of something that failed is none. */
+const stepMark = ({ deckyName, status, step }: RowObservation): string[] =>
+  status !== 'open' || step === null || isRetry(step)
+    ? []
+    : [createHash('sha256').update(`${deckyName} ${step}`).digest('base64').slice(0, 8)];
+
+/** The rows that ended, as many as one history event should hold; the others by the marks of their steps. */
+export function bounded(rows: readonly RowObservation[]): {
+  readonly rows: readonly RowObservation[];
+  readonly more: boolean;
+  readonly steps: readonly string[];
+} {
+  const ended = rows.filter((row) => row.status !== 'open');
+  const some: RowObservation[] = [];
+  let left = HISTORY_BYTES;
+  for (const row of ended) {
+    left -= Buffer.byteLength(JSON.stringify(row));
+    if (left < 0 && some.length > 0) break;
+    some.push(row);
+  }
+  return { rows: some, more: some.length < ended.length, steps: rows.flatMap(stepMark).slice(0, MOST_MARKS) };
+}
+
+/** By lifecycle id: what each open row is at. */
+export function stepsOf(
+  rows: readonly { readonly lifecycleId: string; readonly deckyName: string }[],
+  observations: readonly RowObservation[],
+  attempt: number,
+): Map<string, { step: string | null; attempt: number }> {
+  const ids = new Map(rows.map((row) => [row.deckyName, row.lifecycleId]));
+  return new Map(
+    observations.flatMap(({ deckyName, status, step }) => {
+      const id = ids.get(deckyName);
+      return id !== undefined && status === 'open' ? [[id, { step, attempt }] as const] : [];
+    }),
+  );
+}

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
-import { bounded } from '../../activities/host-sights.ts';
+import { bounded } from '../../activities/agents.ts';
 import { matchDeltas } from '../../api/swarm/heartbeat.ts';
 import { DRIFT } from '../../fleet/drift.ts';
 import { errorText } from '../../fleet/errors.ts';
