@@ -167,7 +167,7 @@ export const SECTIONS: readonly Section[] = [
         note: 'Skipped where Python is absent.',
       },
       { id: 'renewal', claim: 'Renewal, by `host renew` and by itself' },
-      { id: 'max-parallel', claim: '`max_parallel`, and a silent host gives its place back' },
+      { id: 'max-parallel', claim: '`max_parallel`, and an unreachable host gives its slot back' },
       {
         id: 'bench-swarm',
         claim: '`npm run bench:swarm`: the ratios, growth, heartbeats, burst',
@@ -283,7 +283,7 @@ export const SECTIONS: readonly Section[] = [
       { id: 'field-1.2-2', claim: '1.2 Data that PostgreSQL refuses ends its own row and no other' },
       { id: 'field-1.2-3', claim: '1.2 A long error, a NUL and an unknown state end rows when the agent is asked' },
       { id: 'field-1.2-4', claim: '1.2 Results that enter a history are bounded' },
-      { id: 'field-1.3-1', claim: '1.3 Listening waits for no place' },
+      { id: 'field-1.3-1', claim: '1.3 Listening waits for no slot' },
       { id: 'field-1.3-2', claim: '1.3 Reports in any order end rows before a deadline is judged' },
       { id: 'field-1.4-1', claim: '1.4 What no retry cures ends rows at once with its code' },
       {

@@ -260,6 +260,7 @@ const granted: ShardEvent = { type: 'slotGranted', forGood: false };
 const tick: ShardEvent = { type: 'tick' };
 
 describe('the state of a shard', () => {
+  // proof: field-1.3-2
   it('never fails a reported success, and takes it in at once in every phase', () => {
     void fc.assert(
       fc.property(fc.boolean(), happenings, (bounded, some) => {
@@ -269,6 +270,7 @@ describe('the state of a shard', () => {
     );
   });
 
+  // proof: field-1.3-2
   it('ends every row exactly once, whatever comes in any order, repeated or late', () => {
     void fc.assert(
       fc.property(fc.boolean(), happenings, (bounded, some) => {
@@ -291,6 +293,7 @@ describe('the state of a shard', () => {
     assert.deepEqual([...run.ends], [['a', 'succeeded']]);
   });
 
+  // proof: field-1.3-2
   it('judges no deadline before the host was asked after it', () => {
     const run = new Run().ordered();
     run.now = TERMS.progressDeadlineMs + 1_000;
@@ -403,6 +406,7 @@ const LONG = { ...TERMS, progressDeadlineMs: DAY_MS, hostLostAfterMs: DAY_MS };
 const ANSWERS_HALF: Host = { dispatch: [0], asked: ['silent'], awaited: [0], repeatsMs: 0, bounded: false };
 
 describe('a shard to which nothing new is reported', () => {
+  // proof: field-1.4-4
   it('has at most 100 effects in any minute, whatever its host answers and fails at', () => {
     void fc.assert(
       fc.property(host, (one) => {
@@ -412,6 +416,7 @@ describe('a shard to which nothing new is reported', () => {
     );
   });
 
+  // proof: field-1.4-4
   it('has fewer than 12,000 effects in a day, whatever its host answers and fails at', () => {
     void fc.assert(
       fc.property(host, (one) => {
@@ -422,6 +427,7 @@ describe('a shard to which nothing new is reported', () => {
     );
   });
 
+  // proof: field-1.5-2
   it('ends its rows soon after the deadline, however often `running` is repeated', () => {
     void fc.assert(
       fc.property(fc.constantFrom(0, 500, 7_000, 40_000), fc.boolean(), (repeatsMs, bounded) => {
@@ -433,6 +439,7 @@ describe('a shard to which nothing new is reported', () => {
     );
   });
 
+  // proof: field-1.5-2
   it('ends each attempt within its bound, however often something new is observed', () => {
     const run = new Run().ordered();
     const bound = attemptBoundMs(TERMS, NAMES.length);
@@ -446,6 +453,7 @@ describe('a shard to which nothing new is reported', () => {
     assert.ok(run.now <= bound + MINUTE_MS);
   });
 
+  // proof: field-1.5-2
   it('takes a step that it has not observed as progress, and no other', () => {
     const run = new Run().ordered();
     const observe = (...steps: string[]): number => {
@@ -460,6 +468,7 @@ describe('a shard to which nothing new is reported', () => {
     assert.equal(observe(), first);
   });
 
+  // proof: field-1.4-4
   it('is asked less and less often: a day in which nothing moves has fewer than 400 questions', () => {
     let asks = 0;
     for (let quietMs = 0; quietMs < DAY_MS; quietMs += askPauseMs(quietMs)) asks += 1;
