@@ -300,10 +300,13 @@ function pause(work: Work): void {
 
 // --- Listening -------------------------------------------------------------------------------------------------------------
 
-/** Takes in what came by signal: once the rows are known. No report can be about an order that was never sent. */
+/**
+ * Takes in what came by signal, once the rows are known. No report can be about an order that was never sent, and what is reported
+ * while the host takes its work back may be undone.
+ */
 function reported(work: Work, reports: readonly DeckyReport[]): void {
   const { now, state } = work;
-  if (state.attempt === 0) return;
+  if (state.attempt === 0 || state.phase === 'recalling') return;
   if (!state.rowsKnown) {
     set(work, { early: [...state.early, ...reports] });
     return;

@@ -116,14 +116,10 @@ export function cancel(work: Work): void {
   else readRows(work);
 }
 
-/**
- * The host is to take back what is not done. That is a later attempt: an order that arrives after it is refused there, and what is
- * reported of the attempt before counts no more.
- */
+/** The host is to take back what is not done. That is a later attempt: an order that arrives after it is refused there. */
 export function recall(work: Work): void {
   if (work.state.rows.length === 0) return;
   const attempt = work.state.attempt + 1;
-  set(work, { attempt });
   request(work, 'recalling', (number) => ({ type: 'recall', request: number, attempt }));
 }
 

@@ -152,7 +152,8 @@ class Shard {
       await this.rows.drain();
       if (this.inbox.length === 0) return { type: 'historyLong' };
     }
-    if (this.inbox.length === 0) this.rows.flush();
+    // The last ones are written with the end of the lane.
+    if (this.inbox.length === 0 && this.state.rows.length > 0) this.rows.flush();
     const hasCome = (): boolean => this.inbox.length > 0;
     const waitMs = this.sleepUntil === null ? null : this.sleepUntil - Date.now();
     if (waitMs === null) await condition(hasCome);

@@ -217,6 +217,7 @@ class Reported {
 
   /** The rows that these end as succeeded. */
   successes({ state, ends }: Run, some: readonly DeckyReport[]): string[] {
+    if (state.phase === 'recalling') return [];
     return some.flatMap(({ deckyName, status, fence }) => {
       const key = `${state.attempt} ${deckyName}`;
       if (state.attempt === 0 || fence?.attempt !== state.attempt || fence.sequence <= (this.last.get(key) ?? -1))
