@@ -238,7 +238,7 @@ describe('durations', () => {
       'REMOTE_TEARDOWN',
       'engineWork',
       'healthWatch',
-      'lookRounds',
+      'observeRounds',
     ]);
     const any = fc.oneof(
       ...ROLLOUT_DURATIONS.map(([, name]) => accepted(name)),
