@@ -32,8 +32,9 @@ import { restartOperation, signalTrouble, signalTurn, workflowState } from '../a
 import type { TracedWorker } from '../adapters/tracing/tracing.ts';
 import type { LocalEngine } from '../engine/local-engine.ts';
 import { agentTaskQueue, composeTaskQueue } from '../fleet/housekeeping.ts';
-import { createOwedTeardowns } from '../operations/owed-requests.ts';
+import { createPendingTeardowns } from '../operations/pending-teardowns.ts';
 import { createOperationStore } from '../operations/store.ts';
+import { createSweep } from '../operations/sweep.ts';
 import { identifiedLogs } from './logging.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from './metrics.ts';
 import { loggedDrain, OutboxPump, type SendLog } from './outbox-relay.ts';
@@ -109,20 +110,22 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
         inheritedMinutes: async () => (await rotations.plan()).inherited,
         reconcileMs: reconciles.interval,
       }),
-      ...createSweepActivities({
-        store,
-        workflowState: (workflowId) => workflowState(client, workflowId),
-        restart: (operation) =>
-          restartOperation(client, operation, { taskQueue, searchAttributes: parts.searchAttributes }),
-        signalTurn: tellTurn,
-        owed: createOwedTeardowns(sql),
-        begin: (operation) =>
-          restartOperation(client, operation, {
-            taskQueue,
-            searchAttributes: parts.searchAttributes,
-            summary: 'teardown of what a host owes that is back',
-          }),
-      }),
+      ...createSweepActivities(
+        createSweep({
+          store,
+          workflowState: (workflowId) => workflowState(client, workflowId),
+          restart: (operation) =>
+            restartOperation(client, operation, { taskQueue, searchAttributes: parts.searchAttributes }),
+          signalTurn: tellTurn,
+          pending: createPendingTeardowns(sql),
+          begin: (operation) =>
+            restartOperation(client, operation, {
+              taskQueue,
+              searchAttributes: parts.searchAttributes,
+              summary: 'pending teardowns of a host that is back',
+            }),
+        }),
+      ),
     },
   });
   const compose = await Worker.create({

@@ -10,6 +10,9 @@ import { acceptRequest } from '../../operations/acceptance.ts';
 import { createOwedTeardowns } from '../../operations/owed-requests.ts';
 import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/master/requests.ts';
 import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
+import { createPendingTeardowns } from '../../operations/pending-teardowns.ts';
+import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/requests.ts';
 
 const LOST = 'HostLost: host h1 gave no sign of life for 90 s';
 
@@ -112,8 +115,8 @@ describe('teardowns that a lost host owes', () => {
     await accept(await deployed('[m]\nservices=ssh\n'));
     assert.deepEqual(await owed(), ['m']);
     await createHostStore(database.sql).markReachable(h1);
-    assert.deepEqual(await createOwedTeardowns(database.sql).hostsBack(60_000), [h1]);
-    await accept((await createOwedTeardowns(database.sql).request(h1)).operationId);
+    assert.deepEqual(await createPendingTeardowns(database.sql).hostsBack(60_000), [h1]);
+    await accept((await createPendingTeardowns(database.sql).request(h1)).operationId);
     const moved = (await createFleetReader(database.sql).deckies()).find((decky) => decky.name === 'm');
     assert.deepEqual([moved?.host_uuid, await owed()], [h2, []]);
   });

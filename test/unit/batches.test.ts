@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { createSweepActivities, type SweepDependencies } from '../../activities/housekeeping.ts';
+import { createSweepActivities } from '../../activities/housekeeping.ts';
 import { BATCH_BYTES, fitting, inBatches, weightOf } from '../../fleet/limits.ts';
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
@@ -8,6 +8,8 @@ const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(val
 const error = fc
   .constantFrom('x', 'é', '界', '\u0001', '"', '🦆')
   .map((one) => ({ error: one.repeat(2_000).slice(0, 2_000), status: 'failed' }));
+
+import { createSweep, type SweepDependencies } from '../../operations/sweep.ts';
 
 describe('a list that goes through Temporal', () => {
   // proof: field-1.9-1
@@ -44,31 +46,33 @@ describe('a sweep of many operations', () => {
   }
   const closed: string[] = [];
   const sweep = (state: 'closed' | 'unknown') =>
-    createSweepActivities({
-      store: {
-        openRowsOlderThan: async () =>
-          operations.map((one) => ({
-            ...one,
-            lifecycleId: one.operationId,
-            deploymentId: one.operationId,
-            deckyName: 'x',
-          })),
-        openTicketsOlderThan: async () =>
-          operations.map((one) => ({ ...one, hostUuid: `h${one.operationId}`, number: 1 })),
-        unfinished: async () => operations.map((one) => ({ ...one, state: 'accepted' })),
-        withdraw: async () => null,
-        finish: async () => null,
-        closeTicket: async (hostUuid: string) => {
-          closed.push(hostUuid);
-          return null;
+    createSweepActivities(
+      createSweep({
+        store: {
+          openRowsOlderThan: async () =>
+            operations.map((one) => ({
+              ...one,
+              lifecycleId: one.operationId,
+              deploymentId: one.operationId,
+              deckyName: 'x',
+            })),
+          openTicketsOlderThan: async () =>
+            operations.map((one) => ({ ...one, hostUuid: `h${one.operationId}`, number: 1 })),
+          unfinished: async () => operations.map((one) => ({ ...one, state: 'accepted' })),
+          withdraw: async () => null,
+          finish: async () => null,
+          closeTicket: async (hostUuid: string) => {
+            closed.push(hostUuid);
+            return null;
+          },
         },
-      },
-      workflowState: () => busy(state),
-      restart: () => busy(undefined),
-      begin: () => busy(undefined),
-      signalTurn: async () => undefined,
-      owed: { hostsBack: async () => ids, request: async (id: string) => ({ operationId: id }) },
-    } as unknown as SweepDependencies);
+        workflowState: () => busy(state),
+        restart: () => busy(undefined),
+        begin: () => busy(undefined),
+        signalTurn: async () => undefined,
+        pending: { hostsBack: async () => ids, request: async (id: string) => ({ operationId: id }) },
+      } as unknown as SweepDependencies),
+    );
 
   afterEach(() => {
     assert.ok(most > 1 && most <= 20, `${most} at the same time`);

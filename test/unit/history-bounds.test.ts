@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { ofFewHosts } from '../../activities/housekeeping.ts';
 import { hostGroups, widthOf } from '../../fleet/hosts.ts';
 import { MOST_RUN_EVENTS } from '../../fleet/housekeeping.ts';
 import {
@@ -12,6 +11,7 @@ import {
   mostLeavingEvents,
 } from '../../fleet/limits.ts';
 import type { OpenRow } from '../../fleet/rows.ts';
+import { ofFewHosts } from '../../operations/sweep.ts';
 
 const MOST = LIMITS.deploymentLimitMax;
 

@@ -1,4 +1,4 @@
-/** Requests that begin the teardowns which a host owes, where no heartbeat did. */
+/** Requests that begin the pending teardowns of a host that is back, where no heartbeat did. */
 import { randomUUID } from 'node:crypto';
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { storeRequest } from '../adapters/postgres/deployments.ts';
@@ -8,14 +8,14 @@ import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import { RETURN_USER } from '../fleet/requests.ts';
 import type { UnfinishedOperation } from './store.ts';
 
-export interface OwedTeardowns {
-  /** Hosts that owe teardowns and gave a sign of life within `withinMs`. */
+export interface PendingTeardowns {
+  /** Hosts with pending teardowns that gave a sign of life within `withinMs`. */
   hostsBack(withinMs: number): Promise<string[]>;
   /** Stores the request of a host's new teardown, to be started; what is due is decided when it is accepted. */
   request(hostUuid: string): Promise<UnfinishedOperation>;
 }
 
-export const createOwedTeardowns = (sql: Sql): OwedTeardowns => ({
+export const createPendingTeardowns = (sql: Sql): PendingTeardowns => ({
   hostsBack: (withinMs) =>
     reachable(async () => {
       const rows = await sql<{ uuid: string }[]>`
