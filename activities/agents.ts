@@ -48,7 +48,7 @@ export interface Dispatched {
 export interface AgentStore {
   hostWork(input: { hostUuid: string; workflowId: string; operationId: string }): Promise<HostWork>;
   /** The decky is down on the host, which owes that no more. */
-  owesNoMore(hostUuid: string, deckyName: string): Promise<void>;
+  forgetPendingTeardown(hostUuid: string, deckyName: string): Promise<void>;
   record(transitions: readonly Transition[]): Promise<string[]>;
   /** By lifecycle id; a null step: none. */
   noteSteps(steps: ReadonlyMap<string, { step: string | null; attempt: number }>): Promise<void>;
@@ -65,7 +65,7 @@ export interface AgentDependencies {
   /** Cuts the secrets of these deckies out of a text (promise 10). */
   readonly cutSecrets: (text: string, deckies: readonly DesiredDecky[]) => string;
   /** Has the outbox sent soon, without waiting for it. */
-  readonly pump: () => void;
+  readonly notify: () => void;
   /** DECKHAND_REPORT_GRACE. */
   readonly reportGraceMs: number;
 }
@@ -130,7 +130,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     if (host === null && !isOver(work)) throw notEnrolled(input.hostUuid);
     // Stamps dispatched_at, before the first send.
     const running = work.rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.running }));
-    if ((await store.record(running)).length > 0) deps.pump();
+    if ((await store.record(running)).length > 0) deps.notify();
     if (host === null) return { rows, answer: 'done', fenced: false };
     try {
       return { rows, answer: await send(host, work, input), fenced: host.fenced };
@@ -299,7 +299,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
             ? finalFailure(error, cutOf(work))
             : toFailure(error, cutOf(work));
         }
-        await store.owesNoMore(hostUuid, deckyName);
+        await store.forgetPendingTeardown(hostUuid, deckyName);
       }),
     giveHostUp: async ({ hostUuid }) => {
       await hosts.markUnreachable(hostUuid);

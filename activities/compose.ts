@@ -52,7 +52,7 @@ export interface ComposeStore {
   keepNetwork(kept: FleetNetwork, given: FleetNetwork): Promise<void>;
   options(operationId: string): Promise<RolloutOptions | null>;
   /** Its clean-up is still to be done, and no operation works on it. */
-  owesCleanUp(deckyName: string): Promise<boolean>;
+  isCleanUpPending(deckyName: string): Promise<boolean>;
   cleanedUp(deckyName: string, seen: DeckyState): Promise<void>;
 }
 
@@ -231,7 +231,7 @@ export function createComposeActivities(deps: ComposeDependencies): ComposeActiv
 
   const cleanUpLater = (deckyName: string, given: AbortSignal): Promise<boolean> =>
     alive(async (step, signal) => {
-      if (!(await store.owesCleanUp(deckyName))) return false;
+      if (!(await store.isCleanUpPending(deckyName))) return false;
       const found = await member(deckyName);
       const cut = (text: string): string => deps.cutSecrets(text, versionsOf(found));
       try {

@@ -82,7 +82,7 @@ export function createLookActivities(deps: LocalEngine & { store: ConvergenceSto
     await store.keep(LOCAL_HOST, comparison, observedAt);
     if (!comparison.known) return { answered: false, drifting: 0, owed: [] };
     const drifting = new Set(comparison.drift.map(({ decky }) => decky)).size;
-    return { answered: true, drifting, owed: await store.owedCleanUps() };
+    return { answered: true, drifting, owed: await store.pendingCleanUps() };
   }
 
   return withFailures<LookActivities>({

@@ -58,18 +58,18 @@ export interface DeploymentActivities {
   releaseLane(input: { hostUuid: string; operationId: string }): Promise<void>;
 }
 
-/** `pump` has the outbox sent soon, without waiting for it. */
+/** `notify` tells the outbox relay that there are events; it returns at once. */
 export function createDeploymentActivities(
   store: OperationStore,
   signalTurn: SignalTurn,
-  pump: () => void,
+  notify: () => void,
 ): DeploymentActivities {
   return withFailures<DeploymentActivities>({
     acceptDeployment: ({ operationId, hostsPerGroup }) => store.accept(operationId, hostsPerGroup),
     hostParts: ({ operationId, hostUuids }) => store.hostParts(operationId, hostUuids),
     endHosts: async (end) => {
       const { next, succeeded, failed } = await store.endHosts(end);
-      pump();
+      notify();
       for (const ticket of next) await signalTurn(ticket);
       return { succeeded, failed };
     },
@@ -79,7 +79,7 @@ export function createDeploymentActivities(
     openRows: ({ workflowId }) => store.openRows(workflowId),
     recordTransitions: async ({ transitions }) => {
       const moved = await store.record(transitions);
-      if (moved.length > 0) pump();
+      if (moved.length > 0) notify();
       return moved.length;
     },
     oweCleanUp: ({ deckyName }) => store.oweCleanUp(deckyName),
@@ -94,7 +94,7 @@ export function createDeploymentActivities(
     },
     settleShard: async ({ transitions, release }) => {
       const { moved, next } = await store.settle(transitions, release ?? null);
-      if (moved.length > 0) pump();
+      if (moved.length > 0) notify();
       if (next) await signalTurn(next);
       return moved.length;
     },

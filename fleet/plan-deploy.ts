@@ -21,7 +21,7 @@ export interface FleetMember {
   readonly established: boolean;
   readonly open: { readonly lifecycle_id: string; readonly operation: Operation } | null;
   /** The host that could not be reached for its teardown, which begins anew when that is back. */
-  readonly owedBy?: string | null;
+  readonly teardownPendingOn?: string | null;
 }
 
 export interface FleetSnapshot {
@@ -75,11 +75,11 @@ const isStranded = ({ host_uuid }: FleetMember, hosts: readonly PlacementHost[] 
   host_uuid !== null && hosts?.every((host) => host.uuid !== host_uuid) === true;
 
 function checkExists(members: readonly FleetMember[]): void {
-  const owed = members.find((member) => member.owedBy);
+  const owed = members.find((member) => member.teardownPendingOn);
   if (owed)
     throw new DeckhandError(
       'DeckyExists',
-      `decky '${nameOf(owed)}' is being taken down: host ${owed.owedBy}, which may still run it, does not answer, and its teardown begins anew when the host is back. Submit with replace_fleet=true to have the decky again, or wait.`,
+      `decky '${nameOf(owed)}' is being taken down: host ${owed.teardownPendingOn}, which may still run it, does not answer, and its teardown begins anew when the host is back. Submit with replace_fleet=true to have the decky again, or wait.`,
     );
   const holder = members.find((member) => member.established);
   if (holder)
@@ -121,7 +121,7 @@ export function planDeploy(
   const same = fleet.members.filter((member) => wanted.has(nameOf(member)));
   const others = fleet.members.filter((member) => !wanted.has(nameOf(member)));
   // What a lost host may still run keeps its name and address; its teardown is owed already.
-  const staying = replace ? others.filter((member) => member.owedBy) : others;
+  const staying = replace ? others.filter((member) => member.teardownPendingOn) : others;
 
   checkBusy(replace ? fleet.members : same);
   if (!replace) checkExists(same.filter((member) => !isStranded(member, fleet.hosts)));
@@ -155,7 +155,7 @@ export function planDeploy(
     mode: swarm ? 'swarm' : 'unihost',
     network,
     deckies: placed,
-    removed: replace ? others.filter((member) => !member.owedBy) : [],
+    removed: replace ? others.filter((member) => !member.teardownPendingOn) : [],
     warnings: all.texts,
     told: toldOf(all, expansion.deckies),
   };

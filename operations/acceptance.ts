@@ -15,7 +15,7 @@ import {
 import { readSnapshot, setPending, upsertDesired, writeNetwork } from '../adapters/postgres/fleet.ts';
 import { drainForMove } from '../adapters/postgres/hosts.ts';
 import { announceWarnings } from '../adapters/postgres/outbox.ts';
-import { forgetReconciles, oweByPlacement } from '../adapters/postgres/pending-work.ts';
+import { forgetPendingReconciles, noteTeardownsByPlacement } from '../adapters/postgres/pending-work.ts';
 import { insertRows, type NewRow } from '../adapters/postgres/rows.ts';
 import { openTicket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
@@ -88,11 +88,11 @@ async function acceptDeploy(tx: Queryable, stored: StoredRequest<'deploy'>): Pro
   const plan = planDeploy(stored.request, snapshot, stored.network, stored.id);
   const isNetworkMoved = isAnother(snapshot.network, plan.network);
   // Reads where deckies were, so it comes before they are written.
-  await oweByPlacement(
+  await noteTeardownsByPlacement(
     tx,
     plan.deckies.map(({ config }) => ({ name: config.name, hostUuid: config.host_uuid })),
   );
-  await forgetReconciles(
+  await forgetPendingReconciles(
     tx,
     plan.deckies.map(({ config }) => config.name),
   );
@@ -125,7 +125,7 @@ const isAnother = (before: FleetNetwork | null, after: FleetNetwork): boolean =>
 async function acceptMove(tx: Queryable, stored: StoredRequest<'move'>): Promise<void> {
   const { host_uuid: from } = stored.request;
   const { members, hosts = [] } = await readSnapshot(tx);
-  const leaving = members.filter((member) => member.host_uuid === from && !member.owedBy);
+  const leaving = members.filter((member) => member.host_uuid === from && !member.teardownPendingOn);
   const busy = leaving.find(({ open }) => open !== null);
   if (busy?.open) throw stillOpen(nameOf(busy), busy.open.operation, busy.open.lifecycle_id);
   if (leaving.length === 0) throw new DeckhandError('NotFound', 'The host has no decky to move.');
@@ -148,7 +148,7 @@ async function acceptMove(tx: Queryable, stored: StoredRequest<'move'>): Promise
     hostUuid: config.host_uuid,
     operation: OPERATION.deploy,
   }));
-  await oweByPlacement(tx, rows);
+  await noteTeardownsByPlacement(tx, rows);
   await upsertDesired(tx, moved);
   await setPending(tx, leaving.map(nameOf));
   await drainForMove(tx, from);

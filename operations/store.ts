@@ -3,7 +3,7 @@
 import { reachable, type Sql } from '../adapters/postgres/connect.ts';
 import { closeRequest, finishDeployment, loadRequest } from '../adapters/postgres/deployments.ts';
 import { type HostMember, keepNetwork, readMembers, readNetwork } from '../adapters/postgres/fleet.ts';
-import { cleanedUp, oweCleanUp, owesCleanUp } from '../adapters/postgres/pending-work.ts';
+import { cleanedUp, isCleanUpPending, notePendingCleanUp } from '../adapters/postgres/pending-work.ts';
 import { noteSteps, openRowsOf, openRowsOlderThan, recordTransitions, recordWith } from '../adapters/postgres/rows.ts';
 import { closeTicket, currentTicket, openTicketsOlderThan, type Ticket } from '../adapters/postgres/tickets.ts';
 import type { FleetNetwork } from '../fleet/config.ts';
@@ -82,8 +82,8 @@ export function createOperationStore(sql: Sql) {
     closeTicket: (hostUuid: string, operationId: string) => reachable(() => closeTicket(sql, hostUuid, operationId)),
     noteSteps: (steps: ReadonlyMap<string, { step: string | null; attempt: number }>) =>
       reachable(() => noteSteps(sql, steps)),
-    oweCleanUp: (deckyName: string): Promise<void> => reachable(() => oweCleanUp(sql, deckyName)),
-    owesCleanUp: (deckyName: string): Promise<boolean> => reachable(() => owesCleanUp(sql, deckyName)),
+    oweCleanUp: (deckyName: string): Promise<void> => reachable(() => notePendingCleanUp(sql, deckyName)),
+    isCleanUpPending: (deckyName: string): Promise<boolean> => reachable(() => isCleanUpPending(sql, deckyName)),
     cleanedUp: (deckyName: string, seen: DeckyState): Promise<void> => reachable(() => cleanedUp(sql, deckyName, seen)),
     network: (): Promise<FleetNetwork | null> => reachable(() => readNetwork(sql)),
     keepNetwork: (kept: FleetNetwork, given: FleetNetwork): Promise<void> =>

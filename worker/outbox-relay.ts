@@ -6,15 +6,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from '../lib/logger.ts';
 
-export interface PumpTimes {
-  /** How often it looks where nobody pokes it. */
+export interface RelayTimes {
+  /** How often it looks where nobody notifies it. */
   readonly lookMs: number;
   /** The pause after a failure; doubled after each one that follows, up to the longest. */
   readonly retryMs: number;
   readonly longestRetryMs: number;
 }
 
-const TIMES: PumpTimes = Object.freeze({ lookMs: 5_000, retryMs: 1_000, longestRetryMs: 10_000 });
+const TIMES: RelayTimes = Object.freeze({ lookMs: 5_000, retryMs: 1_000, longestRetryMs: 10_000 });
 
 interface Waiting {
   readonly resolve: (sent: number) => void;
@@ -22,9 +22,9 @@ interface Waiting {
 }
 
 /** The only one in this process that sends: who wants something sent joins the next round, so that at most one round is under way. */
-export class OutboxPump {
+export class OutboxRelay {
   private readonly drain: (signal: AbortSignal) => Promise<number>;
-  private readonly times: PumpTimes;
+  private readonly times: RelayTimes;
   private readonly looking: NodeJS.Timeout;
   private readonly stopping = new AbortController();
   private wanted = false;
@@ -33,14 +33,14 @@ export class OutboxPump {
   /** Ends the pause after a failure. */
   private wake = new AbortController();
 
-  constructor(drain: (signal: AbortSignal) => Promise<number>, times: PumpTimes = TIMES) {
+  constructor(drain: (signal: AbortSignal) => Promise<number>, times: RelayTimes = TIMES) {
     this.drain = drain;
     this.times = times;
-    this.looking = setInterval(this.poke, times.lookMs).unref();
+    this.looking = setInterval(this.notify, times.lookMs).unref();
   }
 
-  /** Returns at once. Pokes that come while it sends, or waits to retry, are one more round together. */
-  readonly poke = (): void => {
+  /** Returns at once. Notifications that come while it sends, or waits to retry, are one more round together. */
+  readonly notify = (): void => {
     this.wanted = true;
     if (!this.stopping.signal.aborted) this.running ??= this.run();
   };
@@ -55,9 +55,9 @@ export class OutboxPump {
       if (signal?.aborted) return reject(signal.reason);
       this.waiting.push({ resolve, reject });
       signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-      // Before the poke: that may begin a round, with a pause of its own.
+      // Before the notify: that may begin a round, with a pause of its own.
       this.wake.abort();
-      this.poke();
+      this.notify();
     });
 
   async stop(): Promise<void> {

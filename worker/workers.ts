@@ -25,7 +25,7 @@ import { createConvergenceStore } from '../adapters/postgres/drift.ts';
 import { readHostWork } from '../adapters/postgres/fleet.ts';
 import { createHostStore } from '../adapters/postgres/hosts.ts';
 import { drainOutbox } from '../adapters/postgres/outbox.ts';
-import { oweNoMore } from '../adapters/postgres/pending-work.ts';
+import { forgetPendingTeardown } from '../adapters/postgres/pending-work.ts';
 import { redrawTickets, ticketOf } from '../adapters/postgres/tickets.ts';
 import { createPrunables } from '../adapters/postgres/upkeep.ts';
 import { restartOperation, signalTrouble, signalTurn, workflowState } from '../adapters/temporal/workflows.ts';
@@ -37,7 +37,7 @@ import { createOperationStore } from '../operations/store.ts';
 import { createSweep } from '../operations/sweep.ts';
 import { identifiedLogs } from './logging.ts';
 import { measuredAgents, measuredDrain, measuredPrunables, measuredStore } from './metrics.ts';
-import { loggedDrain, OutboxPump, type SendLog } from './outbox-relay.ts';
+import { loggedDrain, OutboxRelay, type SendLog } from './outbox-relay.ts';
 
 export interface WorkerParts {
   readonly connection: NativeConnection;
@@ -79,7 +79,7 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
   const outbox = openBeside(sql, { max: 1 });
   const upkeep = openBeside(sql, { max: 1, bounds: LONG_BOUNDS });
   const { store, drain, prunables, agentClient } = measuredParts(parts, { outbox, upkeep });
-  const pump = new OutboxPump(parts.sendLog ? loggedDrain(drain, parts.sendLog) : drain);
+  const relay = new OutboxRelay(parts.sendLog ? loggedDrain(drain, parts.sendLog) : drain);
   const rotations = createRotationStore(sql);
   const reconciles = createReconcileStore(sql);
   const tellTurn = (ticket: { workflowId: string; hostUuid: string }): Promise<void> => signalTurn(client, ticket);
@@ -101,8 +101,8 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
     workflowBundle: parts.bundle,
     stickyQueueScheduleToStartTimeout: '5s',
     activities: {
-      ...createDeploymentActivities(store, tellTurn, pump.poke),
-      ...createEventActivities(pump.flush),
+      ...createDeploymentActivities(store, tellTurn, relay.notify),
+      ...createEventActivities(relay.flush),
       ...createPruneActivities(prunables),
       ...createRotationActivities(rotations),
       ...createReconcileActivities(reconciles),
@@ -152,7 +152,8 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
           record: store.record,
           noteSteps: store.noteSteps,
           hostWork: (input) => reachable(() => readHostWork(sql, input)),
-          owesNoMore: (hostUuid, deckyName) => reachable(() => oweNoMore(sql, hostUuid, deckyName)),
+          forgetPendingTeardown: (hostUuid, deckyName) =>
+            reachable(() => forgetPendingTeardown(sql, hostUuid, deckyName)),
         },
         hosts: createHostStore(sql),
         client: ticketedClient(agentClient, {
@@ -161,13 +162,13 @@ export async function createWorkers(parts: WorkerParts): Promise<Workers> {
           warn: (sentence, facts) => log.warn(sentence, { ...facts }),
         }),
         cutSecrets: parts.local.cutSecrets,
-        pump: pump.poke,
+        notify: relay.notify,
         reportGraceMs: parts.reportGraceMs,
       }),
     },
   });
   const close = async (): Promise<void> => {
-    await pump.stop();
+    await relay.stop();
     await Promise.all([outbox.end({ timeout: 2 }), upkeep.end({ timeout: 2 })]);
   };
   return { all: [fleet, compose, agents], close };

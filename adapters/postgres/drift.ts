@@ -12,7 +12,7 @@ import {
 import { LOCAL_HOST } from '../../fleet/lifecycle.ts';
 import { RECONCILE_USER, type ReconcileRequest } from '../../fleet/requests.ts';
 import { type Queryable, reachable, type Sql } from './connect.ts';
-import { owedCleanUps } from './pending-work.ts';
+import { pendingCleanUps } from './pending-work.ts';
 
 export interface DriftView {
   readonly decky_name: string;
@@ -151,13 +151,13 @@ export interface ConvergenceStore {
   ): Promise<readonly { readonly name: string; readonly count: number; readonly ageMs: number }[]>;
   mendable(): Promise<Mendable[]>;
   /** Deckies of the master's own engine whose clean-up did not work. */
-  owedCleanUps(): Promise<string[]>;
+  pendingCleanUps(): Promise<string[]>;
 }
 
 export const createConvergenceStore = (sql: Sql): ConvergenceStore => ({
   wanted: (hostKey) => reachable(() => wanted(sql, hostKey)),
   keep: (hostKey, comparison, lookedAt) => reachable(() => keep(sql, hostKey, comparison, lookedAt)),
-  owedCleanUps: () => reachable(() => owedCleanUps(sql)),
+  pendingCleanUps: () => reachable(() => pendingCleanUps(sql)),
   now: () =>
     reachable(async () => {
       const [row] = await sql<{ now: Date }[]>`select clock_timestamp() as now`;

@@ -50,11 +50,11 @@ interface MemberRow {
   established: boolean;
   lifecycle_id: string | null;
   operation: Operation | null;
-  owed_by: string | null;
+  teardown_pending_on: string | null;
 }
 
 const readMemberRows = (sql: Queryable): Promise<MemberRow[]> => sql<MemberRow[]>`
-  select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation, h.name as owed_by
+  select f.host_uuid, f.decky_config, f.custom_services, f.established is not null as established, l.id as lifecycle_id, l.operation, h.name as teardown_pending_on
   from fleet_deckies f left join decky_lifecycle l on l.decky_name = f.name and l.status in ('pending', 'running')
     left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name
     left join swarm_hosts h on h.uuid = o.host_uuid
@@ -74,7 +74,7 @@ export async function readSnapshot(sql: Queryable): Promise<FleetSnapshot> {
       host_uuid: row.host_uuid === LOCAL_HOST ? null : row.host_uuid,
       established: row.established,
       open: row.lifecycle_id && row.operation ? { lifecycle_id: row.lifecycle_id, operation: row.operation } : null,
-      owedBy: row.owed_by,
+      teardownPendingOn: row.teardown_pending_on,
     }),
   );
   return { network, members, limit, hosts };
@@ -266,7 +266,7 @@ interface MemberWithOpen {
 async function readMembersWithOpen(sql: Queryable, hostUuid: string): Promise<HostSetMember[]> {
   const rows = await sql<MemberWithOpen[]>`
     select f.decky_config, f.custom_services, f.stopped, l.workflow_id, l.operation,
-      -- What the host owes is to go: no order brings it back.
+      -- A decky whose teardown is pending is to go: no order brings it back.
       case when o.decky_name is null then f.established end as established
     from fleet_deckies f left join lateral (${openRowOf(sql)}) l on true
       left join owed_teardowns o on o.host_uuid = f.host_uuid and o.decky_name = f.name

@@ -113,7 +113,7 @@ export function createHostReports(sql: Sql): HostReports {
  * An agent of DECNET goes on reporting a decky that was taken down by name, as one that does not run (gap B17). It is none
  * where a teardown of ours succeeded there and the fleet does not have it.
  */
-const GHOST = (sql: Sql, uuid: string, fenced: boolean) => sql`(
+const STALE_REPORT = (sql: Sql, uuid: string, fenced: boolean) => sql`(
   not ${fenced}::boolean and r.shard_state = 'degraded'
   and not exists (select from fleet_deckies f where f.host_uuid = ${uuid} and f.name = r.decky_name)
   and exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
@@ -150,7 +150,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
         case when exists (select from decky_lifecycle l where l.decky_name = r.decky_name and l.host_uuid = ${uuid}
           and l.operation = 'teardown' and l.status in ('pending', 'running')) then 'tearing_down' else shard_state end,
         null, now()
-      from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${GHOST(sql, uuid, report.fenced)}
+      from report r where exists (select from swarm_hosts where uuid = ${uuid}) and not ${STALE_REPORT(sql, uuid, report.fenced)}
         and ((select count(*) from decky_shards where host_uuid = ${uuid}) < ${MOST_REPORTED}
           or exists (select from decky_shards k where k.host_uuid = ${uuid} and k.decky_name = r.decky_name))
       order by decky_name
@@ -167,7 +167,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
     fleet as materialized (
       select f.name, f.state, f.decky_ip, f.last_error, l.id is not null as is_open,
         case
-          -- Its host owes its teardown, or failed at it: that stands until somebody tries again.
+          -- Its teardown is pending, or failed: that stands until somebody tries again.
           when f.state in ('tearing_down', 'teardown_failed') then f.state
           when r.seen is not null then case when f.stopped and r.seen = 'degraded' then 'stopped' else r.seen end
           when r.decky_name is null and ${report.complete}::boolean and f.state in ('running', 'degraded', 'stopped')

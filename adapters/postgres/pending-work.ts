@@ -1,6 +1,10 @@
 /**
- * What the end of a teardown means for the fleet, and teardowns that a lost host owes: they begin anew when it is back. The
- * promise stands here and not in a workflow, so that nothing that is restarted or lost meanwhile forgets it.
+ * Work that is pending until a host, or the master's own engine, can be asked again. It stands in the database and not in a
+ * workflow, so that nothing that is restarted or lost meanwhile forgets it. The tables are named `owed_…`.
+ *
+ * - Pending teardowns: of an unreachable host. They begin when it is back.
+ * - Pending reconciles: a row ended without its host's word. The decky is compared, and put right, when the host is back.
+ * - Pending clean-ups: of the master's own engine, after a failure that left something behind.
  */
 import { DECKY_STATE, type DeckyState, LOCAL_HOST, STATUS, type Transition } from '../../fleet/lifecycle.ts';
 import type { LifecycleRow } from '../../fleet/rows.ts';
@@ -36,7 +40,7 @@ export async function settleTeardowns(
   }
   if (status === STATUS.running || ends.every(({ host }) => host === LOCAL_HOST)) return;
   await tx`delete from owed_teardowns o using ${r} where o.decky_name = r.name and o.host_uuid = r.host and not r.lost`;
-  await owe(
+  await notePendingTeardowns(
     tx,
     ends.filter(({ lost }) => lost),
   );
@@ -55,8 +59,11 @@ export const showGoing = (
     rows.map(({ name, hostUuid }) => ({ decky_name: name, host_uuid: hostUuid, error: null })),
   );
 
-/** A host that is enrolled no more owes nothing: nobody can be asked. */
-async function owe(tx: Queryable, decks: readonly { readonly name: string; readonly host: string }[]): Promise<void> {
+/** A host that is not enrolled any more has no pending teardowns: nobody can be asked. */
+async function notePendingTeardowns(
+  tx: Queryable,
+  decks: readonly { readonly name: string; readonly host: string }[],
+): Promise<void> {
   if (decks.length === 0) return;
   await tx`insert into owed_teardowns (host_uuid, decky_name)
     select r.host, r.name from jsonb_to_recordset(${tx.json(decks.map(({ name, host }) => ({ name, host })))}) as r (name text, host text)
@@ -65,10 +72,10 @@ async function owe(tx: Queryable, decks: readonly { readonly name: string; reado
 }
 
 /**
- * A deploy was accepted, `placed` says where each decky goes: what is wanted again on a host is owed there no more, and a
- * decky that moves away from a host that was sent it is owed by that one. Runs before the fleet is written.
+ * A deploy was accepted; `placed` says where each decky goes. A decky that is wanted again on a host has no pending teardown
+ * there any more. One that leaves a host which was sent it gets a pending teardown there. Runs before the fleet is written.
  */
-export async function oweByPlacement(
+export async function noteTeardownsByPlacement(
   tx: Queryable,
   placed: readonly { readonly name: string; readonly hostUuid: string | null }[],
 ): Promise<void> {
@@ -83,12 +90,12 @@ export async function oweByPlacement(
       or exists (select from decky_lifecycle l
         where l.decky_name = f.name and l.host_uuid = f.host_uuid and l.dispatched_at is not null))`;
   const [, moved] = await Promise.all([again, leaving]);
-  await owe(tx, moved);
+  await notePendingTeardowns(tx, moved);
 }
 
 /**
- * Moves that failed: a decky that the host which it was to leave still owes has run there all along, and is that host's again.
- * Taken down there it would run nowhere. What the other host was sent of it, that one owes now.
+ * Moves that failed. A decky whose teardown is still pending on its old host has run there all along, and is that host's again:
+ * taken down there it would run nowhere. If the new host was sent it, its teardown is pending there now.
  */
 export async function stayWhereTheyRun(tx: Queryable, lifecycleIds: readonly string[]): Promise<void> {
   const stayed = await tx<{ name: string; host: string; dispatched: boolean }[]>`
@@ -101,34 +108,31 @@ export async function stayWhereTheyRun(tx: Queryable, lifecycleIds: readonly str
       update fleet_deckies f set host_uuid = k.back, state = 'degraded', updated_at = now() from kept k where f.name = k.name),
     told as (update swarm_hosts h set report_hash = null from kept k where h.uuid = k.back)
     select name, host, dispatched from kept`;
-  await owe(
+  await notePendingTeardowns(
     tx,
     stayed.filter(({ dispatched }) => dispatched),
   );
 }
 
 /** The host says that it took the decky down. */
-export async function oweNoMore(sql: Queryable, hostUuid: string, deckyName: string): Promise<void> {
+export async function forgetPendingTeardown(sql: Queryable, hostUuid: string, deckyName: string): Promise<void> {
   await sql`delete from owed_teardowns where host_uuid = ${hostUuid} and decky_name = ${deckyName}`;
 }
 
-/** What a host owes and nothing is under way for, for lists of several hosts too. */
+/** Pending teardowns that nothing is under way for, for lists of several hosts too. */
 export const DUE = (sql: Queryable) => sql`
   select o.host_uuid, o.decky_name from owed_teardowns o where not exists (
     select from decky_lifecycle l where l.decky_name = o.decky_name and l.status in ('pending', 'running'))`;
 
-/**
- * What a returned host has otherwise than the fleet. A row that was given up, since its host was silent, says nothing of what the
- * host does with the order. So the decky is noted, compared when the host is back, and put right by a reconcile where it differs.
- */
+// --- Pending reconciles ---
 
 export interface EndedRow extends Pick<LifecycleRow, 'decky_name' | 'host_uuid' | 'operation' | 'error'> {
   /** The host was sent it, and did not say how it ended. */
   readonly unsure: boolean;
 }
 
-/** In the transaction that ends deploys and mutations: what is known is owed no more, what is not is owed. */
-export async function settleReconciles(tx: Queryable, rows: readonly EndedRow[]): Promise<void> {
+/** In the transaction that ends deploys and mutations: what a host said is settled, the rest is pending. */
+export async function settlePendingReconciles(tx: Queryable, rows: readonly EndedRow[]): Promise<void> {
   const ends = rows.flatMap(({ decky_name, host_uuid, operation, error, unsure }) =>
     host_uuid === null || operation === 'teardown'
       ? []
@@ -153,7 +157,7 @@ export async function settleReconciles(tx: Queryable, rows: readonly EndedRow[])
 }
 
 /** A later operation wants the decky: what it becomes is that one's. */
-export const forgetReconciles = (tx: Queryable, names: readonly string[]) =>
+export const forgetPendingReconciles = (tx: Queryable, names: readonly string[]) =>
   tx`delete from owed_reconciles where decky_name = any(${[...names]}::text[])`;
 
 /** The deckies that are noted for a host, are the fleet's there still, and have no open row. */
@@ -163,12 +167,12 @@ export const RETURNED = (sql: Queryable) => sql`
   where f.state not in ('tearing_down', 'teardown_failed') and not exists (
     select from decky_lifecycle l where l.decky_name = o.decky_name and l.status in ('pending', 'running'))`;
 
-/** Clean-ups that the master's own engine owes: they did not work after a failure, and are done once what was in the way has passed. */
+// --- Pending clean-ups of the master's own engine ---
 
 /** As many as one look hands on. */
 const MOST = 100;
 
-export async function oweCleanUp(sql: Queryable, deckyName: string): Promise<void> {
+export async function notePendingCleanUp(sql: Queryable, deckyName: string): Promise<void> {
   await sql`insert into owed_clean_ups (decky_name) values (${deckyName}) on conflict do nothing`;
 }
 
@@ -177,7 +181,7 @@ const HAS_OPEN_ROW = (sql: Queryable) => sql`exists (select from decky_lifecycle
   where l.decky_name = o.decky_name and l.status in ('pending', 'running'))`;
 
 /** Oldest first. One that left the fleet, or this engine, is forgotten: what is there of it is an orphan, which drift names. */
-export async function owedCleanUps(sql: Queryable): Promise<string[]> {
+export async function pendingCleanUps(sql: Queryable): Promise<string[]> {
   await sql`delete from owed_clean_ups o where not ${HAS_OPEN_ROW(sql)}
     and not exists (select from fleet_deckies f where f.name = o.decky_name and f.host_uuid = ${LOCAL_HOST})`;
   const rows = await sql<{ name: string }[]>`
@@ -185,7 +189,7 @@ export async function owedCleanUps(sql: Queryable): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-export async function owesCleanUp(sql: Queryable, deckyName: string): Promise<boolean> {
+export async function isCleanUpPending(sql: Queryable, deckyName: string): Promise<boolean> {
   const rows = await sql`select from owed_clean_ups o where decky_name = ${deckyName} and not ${HAS_OPEN_ROW(sql)}`;
   return rows.length > 0;
 }

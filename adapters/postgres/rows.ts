@@ -1,4 +1,11 @@
-/** Lifecycle rows: reading them for clients, and the one place that writes their transitions. */
+/**
+ * Statements on lifecycle rows, and the one place that writes their transitions (docs/states/row.md).
+ *
+ * - {@link createLifecycleReader}: rows for clients, with {@link EndedRows}, which need not be read again.
+ * - {@link openRowsOf} and its like: rows that workflows work on.
+ * - {@link recordTransitions}: what becomes of a row, and what that means for its decky.
+ * - {@link insertRows}: the rows of an accepted request.
+ */
 
 import { randomUUID } from 'node:crypto';
 import { errorText, rowText } from '../../fleet/errors.ts';
@@ -20,7 +27,7 @@ import { boundedText, LONGEST_STEP } from '../../fleet/text.ts';
 import { isDataError, type Queryable, reachable, type Sql, type TransactionSql } from './connect.ts';
 import type { StoredRequest } from './deployments.ts';
 import { announceMutations } from './outbox.ts';
-import { settleReconciles, settleTeardowns, showGoing, stayWhereTheyRun } from './pending-work.ts';
+import { settlePendingReconciles, settleTeardowns, showGoing, stayWhereTheyRun } from './pending-work.ts';
 import { openTickets } from './tickets.ts';
 
 export interface LifecycleReader {
@@ -193,7 +200,7 @@ async function recordRun(tx: Queryable, run: readonly Transition[]): Promise<str
     ) as t (id, status, error, seen, unsure)) t
     where l.id = t.id and array_position(${[...from]}::text[], l.status) is not null
     returning l.id, l.decky_name, l.host_uuid, l.operation, l.error, t.seen, t.unsure = 'true' and l.dispatched_at is not null as unsure`;
-  if (run[0]?.status !== STATUS.running) await settleReconciles(tx, rows);
+  if (run[0]?.status !== STATUS.running) await settlePendingReconciles(tx, rows);
   if (run[0]?.status === STATUS.succeeded) {
     const mutated = rows.filter((row) => row.operation === 'mutate').map((row) => row.id);
     if (mutated.length > 0) await announceMutations(tx, mutated);

@@ -7,12 +7,9 @@ import { createHostReports } from '../../adapters/postgres/host-reports.ts';
 import { createHostStore } from '../../adapters/postgres/hosts.ts';
 import { createLifecycleReader, recordTransitions } from '../../adapters/postgres/rows.ts';
 import { acceptRequest } from '../../operations/acceptance.ts';
-import { createOwedTeardowns } from '../../operations/owed-requests.ts';
+import { createPendingTeardowns } from '../../operations/pending-teardowns.ts';
 import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/master/requests.ts';
 import { createTestDatabase, type TestDatabase } from '../support/servers/database.ts';
-import { createPendingTeardowns } from '../../operations/pending-teardowns.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { storeDeploy, storeMove, storeMutate, storeTeardown, storeTeardownOf } from '../support/requests.ts';
 
 const LOST = 'HostLost: host h1 gave no sign of life for 90 s';
 

@@ -1,6 +1,6 @@
 /** Who sends the outbox: soon, together, and until it is sent. */
 import assert from 'node:assert/strict';
-import { OutboxPump } from '../../worker/outbox-relay.ts';
+import { OutboxRelay } from '../../worker/outbox-relay.ts';
 
 const settled = (turns = 20): Promise<void> =>
   Array.from({ length: turns }).reduce<Promise<void>>((before) => before.then(() => undefined), Promise.resolve());
@@ -13,13 +13,13 @@ function promised(): { kept: Promise<void>; keep: () => void } {
   return { kept, keep };
 }
 
-describe('the outbox pump', () => {
+describe('the outbox relay', () => {
   const NEVER = 3_600_000;
 
-  it('makes one more round of all pokes that come while it sends', async () => {
+  it('makes one more round of all notifies that come while it sends', async () => {
     const rounds: (() => void)[] = [];
-    const pump = new OutboxPump(() => new Promise<number>((resolve) => rounds.push(() => resolve(0))));
-    for (let poke = 0; poke < 3; poke += 1) pump.poke();
+    const relay = new OutboxRelay(() => new Promise<number>((resolve) => rounds.push(() => resolve(0))));
+    for (let notify = 0; notify < 3; notify += 1) relay.notify();
     assert.equal(rounds.length, 1);
     rounds[0]?.();
     await settled();
@@ -27,7 +27,7 @@ describe('the outbox pump', () => {
     rounds[1]?.();
     await settled();
     assert.equal(rounds.length, 2);
-    await pump.stop();
+    await relay.stop();
   });
 
   it('tries again by itself while the bus takes nothing, and rests once it has taken all', async () => {
@@ -39,12 +39,12 @@ describe('the outbox pump', () => {
       allSent.keep();
       return 0;
     };
-    const pump = new OutboxPump(drain, { lookMs: NEVER, retryMs: 1, longestRetryMs: 2 });
-    pump.poke();
+    const relay = new OutboxRelay(drain, { lookMs: NEVER, retryMs: 1, longestRetryMs: 2 });
+    relay.notify();
     await allSent.kept;
     await settled();
     assert.equal(rounds, 3);
-    await pump.stop();
+    await relay.stop();
   });
 
   it('looks by itself for what others wrote, until it is stopped', async () => {
@@ -55,32 +55,32 @@ describe('the outbox pump', () => {
       if (rounds === 2) twice.keep();
       return 0;
     };
-    const pump = new OutboxPump(drain, { lookMs: 1, retryMs: NEVER, longestRetryMs: NEVER });
+    const relay = new OutboxRelay(drain, { lookMs: 1, retryMs: NEVER, longestRetryMs: NEVER });
     await twice.kept;
-    await pump.stop();
+    await relay.stop();
     const atStop = rounds;
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(rounds, atStop);
   });
 
   it('can be stopped while it waits to try again', async () => {
-    const pump = new OutboxPump(
+    const relay = new OutboxRelay(
       async () => {
         throw new Error('NATS can’t be reached');
       },
       { lookMs: NEVER, retryMs: NEVER, longestRetryMs: NEVER },
     );
-    pump.poke();
+    relay.notify();
     await settled();
-    await pump.stop();
+    await relay.stop();
   });
 
   // proof: field-1.7-2
   it('sends once for all who ask while a round is under way, and tells each', async () => {
     const rounds: ((sent: number) => void)[] = [];
-    const pump = new OutboxPump(() => new Promise<number>((resolve) => rounds.push(resolve)));
-    pump.poke();
-    const asked = Array.from({ length: 12 }, () => pump.flush());
+    const relay = new OutboxRelay(() => new Promise<number>((resolve) => rounds.push(resolve)));
+    relay.notify();
+    const asked = Array.from({ length: 12 }, () => relay.flush());
     await settled();
     assert.equal(rounds.length, 1);
     rounds[0]?.(3);
@@ -88,21 +88,21 @@ describe('the outbox pump', () => {
     assert.equal(rounds.length, 2);
     rounds[1]?.(7);
     assert.deepEqual(await Promise.all(asked), Array(12).fill(7));
-    await pump.stop();
+    await relay.stop();
   });
 
   it('tells all who ask why a round failed, and does not make the next one wait', async () => {
     let rounds = 0;
-    const pump = new OutboxPump(
+    const relay = new OutboxRelay(
       async () => {
         rounds += 1;
         throw new Error(`round ${rounds} failed`);
       },
       { lookMs: NEVER, retryMs: NEVER, longestRetryMs: NEVER },
     );
-    await assert.rejects(pump.flush(), /round 1 failed/);
-    await assert.rejects(pump.flush(), /round 2 failed/);
-    await pump.stop();
-    await assert.rejects(pump.flush());
+    await assert.rejects(relay.flush(), /round 1 failed/);
+    await assert.rejects(relay.flush(), /round 2 failed/);
+    await relay.stop();
+    await assert.rejects(relay.flush());
   });
 });
