@@ -148,7 +148,7 @@ class Shard {
 
   /** What came comes first; time has passed only when nothing else has come. */
   private async nextEvent(): Promise<ShardEvent> {
-    if (mayContinue(this.state) && this.isLong()) {
+    if (mayContinue(this.state) && !this.rows.hasFailed && this.isLong()) {
       await this.rows.drain();
       if (this.inbox.length === 0) return { type: 'historyLong' };
     }
@@ -277,14 +277,23 @@ function failureOf(failure: unknown): RequestFailure {
 /** Bounds the payload of one activity: 200 errors of 2,000 characters stay below Temporal's 512 KiB warning. */
 const BATCH = 200;
 
-/** Writes the rows that have ended, in batches. */
+/**
+ * Writes the rows that have ended, in batches. A batch that can't be written for good leaves its rows open: the workflow fails at its
+ * end, and its parent ends them by what the host says.
+ */
 class EndedRows {
   private readonly queue: Transition[] = [];
   private readonly release: { readonly hostUuid: string; readonly operationId: string };
   private writing = false;
+  private failure: unknown = null;
 
   constructor({ hostUuid, operationId }: DeployShardInput) {
     this.release = { hostUuid, operationId };
+  }
+
+  /** Whether a batch could not be written. A next run would know nothing of it. */
+  get hasFailed(): boolean {
+    return this.failure !== null;
   }
 
   push(transition: Transition): void {
@@ -302,16 +311,27 @@ class EndedRows {
     await this.write();
   }
 
-  /** Writes what is left and gives the host's lane to the next operation, in one activity. */
+  /** Writes what is left and gives the host's lane to the next operation, in one activity. Throws what kept a batch from being written. */
   async settle(): Promise<void> {
     await condition(() => !this.writing);
-    while (this.queue.length > BATCH) await settleShard({ transitions: this.queue.splice(0, BATCH) });
-    await settleShard({ transitions: this.queue.splice(0), release: this.release });
+    while (this.queue.length > BATCH) await this.writeBatch();
+    if (this.failure === null) await settleShard({ transitions: this.queue.splice(0), release: this.release });
+    else await this.write();
+    if (this.failure !== null) throw this.failure;
   }
 
+  /** Never throws: nobody awaits it in the background, and an unhandled rejection would fail the workflow's task in a loop. */
   private async write(): Promise<void> {
     this.writing = true;
-    while (this.queue.length > 0) await settleShard({ transitions: this.queue.splice(0, BATCH) });
+    while (this.queue.length > 0) await this.writeBatch();
     this.writing = false;
+  }
+
+  private async writeBatch(): Promise<void> {
+    try {
+      await settleShard({ transitions: this.queue.splice(0, BATCH) });
+    } catch (failure) {
+      this.failure ??= failure;
+    }
   }
 }
