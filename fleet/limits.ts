@@ -163,7 +163,7 @@ const SIGNAL_SENT = 2 + TASK;
 
 /** A part whose child was ended by somebody: its rows are read, who has them is asked, and they are written. */
 const PART = CHILD + 3 * ACTIVITY;
-/** A host gives its place back, asks for one, and gets it. */
+/** A host gives its slot back, asks for one, and gets it. */
 const PLACE_CYCLE = 2 * SIGNAL_RECEIVED + SIGNAL_SENT;
 /** A group of hosts that was ended by somebody: one activity ends its rows. */
 const GROUP = CHILD + ACTIVITY;

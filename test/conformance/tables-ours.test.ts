@@ -94,7 +94,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
       'ours additions 11',
       'an agent without a fence: by dispatch, clock and two looks',
       'workflow/deploy-shard.test.ts',
-      'a failed report of an agent without fences takes two looks, and what runs has succeeded',
+      'a failed report of an agent without fences takes two observations, and what runs has succeeded',
     );
     shownBy(
       'ours additions 12',
@@ -299,7 +299,7 @@ describe('conformance: what ours adds, and where it is stricter', function () {
       'ours stricter 17',
       'hosts are dispatched in parallel',
       'workflow/deploy-shard.test.ts',
-      'at most max_parallel hosts are at work at once, and a silent one gives its place back',
+      'at most max_parallel hosts are at work at once, and an unreachable one gives its slot back',
     );
     shownBy(
       'ours stricter 17, silence',
