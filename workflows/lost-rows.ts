@@ -35,9 +35,7 @@ export async function lostTransitions(rows: readonly OpenRow[], why: string = LO
   const window = new Window(HOSTS_AT_ONCE);
   const observations = [
     ...(await observeEngine(local)),
-    ...(
-      await Promise.all([...groupByHost(rows)].map(([hostUuid, some]) => window.run(() => observeHost(hostUuid, some))))
-    ).flat(),
+    ...(await Promise.all(byHostAndWorkflow(rows).map((some) => window.run(() => observeHost(some))))).flat(),
   ];
   return rows.map(({ lifecycleId, deckyName, workflowId, hostUuid }): Transition => {
     const observation = observations.find((one) => one.deckyName === deckyName);
@@ -75,10 +73,11 @@ async function observeEngine(rows: readonly OpenRow[]): Promise<Observation[]> {
   return observations;
 }
 
-/** One shard's rows of a host: the agent's status says how each stands. */
-async function observeHost(hostUuid: string, rows: readonly OpenRow[]): Promise<Observation[]> {
+/** The rows of one workflow on a host: the agent's status says how each stands. */
+async function observeHost(rows: readonly OpenRow[]): Promise<Observation[]> {
   const [row] = rows;
-  if (!row) return [];
+  if (!row?.hostUuid) return [];
+  const { hostUuid } = row;
   const asked = { hostUuid, operationId: row.deploymentId, workflowId: row.workflowId, attempt: 1 };
   const observation = await onAgent(OBSERVE_HOST, 'look what runs there')
     .askHost(asked)
@@ -94,11 +93,15 @@ async function observeHost(hostUuid: string, rows: readonly OpenRow[]): Promise<
   });
 }
 
-function groupByHost(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRow[]> {
+/** A host is asked about one workflow at a time: its status is read against the rows of that one. */
+function byHostAndWorkflow(rows: readonly OpenRow[]): readonly (readonly OpenRow[])[] {
   const groups = new Map<string, OpenRow[]>();
-  for (const row of rows)
-    if (row.hostUuid !== null) groups.set(row.hostUuid, [...(groups.get(row.hostUuid) ?? []), row]);
-  return groups;
+  for (const row of rows) {
+    if (row.hostUuid === null) continue;
+    const key = `${row.hostUuid} ${row.workflowId}`;
+    groups.set(key, [...(groups.get(key) ?? []), row]);
+  }
+  return [...groups.values()];
 }
 
 /** Ends what the children of local parts left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
