@@ -164,8 +164,9 @@ function tick(work: Work): void {
   else awaitHost(work);
 }
 
-/** A run before this one has left rows open; else it begins with its turn. */
+/** A run before this one has left rows open; else it begins with its turn. One that was cancelled before reads its rows already. */
 function start(work: Work, hasTurn: boolean): void {
+  if (work.state.cancelled) return;
   if (work.state.attempt > 0) readRows(work);
   else if (hasTurn) order(work);
   else request(work, 'turn', (number) => ({ type: 'awaitTurn', request: number }));
@@ -301,12 +302,12 @@ function pause(work: Work): void {
 // --- Listening -------------------------------------------------------------------------------------------------------------
 
 /**
- * Takes in what came by signal, once the rows are known. No report can be about an order that was never sent, and what is reported
- * while the host takes its work back may be undone.
+ * Takes in what came by signal, once the rows are known. A report may come before this run has sent an order: an agent works on the
+ * order of a workflow that was lost and began again. What is reported while the host takes its work back may be undone.
  */
 function reported(work: Work, reports: readonly DeckyReport[]): void {
   const { now, state } = work;
-  if (state.attempt === 0 || state.phase === 'recalling') return;
+  if (state.phase === 'recalling') return;
   if (!state.rowsKnown) {
     set(work, { early: [...state.early, ...reports] });
     return;
@@ -359,7 +360,7 @@ function observedOrdered(work: Work, observation: ShardObservation): void {
   }
   set(work, { phase: 'listening', failedAsks: 0, reason: null, fenced: state.fenced || observation.fenced });
   // Hosts that were not begun yet wait for this one again; it waits for nobody, since it only listens.
-  wantSlot(work);
+  if (work.state.rows.length > 0) wantSlot(work);
   if (observation.known) takeIn(work, observation);
   // What it reported a moment ago it must have known.
   else if (state.heardSinceAsk) set(work, { nextAsk: now + ASK_AFTER_MS });

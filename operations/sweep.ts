@@ -21,8 +21,8 @@ export type WorkflowStates = ReadonlyMap<string, WorkflowState>;
 
 /** Rows that one sweep ends as lost, if so many fit into a payload of Temporal's. The next minute goes on. */
 const MOST_LOST = 1_000;
-/** Hosts that have those rows: each is asked by an activity, and the history of housekeeping has room for so many (fleet/limits.ts). */
-const MOST_LOST_HOSTS = 200;
+/** Workflows on hosts that had those rows: a host is asked about each by an activity, and housekeeping's history has room for so many. */
+const MOST_QUESTIONS = 200;
 /** Questions to Temporal at the same time. */
 const AT_ONCE = 20;
 /** A row this young may belong to a workflow that is just being started. */
@@ -53,16 +53,18 @@ export function judgeRows(
   const isIn = (state: WorkflowState, deploymentId: string): boolean =>
     states.get(workflows.get(deploymentId) ?? '') === state;
   const restart = [...workflows.keys()].filter((id) => isIn('unknown', id)).slice(0, MOST_LOST);
-  const lost = ofFewHosts(rows.filter((row) => isIn('closed', row.deploymentId))).slice(0, MOST_LOST);
+  const lost = withFewQuestions(rows.filter((row) => isIn('closed', row.deploymentId))).slice(0, MOST_LOST);
   return { restart, lost: lost.slice(0, fitting(lost, MOST_LOST)) };
 }
 
-/** The rows of the first hosts, and of the master's own engine. */
-export function ofFewHosts(rows: readonly OpenRow[], most = MOST_LOST_HOSTS): OpenRow[] {
-  const hosts = new Set<string>();
-  return rows.filter(({ hostUuid }) => {
-    if (hostUuid !== null && hosts.size < most) hosts.add(hostUuid);
-    return hostUuid === null || hosts.has(hostUuid);
+/** The rows of the first workflows on hosts, and those of the master's own engine. */
+export function withFewQuestions(rows: readonly OpenRow[], most = MOST_QUESTIONS): OpenRow[] {
+  const questions = new Set<string>();
+  return rows.filter(({ hostUuid, workflowId }) => {
+    if (hostUuid === null) return true;
+    const question = `${hostUuid} ${workflowId}`;
+    if (questions.size < most) questions.add(question);
+    return questions.has(question);
   });
 }
 

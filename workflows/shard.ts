@@ -153,7 +153,7 @@ class Shard {
       if (this.inbox.length === 0) return { type: 'historyLong' };
     }
     // The last ones are written with the end of the lane.
-    if (this.inbox.length === 0 && this.state.rows.length > 0) this.rows.flush();
+    if (this.inbox.length === 0) this.rows.flush(() => this.state.rows.length > 0);
     const hasCome = (): boolean => this.inbox.length > 0;
     const waitMs = this.sleepUntil === null ? null : this.sleepUntil - Date.now();
     if (waitMs === null) await condition(hasCome);
@@ -250,13 +250,18 @@ class Shard {
     );
   }
 
-  /** A parent that is gone takes its children with it. */
+  /**
+   * A parent that is gone takes its children with it. One that can't be told of a wish (it has had all the signals that Temporal
+   * allows) would leave the shard waiting for ever: the shard goes on without a slot.
+   */
   private async tellParent(wants: boolean): Promise<void> {
     if (this.parentId === null) return;
     const { hostUuid } = this.input;
     await getExternalWorkflowHandle(this.parentId)
       .signal(slotSignal, { hostUuid, wants })
-      .catch(() => undefined);
+      .catch(() => {
+        if (wants) this.inbox.push({ type: 'slotGranted', forGood: true });
+      });
   }
 }
 
@@ -300,15 +305,17 @@ class EndedRows {
     this.queue.push(transition);
   }
 
-  /** Writes in the background. */
-  flush(): void {
-    if (!this.writing && this.queue.length > 0) void this.write();
+  /** Writes in the background, as long as rows are open: the last ones are written with the end of the lane. */
+  flush(hasOpen: () => boolean): void {
+    if (!this.writing && this.queue.length > 0 && hasOpen()) void this.write(hasOpen);
   }
 
-  /** Writes all that has ended by now. */
+  /** Writes all that has ended by now. What is queued is taken at once: nothing else may write it meanwhile. */
   async drain(): Promise<void> {
-    await condition(() => !this.writing);
-    await this.write();
+    while (this.writing || this.queue.length > 0) {
+      if (this.writing) await condition(() => !this.writing);
+      else await this.write(() => true);
+    }
   }
 
   /** Writes what is left and gives the host's lane to the next operation, in one activity. Throws what kept a batch from being written. */
@@ -316,15 +323,17 @@ class EndedRows {
     await condition(() => !this.writing);
     while (this.queue.length > BATCH) await this.writeBatch();
     if (this.failure === null) await settleShard({ transitions: this.queue.splice(0), release: this.release });
-    else await this.write();
+    else await this.drain();
     if (this.failure !== null) throw this.failure;
   }
 
   /** Never throws: nobody awaits it in the background, and an unhandled rejection would fail the workflow's task in a loop. */
-  private async write(): Promise<void> {
-    this.writing = true;
-    while (this.queue.length > 0) await this.writeBatch();
-    this.writing = false;
+  private write(goesOn: () => boolean): Promise<void> {
+    return CancellationScope.nonCancellable(async () => {
+      this.writing = true;
+      while (this.queue.length > 0 && goesOn()) await this.writeBatch();
+      this.writing = false;
+    });
   }
 
   private async writeBatch(): Promise<void> {

@@ -11,7 +11,7 @@ import {
   mostLeavingEvents,
 } from '../../fleet/limits.ts';
 import type { OpenRow } from '../../fleet/rows.ts';
-import { ofFewHosts } from '../../operations/sweep.ts';
+import { withFewQuestions } from '../../operations/sweep.ts';
 
 const MOST = LIMITS.deploymentLimitMax;
 
@@ -67,16 +67,21 @@ describe('hosts in groups', () => {
 
 describe('the rows that one sweep ends as lost', () => {
   // proof: field-1.4-5
-  it('belong to so few hosts that the history of housekeeping has room for a question to each', () => {
-    const rows = Array.from({ length: 3_000 }, (_, at) => ({ hostUuid: at % 7 === 0 ? null : `h${at % 1_000}` }));
-    const kept = ofFewHosts(rows as OpenRow[]);
-    const hosts = new Set(kept.flatMap(({ hostUuid }) => hostUuid ?? []));
-    assert.ok(MOST_RUN_EVENTS + hosts.size * 6 + 500 < MOST_EVENTS, `${hosts.size} hosts`);
-    assert.equal(kept.filter(({ hostUuid }) => hostUuid === null).length, Math.ceil(3_000 / 7));
+  it('need so few questions to hosts that the history of housekeeping has room for each', () => {
+    const rows = Array.from({ length: 3_000 }, (_, at) => ({
+      hostUuid: at % 7 === 0 ? null : `h${at % 10}`,
+      workflowId: `w${at % 1_000}`,
+    }));
+    const kept = withFewQuestions(rows as OpenRow[]);
+    const questionOf = (row: Pick<OpenRow, 'hostUuid' | 'workflowId'>): string => `${row.hostUuid} ${row.workflowId}`;
+    const ofHosts = kept.filter(({ hostUuid }) => hostUuid !== null);
+    const questions = new Set(ofHosts.map(questionOf));
+    assert.ok(MOST_RUN_EVENTS + questions.size * 6 + 500 < MOST_EVENTS, `${questions.size} questions`);
+    assert.equal(kept.length - ofHosts.length, Math.ceil(3_000 / 7));
     assert.deepEqual(
       kept,
-      rows.filter(({ hostUuid }) => hostUuid === null || hosts.has(hostUuid)),
-      'all rows of a host together, in order',
+      (rows as OpenRow[]).filter((row) => row.hostUuid === null || questions.has(questionOf(row))),
+      'all rows of a workflow together, in order',
     );
   });
 });

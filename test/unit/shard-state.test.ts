@@ -285,6 +285,28 @@ describe('the state of a shard', () => {
     );
   });
 
+  it('sends nothing when it was cancelled before it began', () => {
+    for (const turn of [true, false]) {
+      const run = new Run();
+      run.take({ type: 'cancelled' });
+      run.take({ type: 'started', turn });
+      run.answer({ type: 'rows', rows: ROWS });
+      assert.equal(run.state.phase, 'ended');
+      assert.deepEqual(
+        run.effects.map(({ effect }) => effect.type).filter((type) => type === 'dispatch' || type === 'awaitTurn'),
+        [],
+      );
+      for (const { deckyName } of ROWS) assert.match(run.ends.get(deckyName) ?? '', /^Cancelled: /);
+    }
+  });
+
+  it('takes reports in that came before its order was sent', () => {
+    const run = new Run();
+    run.take({ type: 'report', reports: [report('a', 'succeeded', 1, 1)] });
+    run.ordered();
+    assert.equal(run.ends.get('a'), 'succeeded');
+  });
+
   it('takes reports in that came before its rows were known', () => {
     const run = new Run();
     run.take({ type: 'started', turn: true });
