@@ -5,8 +5,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { LOGIN_KEY_HEADER, loginKeyOf } from '../adapters/login-key.ts';
 import { writeJson } from '../lib/files.ts';
+import { LOGIN_KEY_HEADER, loginKeyOf } from '../lib/login-key.ts';
 import { agentName, agentNet, LOOPBACK } from './claims.ts';
 import type { ProcessSpec, StackContext } from './context.ts';
 import type { Secrets, StackHome } from './home.ts';

@@ -1,6 +1,6 @@
 /** The whole stack of one home: servers, API, worker, agents, and the file that says where they are. */
 import { rmSync } from 'node:fs';
-import { loginKeyOf } from '../adapters/login-key.ts';
+import { loginKeyOf } from '../lib/login-key.ts';
 import { agentNumbers, inGroups, provideAgents } from './agents.ts';
 import { PortBook, withPortsReserved } from './claims.ts';
 import type { ProcessSpec, StackContext } from './context.ts';

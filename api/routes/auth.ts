@@ -1,9 +1,9 @@
 /** Login, change of password, logout, tickets for event streams (docs/wire.md#login-and-tokens). */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { isLoginKey, LOGIN_KEY_HEADER } from '../../adapters/login-key.ts';
 import { TICKET_SECONDS } from '../../adapters/postgres/users.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
+import { isLoginKey, LOGIN_KEY_HEADER } from '../../lib/login-key.ts';
 import type { FailureLimit } from '../auth.ts';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import type { ApiEnv } from '../environment.ts';

@@ -1,8 +1,8 @@
 /** Who gets in: tokens, roles, passwords, and the limit of wrong ones. */
 import assert from 'node:assert/strict';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
-import { loginKeyOf } from '../../adapters/login-key.ts';
 import { createPasswords } from '../../api/auth.ts';
+import { loginKeyOf } from '../../lib/login-key.ts';
 import { ADMIN_PASSWORD, type ApiHarness, createApiHarness } from '../support/master/api-harness.ts';
 
 const GUARDED: readonly [string, string, 'admin' | 'viewer'][] = [
