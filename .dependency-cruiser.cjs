@@ -1,4 +1,4 @@
-/** Import directions (docs/architecture.md): lib ← all, fleet ← all but lib, engine ← activities and agent, operations ← activities and api. */
+/** Which room may import which (docs/architecture.md). */
 const OURS = '^(lib|fleet|engine|operations|workflows|activities|adapters|worker|api|agent|cli|stack|decoys)/';
 const rule = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 module.exports = {
@@ -74,6 +74,54 @@ module.exports = {
       'The API never imports a workflow body.',
       { path: '^api/' },
       { path: '^workflows/', pathNot: '^workflows/messages' },
+    ),
+    rule(
+      'api-asks-operations-and-adapters',
+      'api/ has no engine of its own; its start alone asks which networks the engine sees.',
+      { path: '^api/', pathNot: '^api/main\\.ts$' },
+      { path: '^(engine|activities|stack|decoys)/' },
+    ),
+    rule(
+      'api-start-knows-the-engine-only',
+      'api/main.ts may import engine/, and no more than the rest of api/ otherwise.',
+      { path: '^api/main\\.ts$' },
+      { path: '^(activities|stack|decoys)/' },
+    ),
+    rule(
+      'agent-has-no-master',
+      'agent/ has no database, no Temporal, and nothing of the master but fleet/.',
+      { path: '^agent/' },
+      { path: '^(operations|workflows|activities|stack|decoys|adapters/(postgres|temporal|nats))/' },
+    ),
+    rule(
+      'cli-speaks-http',
+      'cli/ asks the API; for purge it has the engine and where the stack keeps its things.',
+      { path: '^cli/' },
+      { path: '^(operations|workflows|activities|adapters|decoys)/' },
+    ),
+    rule(
+      'stack-starts-programs',
+      'stack/ starts the programs as processes, and imports none of what they do.',
+      { path: '^stack/' },
+      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|decoys)/' },
+    ),
+    rule(
+      'worker-loads-workflows-as-a-bundle',
+      'worker/ wires adapters to activities; workflows come to it as a bundle.',
+      { path: '^worker/' },
+      { path: '^(workflows|stack|decoys)/' },
+    ),
+    rule(
+      'decoys-stand-alone',
+      'decoys/ know fleet/ only, and their program nothing of ours.',
+      { path: '^decoys/' },
+      { path: OURS, pathNot: '^(fleet|decoys)/' },
+    ),
+    rule(
+      'decoy-program-stands-alone',
+      'The program of the decoys is copied into images, without the rest of the tree.',
+      { path: '^decoys/program/' },
+      { path: OURS, pathNot: '^decoys/program/' },
     ),
     rule(
       'programs-are-roots',
