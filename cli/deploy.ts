@@ -8,7 +8,7 @@ import type { Missing } from './add-missing.ts';
 import { type Context, printJson } from './context.ts';
 import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { follow, nextCommands, reportEnd, submit } from './follow.ts';
-import type { Accepted, DeployRequest, OperationRow } from './master.ts';
+import type { Accepted, DeployRequest, RowView } from './master.ts';
 import { DEFAULT_TIMEOUT_MS } from './options.ts';
 import { countByStatus } from './rows.ts';
 import { deckies } from './text.ts';
@@ -66,7 +66,7 @@ async function send(context: Context, ini: string, options: DeployOptions, deadl
 }
 
 /** Written once all have ended. `succeeded` are those that this deploy brought up, `unchanged` those that were there already. */
-async function writeSummary(file: string | undefined, rows: readonly OperationRow[], unchanged: number): Promise<void> {
+async function writeSummary(file: string | undefined, rows: readonly RowView[], unchanged: number): Promise<void> {
   if (file === undefined) return;
   const counts = countByStatus(rows.filter((row) => row.operation === OPERATION.deploy));
   const summary = { succeeded: counts.succeeded, failed: counts.failed, unchanged };

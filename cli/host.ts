@@ -13,7 +13,7 @@ import { CliError, EXIT, type ExitCode } from './errors.ts';
 import { follow } from './follow.ts';
 import { pause } from './io.ts';
 import type { Snapshot } from './live.ts';
-import type { HostView, OperationRow } from './master.ts';
+import type { HostView, RowView } from './master.ts';
 import { hostPlace, renderHost, renderHosts } from './render.ts';
 import { type Outcome, openIds, takeDownTogether } from './teardown.ts';
 import { counted, deckies, harmless, indented } from './text.ts';
@@ -274,7 +274,7 @@ function sortOut(outcomes: readonly Outcome[], snapshot: Snapshot | null): Empti
   };
 }
 
-function whyNotDown(outcome: Outcome, rows: ReadonlyMap<string, OperationRow>): string | null {
+function whyNotDown(outcome: Outcome, rows: ReadonlyMap<string, RowView>): string | null {
   if (outcome.kind === 'down') return null;
   if (outcome.kind === 'refused') return outcome.sentence;
   const open = outcome.lifecycleIds.map((id) => rows.get(id));

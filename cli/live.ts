@@ -7,12 +7,12 @@
 
 import type { Status } from '../fleet/lifecycle.ts';
 import type { Colours, Io } from './io.ts';
-import type { OperationRow } from './master.ts';
+import type { RowView } from './master.ts';
 import { changeLine, countByStatus, elapsedText, glyph, hostOf, paint, rowDetail, rowTitle } from './rows.ts';
 import { deckies, harmless, oneLine, shortDuration } from './text.ts';
 
 export interface Snapshot {
-  readonly rows: readonly OperationRow[];
+  readonly rows: readonly RowView[];
   readonly waitingFor: string | null;
   /** The operation was refused or withdrawn after all: its rows never come. */
   readonly refusal: string | null;
@@ -27,7 +27,7 @@ export interface WatchView {
 }
 
 interface LiveModel {
-  readonly rows: readonly OperationRow[];
+  readonly rows: readonly RowView[];
   readonly waitingFor: string | null;
   /** Something that the operator should know now ("the API does not answer …"), or null. */
   readonly notice: string | null;
@@ -54,7 +54,7 @@ interface Widths {
   readonly host: number;
 }
 
-function widthsOf(rows: readonly OperationRow[]): Widths {
+function widthsOf(rows: readonly RowView[]): Widths {
   const longest = (texts: readonly string[], most: number): number =>
     Math.min(most, Math.max(1, ...texts.map((text) => text.length)));
   return {
@@ -63,9 +63,9 @@ function widthsOf(rows: readonly OperationRow[]): Widths {
   };
 }
 
-const hostText = (row: OperationRow): string => harmless(hostOf(row) ?? 'local');
+const hostText = (row: RowView): string => harmless(hostOf(row) ?? 'local');
 
-function rowLine(row: OperationRow, widths: Widths, screen: Screen, now: number): string {
+function rowLine(row: RowView, widths: Widths, screen: Screen, now: number): string {
   const { colours, columns } = screen;
   const nameWidth = widths.name;
   const host = widths.host > 0 ? ` ${oneLine(hostText(row), widths.host).padEnd(widths.host)}` : '';
@@ -83,15 +83,15 @@ function rowLine(row: OperationRow, widths: Widths, screen: Screen, now: number)
 
 /** The rows that fit into `room` lines, in their own order, and those that don't. */
 export function fitRows(
-  rows: readonly OperationRow[],
+  rows: readonly RowView[],
   room: number,
-): { readonly shown: readonly OperationRow[]; readonly hidden: readonly OperationRow[] } {
+): { readonly shown: readonly RowView[]; readonly hidden: readonly RowView[] } {
   if (rows.length <= room) return { shown: rows, hidden: [] };
   const chosen = new Set([...rows].sort((a, b) => RANK[a.status] - RANK[b.status]).slice(0, Math.max(0, room - 1)));
   return { shown: rows.filter((row) => chosen.has(row)), hidden: rows.filter((row) => !chosen.has(row)) };
 }
 
-function countsText(rows: readonly OperationRow[]): string {
+function countsText(rows: readonly RowView[]): string {
   const counts = countByStatus(rows);
   const order: readonly Status[] = ['succeeded', 'failed', 'running', 'pending'];
   return order
@@ -100,7 +100,7 @@ function countsText(rows: readonly OperationRow[]): string {
     .join(', ');
 }
 
-function hiddenLine(hidden: readonly OperationRow[]): string {
+function hiddenLine(hidden: readonly RowView[]): string {
   const kinds = new Set(hidden.map((row) => row.status));
   const [only] = kinds;
   const what = kinds.size === 1 && only ? only : `(${countsText(hidden)})`;

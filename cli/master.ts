@@ -21,8 +21,8 @@ type Answer<Operation extends keyof operations, Status extends number> = operati
 
 export type DeploymentSummary = Schemas['Deployment'];
 export type DeploymentDetail = Schemas['DeploymentDetail'];
-/** A lifecycle row; of a deployment also with what is being done right now. */
-export type OperationRow = Schemas['LifecycleRow'] & Partial<DeploymentDetail['rows'][number]>;
+/** A lifecycle row as the master answers it. Asked for with its deployment, it also says what is being done with it right now. */
+export type RowView = Schemas['LifecycleRow'] & Partial<DeploymentDetail['rows'][number]>;
 export type FleetOverview = Schemas['Fleet'];
 export type FleetDecky = FleetOverview['deckies'][number];
 export type DeployRequest = Schemas['DeployRequest'];
@@ -65,7 +65,7 @@ export interface Master {
   teardown(name: string): Promise<{ readonly down: boolean; readonly lifecycleIds: readonly string[] }>;
   /** The ids of the rows of all that goes; none where there is nothing. */
   teardownAll(hostLostAfter?: string): Promise<readonly string[]>;
-  lifecycle(ids: readonly string[]): Promise<readonly OperationRow[]>;
+  lifecycle(ids: readonly string[]): Promise<readonly RowView[]>;
 }
 
 export function masterOf(client: ApiClient): Master {
@@ -125,7 +125,7 @@ export function masterOf(client: ApiClient): Master {
       return (await client.call((api) => api.DELETE('/api/v1/deckies', { params }))).body.lifecycle_ids;
     },
     async lifecycle(ids) {
-      const rows: OperationRow[] = [];
+      const rows: RowView[] = [];
       for (let at = 0; at < ids.length; at += LIMITS.lifecycleIdsPerQuery) {
         const params = { query: { ids: ids.slice(at, at + LIMITS.lifecycleIdsPerQuery) } };
         rows.push(...(await client.call((api) => api.GET('/api/v1/deckies/lifecycle', { params }))).body.rows);

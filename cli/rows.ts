@@ -2,26 +2,26 @@
 import { hasEnded, OPERATION, type Status } from '../fleet/lifecycle.ts';
 import { EXIT, type ExitCode } from './errors.ts';
 import type { Colours } from './io.ts';
-import type { OperationRow } from './master.ts';
+import type { RowView } from './master.ts';
 import { harmless, indented, shortDuration } from './text.ts';
 
 export type Counts = Readonly<Record<Status, number>>;
 
-export function countByStatus(rows: readonly OperationRow[]): Counts {
+export function countByStatus(rows: readonly RowView[]): Counts {
   const counts = { pending: 0, running: 0, succeeded: 0, failed: 0 };
   for (const row of rows) counts[row.status] += 1;
   return counts;
 }
 
-export const allEnded = (rows: readonly OperationRow[]): boolean => rows.every((row) => hasEnded(row.status));
+export const allEnded = (rows: readonly RowView[]): boolean => rows.every((row) => hasEnded(row.status));
 
-export function exitCodeOf(rows: readonly OperationRow[]): ExitCode {
+export function exitCodeOf(rows: readonly RowView[]): ExitCode {
   if (rows.some((row) => row.status === 'failed')) return EXIT.someFailed;
   return allEnded(rows) ? EXIT.succeeded : EXIT.stillRunning;
 }
 
 /** `5 succeeded, 1 failed, 2 unchanged, 1 removed`: the first two always, the others where there are any. */
-export function outcomeText(rows: readonly OperationRow[], unchanged: number): string {
+export function outcomeText(rows: readonly RowView[], unchanged: number): string {
   const removals = rows.filter((row) => row.operation === OPERATION.teardown && row.status === 'succeeded').length;
   const counts = countByStatus(rows);
   const onlyRemovals = removals > 0 && rows.every((row) => row.operation === OPERATION.teardown);
@@ -51,27 +51,27 @@ export const glyph = (status: Status, now: number | null): string =>
   status === 'running' && now !== null ? (FRAMES[Math.floor(now / FRAME_MS) % FRAMES.length] ?? '◐') : GLYPH[status];
 
 /** Time from the row's start to its end, or to `now`; null while it is pending or where a time makes no sense. */
-function elapsed(row: OperationRow, now: number): number | null {
+function elapsed(row: RowView, now: number): number | null {
   if (row.status === 'pending') return null;
   const start = Date.parse(row.started_at);
   const end = hasEnded(row.status) ? Date.parse(row.completed_at ?? row.updated_at) : now;
   return Number.isFinite(end - start) ? Math.max(0, end - start) : null;
 }
 
-export const elapsedText = (row: OperationRow, now: number): string => {
+export const elapsedText = (row: RowView, now: number): string => {
   const ms = elapsed(row, now);
   return ms === null ? '' : shortDuration(ms);
 };
 
 /** `web-01`, or `web-01 (teardown)`: a deploy is what one expects, the rest is named. */
-export const rowTitle = (row: OperationRow): string =>
+export const rowTitle = (row: RowView): string =>
   harmless(row.decky_name) + (row.operation === OPERATION.deploy ? '' : ` (${row.operation})`);
 
 /** Name of the row's host, or its id where no name is known; null for the master's own engine. */
-export const hostOf = (row: OperationRow): string | null => row.host_name ?? row.host_uuid;
+export const hostOf = (row: RowView): string | null => row.host_name ?? row.host_uuid;
 
 /** What a row is at: its step, the first line of its error, or nothing. */
-export function rowDetail(row: OperationRow): string {
+export function rowDetail(row: RowView): string {
   if (row.status === 'failed') return (row.error ?? '').split('\n')[0] ?? '';
   const attempt = row.attempt !== undefined && row.attempt > 1 ? ` (attempt ${row.attempt})` : '';
   if (hasEnded(row.status) || !row.step) return '';
@@ -81,7 +81,7 @@ export function rowDetail(row: OperationRow): string {
 }
 
 /** A plain line per change: `web-01 succeeded 3.2s`, with the whole error indented below a failed one. */
-export function changeLine(row: OperationRow, now: number, colours: Colours): string {
+export function changeLine(row: RowView, now: number, colours: Colours): string {
   const time = hasEnded(row.status) ? elapsedText(row, now) : '';
   const host = hostOf(row);
   const place = host === null ? '' : `on ${harmless(host)}`;
@@ -90,7 +90,7 @@ export function changeLine(row: OperationRow, now: number, colours: Colours): st
 }
 
 /** Errors with their evidence, one block a decky; empty when nothing failed. */
-export const failureBlocks = (rows: readonly OperationRow[], colours: Colours): string[] =>
+export const failureBlocks = (rows: readonly RowView[], colours: Colours): string[] =>
   rows
     .filter((row) => row.status === 'failed')
     .map((row) => `${colours.red(`✗ ${rowTitle(row)}`)}\n${indented(row.error ?? 'no reason was given', '    ')}`);

@@ -1,11 +1,11 @@
 /** Rows and deckies as the API gives them, for tests of the command. */
-import type { DeploymentDetail, FleetDecky, OperationRow } from '../../../cli/master.ts';
+import type { DeploymentDetail, FleetDecky, RowView } from '../../../cli/master.ts';
 import { countByStatus } from '../../../cli/rows.ts';
 
 export const T0 = '2026-11-24T06:00:00.000000Z';
 export const at = (seconds: number): string => new Date(Date.parse(T0) + seconds * 1000).toISOString();
 
-export function row(name: string, status: OperationRow['status'], more: Partial<OperationRow> = {}): OperationRow {
+export function row(name: string, status: RowView['status'], more: Partial<RowView> = {}): RowView {
   const ended = status === 'succeeded' || status === 'failed';
   return {
     id: `row-${name}`,
@@ -23,7 +23,7 @@ export function row(name: string, status: OperationRow['status'], more: Partial<
   };
 }
 
-export function deployment(rows: readonly OperationRow[], more: Partial<DeploymentDetail> = {}): DeploymentDetail {
+export function deployment(rows: readonly RowView[], more: Partial<DeploymentDetail> = {}): DeploymentDetail {
   const open = rows.some((one) => one.completed_at === null);
   return {
     deployment_id: 'd-1',
