@@ -11,7 +11,7 @@ import { detectNetwork, type EngineAsked } from '../engine/host-networks.ts';
 import {
   contains,
   formatAddress,
-  freeHosts,
+  freeAddresses,
   hostRange,
   parseAddress,
   parseSubnet,
@@ -100,7 +100,7 @@ export function relocalize(
   if (sameSubnet(orderSubnet, own)) asOrdered();
   for (const { name } of deckies) take(name, before.get(name));
   asOrdered();
-  const free = freeHosts(own, taken);
+  const free = freeAddresses(own, taken);
   const exhausted: string[] = [];
   for (const { name } of deckies) {
     if (addresses.has(name)) continue;

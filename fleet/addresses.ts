@@ -65,13 +65,13 @@ export function hostRange(subnet: Subnet): { readonly first: number; readonly la
 }
 
 /** Host addresses, ascending. */
-export function* hosts(subnet: Subnet): Generator<number> {
+export function* addressesOf(subnet: Subnet): Generator<number> {
   const { first, last } = hostRange(subnet);
   for (let address = first; address <= last; address += 1) yield address;
 }
 
 /** Host addresses that are not taken, ascending; ends when the subnet is exhausted. */
-export function* freeHosts(subnet: Subnet, taken: ReadonlySet<number>): Generator<number, undefined> {
-  for (const address of hosts(subnet)) if (!taken.has(address)) yield address;
+export function* freeAddresses(subnet: Subnet, taken: ReadonlySet<number>): Generator<number, undefined> {
+  for (const address of addressesOf(subnet)) if (!taken.has(address)) yield address;
   return undefined;
 }

@@ -3,7 +3,7 @@ import {
   contains,
   formatAddress,
   formatSubnet,
-  freeHosts,
+  freeAddresses,
   hostRange,
   parseAddress,
   parseSubnet,
@@ -322,7 +322,7 @@ export function assignAddresses(
     taken.add(address);
     assigned.set(name, address);
   }
-  const free = freeHosts(subnet, taken);
+  const free = freeAddresses(subnet, taken);
   for (const { name } of deckies) {
     if (assigned.has(name)) continue;
     const address = free.next().value;

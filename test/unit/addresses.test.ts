@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
+  addressesOf,
   addressProblem,
   contains,
   formatAddress,
   formatSubnet,
-  freeHosts,
-  hosts,
+  freeAddresses,
   parseAddress,
   parseSubnet,
 } from '../../fleet/addresses.ts';
@@ -15,7 +15,7 @@ import { isDeckhandError } from '../../fleet/errors.ts';
 import { parseIni } from '../../fleet/ini.ts';
 import { assertRefused } from '../support/fixtures/planning.ts';
 
-const addresses = (subnet: string): string[] => [...hosts(parseSubnet(subnet, 'net'))].map(formatAddress);
+const addresses = (subnet: string): string[] => [...addressesOf(parseSubnet(subnet, 'net'))].map(formatAddress);
 
 describe('addresses', () => {
   it('says what is wrong with a text', () => {
@@ -51,16 +51,16 @@ describe('addresses', () => {
     );
   });
 
-  it('property: free hosts are ascending, unique, inside and not taken, and all of them', () => {
+  it('property: free addresses are ascending, unique, inside and not taken, and all of them', () => {
     const address = fc.integer({ min: 0, max: 0xffff_ffff });
     fc.assert(
       fc.property(address, fc.integer({ min: 22, max: 32 }), fc.array(fc.nat(1024)), (base, prefix, offsets) => {
         const subnet = parseSubnet(`${formatAddress(base)}/${prefix}`, 'net');
         const taken = new Set(offsets.map((offset) => subnet.network + offset));
-        const free = [...freeHosts(subnet, taken)];
+        const free = [...freeAddresses(subnet, taken)];
         assert.ok(free.every((one, index) => index === 0 || one > (free[index - 1] ?? 0)));
         assert.ok(free.every((one) => contains(subnet, one) && !taken.has(one)));
-        assert.equal(free.length, [...hosts(subnet)].filter((one) => !taken.has(one)).length);
+        assert.equal(free.length, [...addressesOf(subnet)].filter((one) => !taken.has(one)).length);
       }),
     );
   });
