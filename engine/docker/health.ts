@@ -59,7 +59,7 @@ export function judgeOne({ name, container, base, ageMs }: Judged, minHealthyMs:
       return judgeRunning(container, minHealthyMs, ageMs);
     case 'restarting':
       return judgeRestarting(container, minHealthyMs);
-    case 'stopped':
+    case 'startable':
       return { status: 'stopped', sentence: `${describeContainer(container)}; it did not end by itself` };
     case 'cut off':
       return { status: 'stopped', sentence: `container ${name} is cut off: its base was started after it` };

@@ -234,18 +234,18 @@ export interface Inspection {
 }
 
 /**
- * `stopped`: something outside ended it, or it was never started: starting it again is right.
+ * `startable`: something outside ended it, or it was never started: a start is right.
  * `ended`: it ended by itself, for good.
  * `cut off`: it runs in the network that its base had before.
  */
-export type Fate = 'missing' | 'running' | 'restarting' | 'paused' | 'stopped' | 'ended' | 'cut off';
+export type Fate = 'missing' | 'running' | 'restarting' | 'paused' | 'startable' | 'ended' | 'cut off';
 
 /** The engine's words, since it has no code for it: 20.10 to 28, seen with 20.10. */
 const BASE_WAS_NOT_THERE = /cannot join network\b.*\bnon.running container/;
 
 /**
- * After a restart of the machine, or of Docker, the engine starts all containers side by side. A service that comes before its
- * base can't join the base's network, and its restart policy counts for nothing then.
+ * After a restart of the machine, or of Docker, the engine starts all containers side by side. A service that starts
+ * before its base can't join the base's network. The engine gives that service up, whatever its restart policy says.
  */
 export const isLeftBehind = ({ state, error }: Pick<Inspection, 'state' | 'error'>): boolean =>
   (state === 'exited' || state === 'created') && BASE_WAS_NOT_THERE.test(error);
@@ -272,8 +272,8 @@ export function fateOf(container: Inspection | null, base: Inspection | null): F
   if (state === 'running') return isCutOff(container, base) ? 'cut off' : 'running';
   if (state === 'restarting' || state === 'paused') return state;
   // A dead one is what a removal left that the engine could not finish; it can only be made anew.
-  if (['created', 'removing', 'dead'].includes(state) || isLeftBehind(container)) return 'stopped';
-  return state === 'exited' && KEPT_UP.includes(policy) ? 'stopped' : 'ended';
+  if (['created', 'removing', 'dead'].includes(state) || isLeftBehind(container)) return 'startable';
+  return state === 'exited' && KEPT_UP.includes(policy) ? 'startable' : 'ended';
 }
 
 /** One clause: what an operator needs to know of a container that does not run. */

@@ -36,16 +36,16 @@ const statusOf = (container: Inspection | null, itsBase: Inspection | null = bas
 
 describe('the fate of a container', () => {
   // proof: field-3.2-3
-  it('is “stopped” of every exited one that its policy keeps up, whatever its exit code', () => {
+  it('is “startable” of every exited one that its policy keeps up, whatever its exit code', () => {
     for (const container of each('exited')) {
       const isKeptUp = ['always', 'unless-stopped'].includes(container.policy);
-      const expected = isKeptUp || LEFT.includes(container.error) ? 'stopped' : 'ended';
+      const expected = isKeptUp || LEFT.includes(container.error) ? 'startable' : 'ended';
       assert.equal(fateOf(container, base), expected, JSON.stringify(container));
-      assert.equal(statusOf(container), expected === 'stopped' ? 'stopped' : 'failed');
+      assert.equal(statusOf(container), expected === 'startable' ? 'stopped' : 'failed');
     }
   });
 
-  it('is “stopped” of every one that was never started, or whose removal was broken off', () => {
+  it('is “startable” of every one that was never started, or whose removal was broken off', () => {
     for (const state of ['created', 'removing', 'dead'])
       for (const container of each(state)) assert.equal(statusOf(container), 'stopped', JSON.stringify(container));
   });
