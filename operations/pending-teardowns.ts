@@ -12,7 +12,7 @@ export interface PendingTeardowns {
   /** Hosts with pending teardowns that gave a sign of life within `withinMs`. */
   hostsBack(withinMs: number): Promise<string[]>;
   /** Stores the request of a host's new teardown, to be started; what is due is decided when it is accepted. */
-  request(hostUuid: string): Promise<UnfinishedOperation>;
+  storeRequest(hostUuid: string): Promise<UnfinishedOperation>;
 }
 
 export const createPendingTeardowns = (sql: Sql): PendingTeardowns => ({
@@ -23,7 +23,7 @@ export const createPendingTeardowns = (sql: Sql): PendingTeardowns => ({
         where h.status = 'active' and h.last_heartbeat > now() - ${withinMs} * interval '1 millisecond' order by h.uuid`;
       return rows.map((row) => row.uuid);
     }),
-  request: (hostUuid) =>
+  storeRequest: (hostUuid) =>
     reachable(async () => {
       const operationId = randomUUID();
       const workflowId = deployWorkflowId(operationId);

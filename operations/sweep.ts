@@ -177,7 +177,7 @@ export function createSweep(dependencies: SweepDependencies): Sweep {
     },
     resumeTeardowns: async () => {
       const hosts = await pending.hostsBack(BACK_MS);
-      await atMost(AT_ONCE, hosts, async (host) => begin(await pending.request(host)));
+      await atMost(AT_ONCE, hosts, async (host) => begin(await pending.storeRequest(host)));
       return hosts.length;
     },
   };

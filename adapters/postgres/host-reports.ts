@@ -28,8 +28,8 @@ export interface ReportingHost {
   readonly renewalWanted: boolean;
   /** Nothing is under way for its deckies, and the report was taken in wholly, just now. */
   readonly settled?: boolean;
-  /** Deckies of its have to be taken down, since it was lost when that was tried. */
-  readonly owes?: boolean;
+  /** It has pending teardowns that nothing is under way for. */
+  readonly hasPendingTeardowns?: boolean;
   /** Deckies of its that were given up while it was silent: it may have them otherwise than the fleet. */
   readonly returned?: readonly ReturnedDecky[];
 }
@@ -202,7 +202,7 @@ async function take(sql: Sql, uuid: string, hostName: string, report: WholeRepor
         and (select count(*) from changed) = (select count(*) from held)) as settled,
       (select coalesce(jsonb_agg(jsonb_build_object('name', r.decky_name, 'established', r.established) order by r.decky_name), '[]')
         from (${RETURNED(sql)}) r where r.host_uuid = ${uuid}) as returned,
-      exists (select from (${DUE(sql)}) d where d.host_uuid = ${uuid}) as owes,
+      exists (select from (${DUE(sql)}) d where d.host_uuid = ${uuid}) as "hasPendingTeardowns",
       renew_requested or coalesce(cert_not_after < now() + interval '30 days', false) as "renewalWanted"`;
   return row ?? null;
 }

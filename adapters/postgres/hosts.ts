@@ -32,7 +32,7 @@ export interface Host {
   readonly renewRequested: boolean;
   readonly reportHash: string | null;
   /** Deckies that it still has to take down: it was lost, or they moved to another host. */
-  readonly owes: number;
+  readonly pendingTeardowns: number;
 }
 
 export interface NewHost {
@@ -95,7 +95,7 @@ const columns = (sql: Queryable) => sql`
   cert_not_after as "certNotAfter", updater_cert_fingerprint as "updaterFingerprint", enrolled_at as "enrolledAt",
   notes, use_ipvlan as "useIpvlan", draining, fenced, agent_version as "agentVersion",
   clock_offset_ms as "clockOffsetMs", renew_requested as "renewRequested", report_hash as "reportHash",
-  (select count(*)::int from owed_teardowns o where o.host_uuid = swarm_hosts.uuid) as owes`;
+  (select count(*)::int from owed_teardowns o where o.host_uuid = swarm_hosts.uuid) as "pendingTeardowns"`;
 
 function readers(sql: Queryable): Pick<HostStore, 'list' | 'get' | 'byName' | 'byFingerprint' | 'isRevoked'> {
   return {

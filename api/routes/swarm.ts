@@ -152,7 +152,7 @@ const ours = (host: Host) => ({
   agent_version: host.agentVersion,
   cert_not_after: host.certNotAfter && isoTime(host.certNotAfter),
   renew_requested: host.renewRequested,
-  owes: host.owes,
+  owes: host.pendingTeardowns,
 });
 
 async function existing({ hosts }: SwarmApiPorts, uuid: string): Promise<Host> {

@@ -106,7 +106,7 @@ async function takeStatus(
   if (taken === null) throw new DeckhandError('NotFound', TEXT.unknownHost);
   // While an operation is open for its deckies, their state is expected to be in flux. The next
   // report is taken in again.
-  if (taken.owes) beginPendingTeardowns(deps, host);
+  if (taken.hasPendingTeardowns) beginPendingTeardowns(deps, host);
   if (taken.settled) {
     const observed = engineObservation(observation);
     const comparison = await deps.reports.noteObservation(host.uuid, observed);

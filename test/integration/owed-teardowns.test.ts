@@ -85,9 +85,9 @@ describe('teardowns that a lost host owes', () => {
     assert.match(detail, /'a' is being taken down: host h1/);
     assert.equal((await refusal(await storeMutate(database.sql, 'a', ['ftp'])))[0], 'DeckyBusy');
     const report = { hash: 'x', agentVersion: null, fenced: true, deckies: [], present: ['a', 'b'], complete: true };
-    assert.equal((await reports.take(h1, 'h1', report))?.owes, true);
+    assert.equal((await reports.take(h1, 'h1', report))?.hasPendingTeardowns, true);
     const ids = await accept(await storeTeardownOf(database.sql, h1, true), null);
-    assert.equal((await reports.take(h1, 'h1', report))?.owes, false, 'it is under way');
+    assert.equal((await reports.take(h1, 'h1', report))?.hasPendingTeardowns, false, 'it is under way');
     assert.equal((await refusal(await storeTeardownOf(database.sql, h1, true)))[0], 'NotFound', 'never doubled');
     await end(ids);
     assert.deepEqual([await states(), await owed(), await reports.reportedDeckies()], [{}, [], []]);
@@ -113,7 +113,7 @@ describe('teardowns that a lost host owes', () => {
     assert.deepEqual(await owed(), ['m']);
     await createHostStore(database.sql).markReachable(h1);
     assert.deepEqual(await createPendingTeardowns(database.sql).hostsBack(60_000), [h1]);
-    await accept((await createPendingTeardowns(database.sql).request(h1)).operationId);
+    await accept((await createPendingTeardowns(database.sql).storeRequest(h1)).operationId);
     const moved = (await createFleetReader(database.sql).deckies()).find((decky) => decky.name === 'm');
     assert.deepEqual([moved?.host_uuid, await owed()], [h2, []]);
   });

@@ -70,7 +70,7 @@ describe('a sweep of many operations', () => {
         restart: () => busy(undefined),
         begin: () => busy(undefined),
         signalTurn: async () => undefined,
-        pending: { hostsBack: async () => ids, request: async (id: string) => ({ operationId: id }) },
+        pending: { hostsBack: async () => ids, storeRequest: async (id: string) => ({ operationId: id }) },
       } as unknown as SweepDependencies),
     );
 

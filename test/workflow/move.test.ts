@@ -32,7 +32,7 @@ describe('moving what a host has', function () {
       ).map(({ name, host }) => [name, host]),
     );
   const h1Now = () => createHostStore(world.database.sql).get(h1.hostUuid);
-  const owes = async () => (await h1Now())?.owes;
+  const pendingTeardowns = async () => (await h1Now())?.pendingTeardowns;
 
   // proof: move
   it('takes each down where it was, and brings it up on another host', async () => {
@@ -46,7 +46,7 @@ describe('moving what a host has', function () {
       h2.orders.at(-1)?.config.deckies.map((decky) => decky.name),
       ['a', 'b'],
     );
-    assert.deepEqual([h1.teardowns, await owes(), (await h1Now())?.draining], [['a'], 0, true]);
+    assert.deepEqual([h1.teardowns, await pendingTeardowns(), (await h1Now())?.draining], [['a'], 0, true]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
@@ -59,7 +59,7 @@ describe('moving what a host has', function () {
       rows.map((row) => [row.host_uuid, row.status]),
       [[h2.hostUuid, 'succeeded']],
     );
-    assert.equal(await owes(), 1);
+    assert.equal(await pendingTeardowns(), 1);
     await h1.listen();
     await createHostStore(world.database.sql).markReachable(h1.hostUuid);
     await world.temporal.client.workflow.execute('sweep', {
@@ -67,8 +67,8 @@ describe('moving what a host has', function () {
       taskQueue: world.id,
       args: [],
     });
-    await until('a host that owes nothing', async () => (await owes()) === 0);
-    assert.deepEqual([h1.teardowns, await owes()], [[null], 0]);
+    await until('a host that owes nothing', async () => (await pendingTeardowns()) === 0);
+    assert.deepEqual([h1.teardowns, await pendingTeardowns()], [[null], 0]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
@@ -90,7 +90,7 @@ describe('moving what a host has', function () {
     await world.deployments.cancel(deployment_id);
     const [row] = await world.ended(lifecycle_ids);
     assert.match(row?.error ?? '', /^Cancelled: /);
-    assert.deepEqual([await places(), await owes()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
+    assert.deepEqual([await places(), await pendingTeardowns()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
     await sweep();
     assert.deepEqual([h1.teardowns, h2.orders.length], [[], 1]);
   });
@@ -107,7 +107,7 @@ describe('moving what a host has', function () {
     await world.deployments.cancel(deployment_id);
     done();
     const [row] = await world.ended(lifecycle_ids);
-    assert.deepEqual([row?.status, await owes()], ['succeeded', 0]);
+    assert.deepEqual([row?.status, await pendingTeardowns()], ['succeeded', 0]);
     assert.deepEqual(await places(), { a: h2.hostUuid, b: h2.hostUuid });
   });
 
@@ -118,7 +118,7 @@ describe('moving what a host has', function () {
     const { lifecycle_ids } = await move(h1.hostUuid, { hostLostAfterMs: 2_000 });
     const [row] = await world.ended(lifecycle_ids);
     assert.equal(row?.status, 'failed');
-    assert.deepEqual([await places(), await owes()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
+    assert.deepEqual([await places(), await pendingTeardowns()], [{ a: h1.hostUuid, b: h2.hostUuid }, 0]);
     await h1.listen();
     for (const { hostUuid } of [h1, h2]) await createHostStore(world.database.sql).markReachable(hostUuid);
     h2.onDeploy = () => h2.report('succeeded');
@@ -147,6 +147,6 @@ describe('moving what a host has', function () {
     await world.deployments.teardown({ username: 'admin', decky_name: 'a' });
     await assert.rejects(move(h1.hostUuid), codeOf('DeckyBusy'));
     assert.deepEqual(await places(), { a: h1.hostUuid, b: h2.hostUuid });
-    assert.deepEqual([await owes(), (await h1Now())?.draining], [0, false]);
+    assert.deepEqual([await pendingTeardowns(), (await h1Now())?.draining], [0, false]);
   });
 });
