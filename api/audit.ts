@@ -10,7 +10,7 @@ import { ERROR_CODE_HEADER } from './errors.ts';
 import { addressOf } from './peer.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
-/** Reports of facts, half a minute apart for each host; tickets, which change nothing. */
+/** A heartbeat reports facts, each host's every half minute; a ticket for events changes nothing. */
 const UNAUDITED = new Set(['/swarm/heartbeat', '/api/v1/auth/sse-ticket']);
 const LOGIN = '/api/v1/auth/login';
 /** Without a guard, and audited all the same. */
@@ -76,8 +76,8 @@ export function audit(parts: AuditParts | undefined): MiddlewareHandler<ApiEnv> 
     const isOpen = OPEN.has(c.req.path) && !QUIET.has(status);
     if (begun === null && !isOpen) return;
     try {
-      // Of what nobody in particular asks nothing is kept: it could be anything, of any size, again
-      // and again.
+      // A request of somebody unknown leaves none of its fields: they could be anything, of any
+      // size, again and again.
       const stranger = async () => ({ username: await whoAsked(c, parts), request: {} });
       const id: string = begun ?? (await store.begin(await entryOf(c, listener, await stranger())));
       const errorCode = c.res.headers.get(ERROR_CODE_HEADER);

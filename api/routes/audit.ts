@@ -1,4 +1,4 @@
-/** The audit, for admins. */
+/** GET /api/v1/audit: admins read who changed what, a page at a time. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { type AddRoutes, guarded, type RouteDependencies } from '../dependencies.ts';
 import { json, PREFIX, refusals } from '../openapi.ts';

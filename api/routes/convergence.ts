@@ -94,7 +94,7 @@ const reconcile = (deps: RouteDependencies) =>
     },
   });
 
-const setInterval = (deps: RouteDependencies) =>
+const setReconcileInterval = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'admin' }),
     method: 'put',
@@ -208,7 +208,7 @@ export const addConvergenceRoutes: AddRoutes = (app, deps) => {
     });
   });
 
-  app.openapi(setInterval(deps), async (c) => {
+  app.openapi(setReconcileInterval(deps), async (c) => {
     await deps.settings.setReconcileInterval(c.req.valid('json').reconcile_interval);
     return c.json({ message: 'Reconcile interval updated' }, 200);
   });

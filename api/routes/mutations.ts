@@ -53,7 +53,7 @@ const Interval = z.preprocess(
   z.string().superRefine(checkInterval).transform(intervalMinutes).nullish(),
 );
 
-const setInterval = (deps: RouteDependencies) =>
+const setDeckyInterval = (deps: RouteDependencies) =>
   createRoute({
     ...guarded(deps, { role: 'admin' }),
     method: 'put',
@@ -116,7 +116,7 @@ export const addMutationRoutes: AddRoutes = (app, deps) => {
     return c.json({ lifecycle_ids: [...lifecycle_ids], ...more }, 202, { 'Deckhand-Deployment-Id': deployment_id });
   });
 
-  app.openapi(setInterval(deps), async (c) => {
+  app.openapi(setDeckyInterval(deps), async (c) => {
     const minutes = c.req.valid('json').mutate_interval ?? null;
     await deps.rotations.setInterval(c.req.valid('param').decky_name, minutes);
     return c.json({ message: 'Mutation interval updated' }, 200);

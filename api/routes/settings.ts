@@ -174,7 +174,7 @@ const setLimit = (deps: RouteDependencies) =>
     },
   });
 
-const setInterval = (deps: RouteDependencies) =>
+const setGlobalInterval = (deps: RouteDependencies) =>
   createRoute({
     method: 'put',
     path: `${PREFIX}/config/global-mutation-interval`,
@@ -219,7 +219,7 @@ export const addSettingsRoutes: AddRoutes = (app, deps) => {
     return c.json({ message: 'Deployment limit updated' }, 200);
   });
 
-  app.openapi(setInterval(deps), async (c) => {
+  app.openapi(setGlobalInterval(deps), async (c) => {
     await deps.settings.setGlobalMutationInterval(c.req.valid('json').global_mutation_interval);
     return c.json({ message: 'Global mutation interval updated' }, 200);
   });
