@@ -1,4 +1,10 @@
-/** What is drawn for a decky that the INI leaves open: its hostname and its services. */
+/**
+ * What is drawn at random for a decky.
+ *
+ * 1. {@link drawHostname}, {@link drawServices}: what the INI leaves open.
+ * 2. {@link seededRandom}: the sources of random numbers, and how something is picked by them.
+ * 3. {@link drawMutation}: the services that a mutation gives a decky.
+ */
 import {
   archetypeBySlug,
   type Distro,

@@ -3,6 +3,10 @@
  * means. The API, the command, the environment, the agent and the documentation all read it, so that nothing is accepted
  * in one place and refused in the next.
  *
+ * 1. {@link DURATIONS}: the table.
+ * 2. {@link parseDuration}, {@link boundedDuration}: how a duration is read, and how it is written.
+ * 3. {@link intervalMinutes}: intervals, of which a month and a year are units too.
+ *
  * Temporal takes a time-out of zero for "no limit". So only a duration that bounds no wait may be 0.
  */
 import { DeckhandError } from './errors.ts';

@@ -1,4 +1,11 @@
-/** Texts that come as bytes: only UTF-8 is read, and what is something else is called by its name and place. Pure. */
+/**
+ * Texts that come as bytes. Only UTF-8 is read; what is something else is named, with the place where it stands. Pure.
+ *
+ * 1. {@link encodingProblem}: which encoding a text has instead.
+ * 2. {@link jsonEncodingProblem}: the same of a JSON body, with the line of the INI.
+ * 3. {@link unreadableBody}: what a request's headers say, before a byte is read.
+ * 4. {@link placeInJson}: where in a JSON document an offset lies.
+ */
 
 /** Where a text stops being UTF-8. */
 export interface EncodingProblem {

@@ -1,4 +1,11 @@
-/** The whole desired set of a host at one operation's turn (docs/design.md#what-is-sent), and the order that carries it to the agent. */
+/**
+ * What the master decides about hosts. Pure.
+ *
+ * 1. {@link hostSet}: the whole desired set of a host at one operation's turn (docs/design.md#what-is-sent).
+ * 2. {@link deployBody}, {@link mutateBody}: the orders that carry it, or one mutation, to the agent.
+ * 3. {@link hostGroups}: how many hosts are at work at one time, and in which groups.
+ * 4. {@link refuseReservedNames}: which names and addresses a host may have.
+ */
 import { parseAddress } from './addresses.ts';
 import {
   type AgentDeployBody,

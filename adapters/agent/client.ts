@@ -5,6 +5,10 @@
  * Errors: HostUnreachable (no connection: nothing was done), HostMismatch (another certificate:
  * nothing was sent), HostRefused (4xx), HostFailed (a 5xx: it tried and says that it failed),
  * HostSilent (sent, and no answer, half of one, "later", or nonsense: what was done is unknown).
+ *
+ * 1. {@link createAgentClient}: the calls.
+ * 2. {@link ticketedClient}: the same, where each order carries its operation's ticket.
+ * 3. {@link readAnswer}: how an answer is read, and which error it is.
  */
 import { z } from 'zod';
 import type { AgentDeployBody, AgentMutateBody, AgentTeardownBody, OrderFence } from '../../fleet/agent-wire.ts';

@@ -1,4 +1,11 @@
-/** Keeps the workflow running that does the product's own rounds; started again where Temporal lost it. */
+/**
+ * What the product does by the clock, and Temporal keeps.
+ *
+ * 1. {@link ensureHousekeeping}: the workflow of the rounds, started again where Temporal lost it.
+ * 2. {@link createLook}: a look at the master's own engine on demand.
+ * 3. {@link ensurePrune}: the daily Schedule that prunes.
+ * 4. {@link keepRotations}: a Schedule for each decky with an interval of its own.
+ */
 import {
   type Client,
   ScheduleAlreadyRunning,

@@ -1,4 +1,10 @@
-/** Looking at and starting operations' workflows, for the sweep and the lanes. */
+/**
+ * What is asked of operations' workflows, and told to them, from outside.
+ *
+ * 1. {@link workflowState}, {@link restartOperation}: for the sweep.
+ * 2. {@link cancelWorkflow}, {@link signalTurn}, {@link signalTrouble}: an end that is asked for, and signals.
+ * 3. {@link createReportSignals}: what hosts report goes to the workflows that own the rows.
+ */
 import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/client';
 import { HEARTBEAT_SIGNAL, type HostReport } from '../../fleet/agent-wire.ts';
 import { DeckhandError } from '../../fleet/errors.ts';
