@@ -1,4 +1,12 @@
-/** Defaults and limits. Names are those that operators know from Nomad; durations are in durations.ts. */
+/**
+ * Defaults and limits. Names are those that operators know from Nomad; durations are in durations.ts.
+ *
+ * 1. {@link LIMITS}: counts and sizes.
+ * 2. {@link RolloutOptions}: what a request may set, its defaults, and how it is read.
+ * 3. {@link attemptBoundMs}: how long one attempt may take.
+ * 4. {@link inBatches}: lists that fit into one payload of Temporal.
+ * 5. {@link mostEvents}: how long a workflow's history can become.
+ */
 import { boundedDuration, DURATIONS, durationText, parseDuration } from './durations.ts';
 import { DeckhandError } from './errors.ts';
 
@@ -164,13 +172,13 @@ const SIGNAL_SENT = 2 + TASK;
 /** A part whose child was ended by somebody: its rows are read, who has them is asked, and they are written. */
 const PART = CHILD + 3 * ACTIVITY;
 /** A host gives its slot back, asks for one, and gets it. */
-const PLACE_CYCLE = 2 * SIGNAL_RECEIVED + SIGNAL_SENT;
+const SLOT_CYCLE = 2 * SIGNAL_RECEIVED + SIGNAL_SENT;
 /** A group of hosts that was ended by somebody: one activity ends its rows. */
 const GROUP = CHILD + ACTIVITY;
 /** Acceptance, lanes, the end, and what a deployment does in place for few. */
 const OWN = 1_500;
 
-/** A host that comes and goes without end keeps its place after so many returns. */
+/** A host that comes and goes without end keeps its slot after so many returns. */
 export const MOST_YIELDS = 20;
 /** Parts (local children and hosts) that one workflow has as children; with more, its hosts are done by groups. */
 export const HOSTS_PER_GROUP = 200;
@@ -181,16 +189,16 @@ export const LEAVING_PER_CHILD = 1_000;
 export const KEPT_IN_PLACE = 4;
 
 /**
- * From this length on a place is granted for good. Whoever got one before may give it back once more, and that still fits. Else a
+ * From this length on a slot is granted for good. Whoever got one before may give it back once more, and that still fits. Else a
  * host that comes and goes would add to its parent's history as often as it does.
  */
 export const grantsForGoodFrom = (parts: number): number =>
-  Math.max(0, MOST_EVENTS - OWN - parts * (PART + PLACE_CYCLE));
+  Math.max(0, MOST_EVENTS - OWN - parts * (PART + SLOT_CYCLE));
 
 const ofParts = (local: number, hosts: number): number => {
   const base = OWN + local * PART + hosts * PART;
-  const asked = base + hosts * MOST_YIELDS * PLACE_CYCLE;
-  return Math.min(asked, grantsForGoodFrom(local + hosts) + base + hosts * PLACE_CYCLE);
+  const asked = base + hosts * MOST_YIELDS * SLOT_CYCLE;
+  return Math.min(asked, grantsForGoodFrom(local + hosts) + base + hosts * SLOT_CYCLE);
 };
 
 /** The longest histories of a deployment with so many local children and hosts. */

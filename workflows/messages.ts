@@ -27,7 +27,10 @@ export const troubleSignal = defineSignal<[{ readonly text: string }]>('trouble'
 /** What a host reports on open rows of this workflow. */
 export const heartbeatSignal = defineSignal<[HostReport]>(HEARTBEAT_SIGNAL);
 
-/** A shard tells its deployment that it needs one of the `max_parallel` slots, or gives its own back. */
+/**
+ * A shard tells its deployment that it needs one of the `max_parallel` slots, or gives its own back. The two signals about slots
+ * are still named `place…`: recorded histories have these names.
+ */
 export const slotSignal = defineSignal<[{ readonly hostUuid: string; readonly wants: boolean }]>('place');
 /** The deployment gives a shard the slot that it asked for. `forGood`: it is not to be given back before the shard ends. */
 export const slotGrantedSignal = defineSignal<[{ readonly forGood: boolean }?]>('placeGranted');
