@@ -47,7 +47,7 @@ export interface Dispatched {
 
 export interface AgentStore {
   hostWork(input: { hostUuid: string; workflowId: string; operationId: string }): Promise<HostWork>;
-  /** The decky is down on the host, which owes that no more. */
+  /** The decky is down on the host: its teardown is not pending any more. */
   forgetPendingTeardown(hostUuid: string, deckyName: string): Promise<void>;
   record(transitions: readonly Transition[]): Promise<string[]>;
   /** By lifecycle id; a null step: none. */
@@ -127,7 +127,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
     const [host, work] = await Promise.all([hosts.get(input.hostUuid), store.hostWork(input)]);
     const rows = input.rowsKnown ? [] : rowsOf(work);
     if (work.rows.length === 0) return { rows, answer: 'done', fenced: host?.fenced ?? false };
-    if (host === null && !isOver(work)) throw notEnrolled(input.hostUuid);
+    if (host === null && !isOnlyTeardowns(work)) throw notEnrolled(input.hostUuid);
     // Stamps dispatched_at, before the first send.
     const running = work.rows.map(({ lifecycleId, deckyName }) => ({ lifecycleId, deckyName, status: STATUS.running }));
     if ((await store.record(running)).length > 0) deps.notify();
@@ -254,7 +254,7 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
 
   /** The host was removed meanwhile: as in dispatchShard. */
   function overObservation(input: ShardInput, work: HostWork): ShardObservation {
-    if (!isOver(work)) throw notEnrolled(input.hostUuid);
+    if (!isOnlyTeardowns(work)) throw notEnrolled(input.hostUuid);
     const gone = { status: STATUS.succeeded, proof: 'certain', error: null, seen: null, step: null } as const;
     const rows = work.rows.map(({ deckyName }) => ({ deckyName, ...gone }));
     return { ...nothing, lastSignMs: Date.now(), fenced: true, ...bounded(rows) };
@@ -307,8 +307,8 @@ export function createAgentActivities(deps: AgentDependencies): AgentActivities 
   });
 }
 
-/** Only teardowns of a host that was removed: nobody can be asked, and its deckies must not stay for ever. */
-const isOver = (work: HostWork): boolean => work.rows.every((row) => row.operation === OPERATION.teardown);
+/** With teardowns only, a removed host counts as empty: nobody can be asked, and its deckies must not stay for ever. */
+const isOnlyTeardowns = (work: HostWork): boolean => work.rows.every((row) => row.operation === OPERATION.teardown);
 
 const timeOf = (moment: number): string => `${new Date(moment).toISOString().slice(0, 19)}Z`;
 

@@ -8,8 +8,6 @@ import type { HostsEnd, HostsEnded, OperationPart } from '../operations/operatio
 import type { OperationAcceptance } from '../operations/store.ts';
 import { withFailures } from './failures.ts';
 
-/** The rows of one workflow of an operation. */
-export type LocalPart = OperationPart;
 export type Acceptance = OperationAcceptance;
 
 /** The store as these activities need it; operations/store.ts implements it. */
@@ -22,7 +20,7 @@ export interface OperationStore {
   openRows(workflowId: string): Promise<OpenRow[]>;
   record(transitions: readonly Transition[]): Promise<string[]>;
   currentTicket(hostUuid: string): Promise<Ticket | null>;
-  oweCleanUp(deckyName: string): Promise<void>;
+  notePendingCleanUp(deckyName: string): Promise<void>;
   closeTicket(hostUuid: string, operationId: string): Promise<Ticket | null>;
   settle(
     transitions: readonly Transition[],
@@ -82,7 +80,7 @@ export function createDeploymentActivities(
       if (moved.length > 0) notify();
       return moved.length;
     },
-    oweCleanUp: ({ deckyName }) => store.oweCleanUp(deckyName),
+    oweCleanUp: ({ deckyName }) => store.notePendingCleanUp(deckyName),
     awaitTurn: async ({ hostUuid, operationId }) => {
       const current = await store.currentTicket(hostUuid);
       if (current && current.operationId !== operationId)

@@ -7,7 +7,7 @@
  */
 import type { DeckyReport } from './agent-wire.ts';
 import type { Transition } from './lifecycle.ts';
-import type { OpenRow, RowEnd, RowFacts, ShardObservation, ShardRow } from './shard-rows.ts';
+import type { RowEnd, RowFacts, ShardObservation, ShardOpenRow, ShardRow } from './shard-rows.ts';
 
 const MOST_NAMES_SHOWN = 20;
 
@@ -57,7 +57,7 @@ export interface ShardState {
   readonly lastRequest: number;
   readonly slot: SlotState;
   readonly rowsKnown: boolean;
-  readonly rows: readonly OpenRow[];
+  readonly rows: readonly ShardOpenRow[];
   /** What the run before knew of its rows, until they are read again. */
   readonly carried: readonly RowFacts[];
   /** Reports that came before the rows were known. */

@@ -29,7 +29,7 @@ export interface RowFacts {
   readonly suspicion: string | null;
 }
 
-export type OpenRow = ShardRow & RowFacts;
+export type ShardOpenRow = ShardRow & RowFacts;
 
 /** The answer of asking the host. */
 export interface ShardObservation {
@@ -57,14 +57,14 @@ export type RowEnd = Pick<Transition, 'status' | 'error' | 'seen' | 'unsure'>;
 
 /** What is left open, and what ended. */
 export interface Taken {
-  readonly rows: readonly OpenRow[];
-  readonly ends: readonly (readonly [OpenRow, RowEnd])[];
+  readonly rows: readonly ShardOpenRow[];
+  readonly ends: readonly (readonly [ShardOpenRow, RowEnd])[];
 }
 
 /** Between two observations that have to agree, at least. */
 const OBSERVATION_PAUSE_MS = 500;
 
-export const freshRow = (row: ShardRow): OpenRow => ({
+export const freshRow = (row: ShardRow): ShardOpenRow => ({
   lifecycleId: row.lifecycleId,
   deckyName: row.deckyName,
   operation: row.operation,
@@ -100,12 +100,12 @@ export interface TakenReports extends Taken {
 
 /** Takes reports in, in their order. */
 export function takeReports(
-  rows: readonly OpenRow[],
+  rows: readonly ShardOpenRow[],
   reports: readonly DeckyReport[],
   attempt: { readonly attempt: number; readonly fenced: boolean },
 ): TakenReports {
   const open = new Map(rows.map((row) => [row.deckyName, row]));
-  const ends: [OpenRow, RowEnd][] = [];
+  const ends: [ShardOpenRow, RowEnd][] = [];
   let isNew = false;
   let isProgress = false;
   let isSuspicion = false;
@@ -132,7 +132,7 @@ export function takeReports(
 }
 
 /** Only what was not reported before in this attempt. */
-function showsProgress({ status, fence }: DeckyReport, row: OpenRow): boolean {
+function showsProgress({ status, fence }: DeckyReport, row: ShardOpenRow): boolean {
   if (status === STATUS.running) return !row.begun;
   return status === STATUS.succeeded || fence !== null || row.suspicion === null;
 }
@@ -140,7 +140,7 @@ function showsProgress({ status, fence }: DeckyReport, row: OpenRow): boolean {
 /** The fence: a report of an earlier attempt, or one that was overtaken, changes nothing (promise 4). */
 function isOfAttempt(
   { fence }: DeckyReport,
-  row: OpenRow,
+  row: ShardOpenRow,
   { attempt, fenced }: { readonly attempt: number; readonly fenced: boolean },
 ): boolean {
   if (!fence) return !fenced;
@@ -169,14 +169,14 @@ export interface ObservedAttempt {
 
 /** Takes in what an observation proves. Rows that it does not name stand as they stood. */
 export function takeObservation(
-  rows: readonly OpenRow[],
+  rows: readonly ShardOpenRow[],
   observation: ShardObservation,
   attempt: ObservedAttempt,
   now: number,
 ): TakenObservation {
   const named = new Map(observation.rows.map((row) => [row.deckyName, row]));
-  const left: OpenRow[] = [];
-  const ends: [OpenRow, RowEnd][] = [];
+  const left: ShardOpenRow[] = [];
+  const ends: [ShardOpenRow, RowEnd][] = [];
   let askAt: number | null = null;
   for (const row of rows) {
     const seen = named.get(row.deckyName);
@@ -205,7 +205,7 @@ const observedError = ({ hostName }: ObservedAttempt, { error }: RowObservation)
  * apart, and not while a report may be under way, unless that report has come.
  */
 function prove(
-  row: OpenRow,
+  row: ShardOpenRow,
   status: 'succeeded' | 'failed',
   reportGraceMs: number,
   { minHealthyTimeMs, dispatchedAt }: ObservedAttempt,

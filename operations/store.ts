@@ -15,7 +15,7 @@ import { acceptRequest } from './acceptance.ts';
 import { endHosts, type HostsEnd, type OperationPart, partsOf } from './operation-parts.ts';
 
 /** What the request, or the defaults, say of how hosts are treated. */
-export type Rollout = Pick<
+export type RolloutTerms = Pick<
   RolloutOptions,
   'maxParallel' | 'minHealthyTimeMs' | 'healthyDeadlineMs' | 'progressDeadlineMs' | 'hostLostAfterMs'
 >;
@@ -42,7 +42,7 @@ export type OperationAcceptance =
       /** What hangs on the old network must go first. */
       readonly networkMoved: boolean;
       readonly progressDeadlineMs: number;
-      readonly rollout?: Rollout;
+      readonly rollout?: RolloutTerms;
       /** A move: who the deckies leave, and whether that host can be reached. */
       readonly leaving?: Leaving;
     }
@@ -82,7 +82,7 @@ export function createOperationStore(sql: Sql) {
     closeTicket: (hostUuid: string, operationId: string) => reachable(() => closeTicket(sql, hostUuid, operationId)),
     noteSteps: (steps: ReadonlyMap<string, { step: string | null; attempt: number }>) =>
       reachable(() => noteSteps(sql, steps)),
-    oweCleanUp: (deckyName: string): Promise<void> => reachable(() => notePendingCleanUp(sql, deckyName)),
+    notePendingCleanUp: (deckyName: string): Promise<void> => reachable(() => notePendingCleanUp(sql, deckyName)),
     isCleanUpPending: (deckyName: string): Promise<boolean> => reachable(() => isCleanUpPending(sql, deckyName)),
     cleanedUp: (deckyName: string, seen: DeckyState): Promise<void> => reachable(() => cleanedUp(sql, deckyName, seen)),
     network: (): Promise<FleetNetwork | null> => reachable(() => readNetwork(sql)),

@@ -7,15 +7,16 @@ import {
   isCancellation,
   setCurrentDetails,
 } from '@temporalio/workflow';
-import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { widthOf } from '../fleet/hosts.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { LIMITS, ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
+import type { OperationPart } from '../operations/operation-parts.ts';
 import { onEngine } from './activities.ts';
 import { PartDetails } from './details.ts';
 import { runGroups, runShards, Slots } from './hosts.ts';
-import { type deployLocal, keepAll } from './local.ts';
+import { type deployLocal, failAllAndFallBack } from './local.ts';
 import { settleParts } from './lost-rows.ts';
 import type { OperationInput, OperationSummary } from './messages.ts';
 import {
@@ -79,7 +80,7 @@ async function runLocal(
     }
     const refusal = acceptance.networkMoved ? await leaveNetwork() : null;
     if (refusal !== null)
-      return await CancellationScope.nonCancellable(() => keepAll(input, acceptance.parts, refusal));
+      return await CancellationScope.nonCancellable(() => failAllAndFallBack(input, acceptance.parts, refusal));
     return await runParts(input, acceptance, details);
   } catch (failure) {
     if (!isCancellation(failure)) throw failure;
@@ -116,7 +117,7 @@ async function runParts(
   const summaries: Counts[] = [];
   for (const part of acceptance.parts)
     details.begin(part.workflowId, `\`${part.workflowId}\`: ${part.names.length} deckies`);
-  const run = async (part: LocalPart, parallel: number): Promise<Counts> => {
+  const run = async (part: OperationPart, parallel: number): Promise<Counts> => {
     const summary = await runPart(input, acceptance, part, parallel);
     details.end(part.workflowId);
     return summary;
@@ -135,7 +136,7 @@ async function runParts(
 async function runPart(
   input: OperationInput,
   acceptance: Extract<Acceptance, { accepted: true }>,
-  part: LocalPart,
+  part: OperationPart,
   parallel: number,
 ): Promise<Counts> {
   try {

@@ -21,7 +21,7 @@ import { hostGroups, widthOf } from '../fleet/hosts.ts';
 import { groupWorkflowId } from '../fleet/housekeeping.ts';
 import { OPERATION } from '../fleet/lifecycle.ts';
 import { grantsForGoodFrom, HOSTS_PER_GROUP } from '../fleet/limits.ts';
-import type { Rollout } from '../operations/store.ts';
+import type { RolloutTerms } from '../operations/store.ts';
 import { endHosts, hostParts, openRows, settleShard } from './activities.ts';
 import { PartDetails } from './details.ts';
 import { lostTransitions } from './lost-rows.ts';
@@ -44,7 +44,7 @@ type Input = Pick<OperationInput, 'operationId' | 'searchAttributes'>;
 
 export interface Hosts {
   readonly parts: readonly HostPart[];
-  readonly rollout: Rollout;
+  readonly rollout: RolloutTerms;
   /** How many may be at work at the same time. */
   readonly width: number;
 }
@@ -101,7 +101,7 @@ export async function runShards(
 
 const startShard = (
   { operationId, searchAttributes }: Input,
-  rollout: Rollout,
+  rollout: RolloutTerms,
   part: HostPart,
   slot: boolean | null,
 ): Promise<ChildWorkflowHandle<typeof deployShard>> => {
@@ -188,7 +188,7 @@ export class Slots {
 
 interface ManyHosts {
   readonly hostUuids: readonly string[];
-  readonly rollout: Rollout;
+  readonly rollout: RolloutTerms;
 }
 
 interface DeployShardsInput extends Input, ManyHosts {

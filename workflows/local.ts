@@ -3,14 +3,14 @@
  *
  * 1. {@link deployLocal}: the child that does at most 50 deckies of a deployment (`deploy/<id>/local`).
  * 2. {@link doLocalWork}: one decky, from its row's start to its end.
- * 3. {@link keepAll}: the network can't be made, and what runs is kept.
+ * 3. {@link failAllAndFallBack}: the network can't be made, so that every row fails and every decky falls back.
  */
 import { CancellationScope, executeChild, isCancellation, workflowInfo } from '@temporalio/workflow';
 import type { LocalPlan, LocalWork } from '../activities/compose.ts';
-import type { LocalPart } from '../activities/deployments.ts';
 import { ERROR_TEXT_LIMIT } from '../fleet/errors.ts';
 import { DECKY_STATE, type DeckyState, OPERATION, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { KEPT_IN_PLACE, LIMITS } from '../fleet/limits.ts';
+import type { OperationPart } from '../operations/operation-parts.ts';
 import { onEngine, openRows, oweCleanUp, recordTransitions } from './activities.ts';
 import { DeckyDetails } from './details.ts';
 import { settleParts } from './lost-rows.ts';
@@ -193,17 +193,17 @@ export async function tidyEngine(): Promise<void> {
   );
 }
 
-/** Keeps what runs of one part, as a child of its own. */
-export const keepPart = ({ part, error }: { readonly part: LocalPart; readonly error: string }): Promise<Counts> =>
-  keepWhatRuns([part], error);
+/** The workflow of one part of {@link failAllAndFallBack}. Recorded histories have its name. */
+export const keepPart = ({ part, error }: { readonly part: OperationPart; readonly error: string }): Promise<Counts> =>
+  failPartsAndFallBack([part], error);
 
-/** Keeps what runs of all local parts; where there are many, each has a child, so that no history becomes too long. */
-export async function keepAll(
+/** Fails the rows of all local parts. Where there are many parts, each has a child, so that no history becomes too long. */
+export async function failAllAndFallBack(
   { searchAttributes }: OperationInput,
-  parts: readonly LocalPart[],
+  parts: readonly OperationPart[],
   error: string,
 ): Promise<Counts> {
-  if (parts.length <= KEPT_IN_PLACE) return keepWhatRuns(parts, error);
+  if (parts.length <= KEPT_IN_PLACE) return failPartsAndFallBack(parts, error);
   const counts: Counts[] = [];
   for (const part of parts) {
     const kept = executeChild<typeof keepPart>('keepPart', {
@@ -220,21 +220,24 @@ export async function keepAll(
 
 type Row = Awaited<ReturnType<typeof openRows>>[number];
 
-/** Ends every row as failed for this reason, removals too, each with what the engine has of its decky then. */
-async function keepWhatRuns(parts: readonly LocalPart[], error: string): Promise<Counts> {
+/**
+ * Ends every row as failed for this reason, removals too. What came up before falls back to its established version, and what
+ * never did goes; the row says which.
+ */
+async function failPartsAndFallBack(parts: readonly OperationPart[], error: string): Promise<Counts> {
   let failed = 0;
   for (const part of parts) {
     const rows = await openRows({ workflowId: part.workflowId });
     for (let at = 0; at < rows.length; at += LIMITS.localParallel) {
       const some = rows.slice(at, at + LIMITS.localParallel);
-      await recordTransitions({ transitions: await Promise.all(some.map((row) => keep(row, error))) });
+      await recordTransitions({ transitions: await Promise.all(some.map((row) => failAndFallBack(row, error))) });
     }
     failed += rows.length;
   }
   return { succeeded: 0, failed };
 }
 
-async function keep({ deckyName, lifecycleId }: Row, error: string): Promise<Transition> {
+async function failAndFallBack({ deckyName, lifecycleId }: Row, error: string): Promise<Transition> {
   const { sentence, seen } = await onEngine(CLEAN_UP, `keep ${deckyName}`)
     .composeDiscard({ deckyName, lifecycleId })
     .catch(() => cleanUpPending(deckyName));

@@ -1,10 +1,10 @@
 /** Rows whose workflow ended without ending them: their engine or host is asked, then they end as failed, saying what was observed. */
 import { ActivityFailure } from '@temporalio/workflow';
-import type { LocalPart } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { type DeckyState, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { inBatches } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
+import type { OperationPart } from '../operations/operation-parts.ts';
 import { onAgent, onEngine, openRows, recordTransitions } from './activities.ts';
 import { type Counts, failedRows, Window } from './operation.ts';
 import { OBSERVE_ENGINE, OBSERVE_HOST } from './profiles.ts';
@@ -105,7 +105,7 @@ function byHostAndWorkflow(rows: readonly OpenRow[]): readonly (readonly OpenRow
 }
 
 /** Ends what the children of local parts left open: with the sentence given, or, where the child was terminated or failed, with what the engine says. */
-export async function settleParts(parts: readonly LocalPart[], error: string | null): Promise<Counts> {
+export async function settleParts(parts: readonly OperationPart[], error: string | null): Promise<Counts> {
   let failed = 0;
   for (const part of parts) {
     const rows = await openRows({ workflowId: part.workflowId });

@@ -17,12 +17,13 @@ import {
   upsertSearchAttributes,
   uuid4,
 } from '@temporalio/workflow';
-import type { Acceptance, LocalPart } from '../activities/deployments.ts';
+import type { Acceptance } from '../activities/deployments.ts';
 import { errorText } from '../fleet/errors.ts';
 import { mutateWorkflowId } from '../fleet/housekeeping.ts';
 import { LOCAL_HOST, OPERATION } from '../fleet/lifecycle.ts';
 import { ROLLOUT_DEFAULTS } from '../fleet/limits.ts';
 import type { ShardState } from '../fleet/shard-model.ts';
+import type { OperationPart } from '../operations/operation-parts.ts';
 import { dueRotations, noteSkip, openRows, recordTransitions, storeRotation } from './activities.ts';
 import { deployLocal } from './local.ts';
 import { settleLost, unwritten } from './lost-rows.ts';
@@ -64,7 +65,7 @@ export async function mutateDecky(input: MutateInput): Promise<OperationSummary>
   return endOperation(input, ended, (succeeded) => (succeeded ? 'mutated' : 'not mutated'));
 }
 
-const attributesOf = ({ hostUuid, names }: LocalPart): TypedSearchAttributes =>
+const attributesOf = ({ hostUuid, names }: OperationPart): TypedSearchAttributes =>
   hostUuid ? shardAttributes(hostUuid, names, OPERATION.mutate) : deckyAttributes(names, OPERATION.mutate);
 
 /** A shard of one row: it enters the host's lane, and leaves it, by itself. */
@@ -83,7 +84,7 @@ async function onHost(
 async function here(
   input: OperationInput,
   { progressDeadlineMs }: Accepted,
-  part: LocalPart,
+  part: OperationPart,
   lane: Lane,
 ): Promise<Counts> {
   try {
@@ -107,14 +108,14 @@ async function here(
   }
 }
 
-async function endCancelled(part: LocalPart): Promise<Counts> {
+async function endCancelled(part: OperationPart): Promise<Counts> {
   const rows = await openRows({ workflowId: part.workflowId });
   const error = errorText('Cancelled', 'the mutation was cancelled before it began; the decky was left as it was.');
   await recordTransitions({ transitions: failedRows(rows, error) });
   return { succeeded: 0, failed: rows.length };
 }
 
-async function endUnwritten(part: LocalPart, failure: unknown): Promise<Counts> {
+async function endUnwritten(part: OperationPart, failure: unknown): Promise<Counts> {
   const rows = await openRows({ workflowId: part.workflowId });
   await settleLost(rows, unwritten(failure));
   return { succeeded: part.names.length - rows.length, failed: rows.length };

@@ -305,7 +305,7 @@ export class Window {
 /** Search attributes of the product; registered by the stack, `deckhand doctor` prints the command where they are missing. */
 const DECKY_NAME = defineSearchAttributeKey('DeckyName', SearchAttributeType.KEYWORD_LIST);
 export const HOST_UUID = defineSearchAttributeKey('HostUuid', SearchAttributeType.KEYWORD);
-export const OPERATION = defineSearchAttributeKey('Operation', SearchAttributeType.KEYWORD);
+const OPERATION_ATTRIBUTE = defineSearchAttributeKey('Operation', SearchAttributeType.KEYWORD);
 const LIFECYCLE_OUTCOME = defineSearchAttributeKey('LifecycleOutcome', SearchAttributeType.KEYWORD);
 
 /** `work`, or `housekeeping` (fleet/housekeeping.ts). */
@@ -336,12 +336,12 @@ export const deckyAttributes = (names: readonly string[], operation: string): Ty
   new TypedSearchAttributes([
     ...workAttributes().getAll(),
     { key: DECKY_NAME, value: fittingNames(names) },
-    { key: OPERATION, value: operation },
+    { key: OPERATION_ATTRIBUTE, value: operation },
   ]);
 
 /** Of a child that begins others, which name their deckies. */
 export const groupAttributes = (operation: string): TypedSearchAttributes =>
-  new TypedSearchAttributes([...workAttributes().getAll(), { key: OPERATION, value: operation }]);
+  new TypedSearchAttributes([...workAttributes().getAll(), { key: OPERATION_ATTRIBUTE, value: operation }]);
 
 export const shardAttributes = (hostUuid: string, names: readonly string[], operation: string): TypedSearchAttributes =>
   new TypedSearchAttributes([{ key: HOST_UUID, value: hostUuid }, ...deckyAttributes(names, operation).getAll()]);

@@ -17,7 +17,6 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { LocalPart } from '../activities/deployments.ts';
 import type { Transition } from '../fleet/lifecycle.ts';
 import {
   isOver,
@@ -30,7 +29,8 @@ import {
   waitingFor,
 } from '../fleet/shard-model.ts';
 import { continued, mayContinue, step } from '../fleet/shard-state.ts';
-import type { Rollout } from '../operations/store.ts';
+import type { OperationPart } from '../operations/operation-parts.ts';
+import type { RolloutTerms } from '../operations/store.ts';
 import { onAgent, openRows, settleShard } from './activities.ts';
 import { DeckyDetails } from './details.ts';
 import { heartbeatSignal, slotGrantedSignal, slotSignal } from './messages.ts';
@@ -54,16 +54,16 @@ interface DeployShardInput extends ShardTerms {
 }
 
 /** The part of an operation that belongs to a host. */
-export type HostPart = LocalPart & { readonly hostUuid: string };
+export type HostPart = OperationPart & { readonly hostUuid: string };
 
 /** Whether it is a host's, and not the master's own. */
-export const isOfHost = (part: LocalPart): part is HostPart => Boolean(part.hostUuid);
+export const isOfHost = (part: OperationPart): part is HostPart => Boolean(part.hostUuid);
 
 /** The input for the part of an operation that belongs to a host. */
 export const shardInput = (
   operationId: string,
   part: HostPart,
-  { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs }: Rollout,
+  { minHealthyTimeMs, healthyDeadlineMs, progressDeadlineMs, hostLostAfterMs }: RolloutTerms,
   slot: boolean | null,
 ): DeployShardInput => ({
   operationId,
