@@ -389,8 +389,3 @@ function judged(name: string, seen: ObservedRuntime | undefined): Difference[] {
     return [{ reason, container: `${name}-${service}`, detail: WORDS[reason] }];
   });
 }
-
-/**
- * Deltas of a heartbeat: matched to open rows, fenced, and grouped by the workflow that owns the
- * row.
- */

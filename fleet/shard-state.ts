@@ -5,7 +5,7 @@
  * 1. `step`: one event after another.
  * 2. Sending the order, until the host has it.
  * 3. Listening: reports, and asking where they do not come.
- * 4. The ends: deadlines, an unreachable host, failures, a cancellation.
+ * 4. A request that failed: what follows from it. How rows end is shard-work.ts.
  * 5. What the next run of the workflow goes on from.
  *
  * Only a `tick` judges deadlines, and it comes when no other event waits: what was reported is taken in before.
@@ -408,7 +408,7 @@ function waited(work: Work): void {
   else set(work, { phase: 'listening', nextAsk: now + failedPauseMs(failedAsks), failedAsks: failedAsks + 1 });
 }
 
-// --- What failed ------------------------------------------------------------------------------------------
+// --- A request that failed -------------------------------------------------------------------------------------------------
 
 function requestFailed(work: Work, { code, final, message, error }: RequestFailure): void {
   const { phase } = work.state;

@@ -77,7 +77,7 @@ export const observeRounds = (ms: number): ActivityOptions => ({
   scheduleToCloseTimeout: boundedWait(2 * (ms + 30_000)),
 });
 
-/** How long an engine may be unreachable at the start of an operation is progress_deadline, given by the request. */
+/** A round of housekeeping that looks for what was lost, or what is due; the next round looks again. */
 export const SWEEP: ActivityOptions = { startToCloseTimeout: '50s', retry: { maximumAttempts: 2 } };
 
 /** The daily prune: many small transactions; what is left after five tries is left to the next day. */
