@@ -28,6 +28,12 @@ module.exports = {
       { path: '^workflows/' },
       { path: OURS, pathNot: '^(fleet|workflows)/', dependencyTypesNot: ['type-only'] },
     ),
+    rule(
+      'workflows-know-types-of-activities-and-operations',
+      'Other rooms are nothing to workflows, types included.',
+      { path: '^workflows/' },
+      { path: OURS, pathNot: '^(fleet|workflows|activities|operations)/' },
+    ),
     rule('workflows-no-node', 'No Node in workflow code.', { path: '^workflows/' }, { dependencyTypes: ['core'] }),
     rule(
       'workflows-no-packages',
@@ -47,15 +53,15 @@ module.exports = {
     ),
     rule(
       'activities-know-no-callers',
-      'Activities know workflow types only.',
+      'Activities know no workflow and no program: both know them.',
       { path: '^activities/' },
-      { path: '^(worker|api|agent|cli|stack)/' },
+      { path: '^(workflows|worker|api|agent|cli|stack|decoys)/' },
     ),
     rule(
       'adapters-know-no-callers',
       'Adapters are outside systems: they know fleet/ and lib/.',
       { path: '^adapters/' },
-      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|stack)/' },
+      { path: '^(engine|operations|workflows|activities|worker|api|agent|cli|stack|decoys)/' },
     ),
     rule(
       'engine-stands-alone',
@@ -67,7 +73,7 @@ module.exports = {
       'operations-know-no-callers',
       'operations/ know fleet, lib and adapters.',
       { path: '^operations/' },
-      { path: '^(engine|workflows|activities|worker|api|agent|cli|stack)/' },
+      { path: '^(engine|workflows|activities|worker|api|agent|cli|stack|decoys)/' },
     ),
     rule(
       'api-uses-messages-only',
