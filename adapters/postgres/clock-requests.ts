@@ -11,7 +11,7 @@ import { createSettings } from './settings.ts';
 
 export interface Rotations {
   /** Minutes of the decky's own, or null: it does not rotate. Throws NotFound. */
-  setInterval(deckyName: string, minutes: number | null): Promise<void>;
+  setDeckyInterval(deckyName: string, minutes: number | null): Promise<void>;
 }
 
 /** What is wanted and what came up last carry the interval alike, so that no failure brings an old one back (gap B4). */
@@ -20,7 +20,7 @@ const WITH_INTERVAL = (sql: Queryable, minutes: number | null) => sql`
   established = jsonb_set(established, '{config,mutate_interval}', to_jsonb(${minutes}::bigint))`;
 
 export const createRotations = (sql: Sql): Rotations => ({
-  setInterval: (deckyName, minutes) =>
+  setDeckyInterval: (deckyName, minutes) =>
     reachable(async () => {
       const changed = await sql`
         update fleet_deckies set rotation_off = ${minutes === null}, updated_at = now(),

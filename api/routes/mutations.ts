@@ -118,7 +118,7 @@ export const addMutationRoutes: AddRoutes = (app, deps) => {
 
   app.openapi(setDeckyInterval(deps), async (c) => {
     const minutes = c.req.valid('json').mutate_interval ?? null;
-    await deps.rotations.setInterval(c.req.valid('param').decky_name, minutes);
+    await deps.rotations.setDeckyInterval(c.req.valid('param').decky_name, minutes);
     return c.json({ message: 'Mutation interval updated' }, 200);
   });
 };

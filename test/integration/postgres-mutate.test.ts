@@ -96,7 +96,7 @@ describe('mutations in PostgreSQL', () => {
     const id = await storeMutate(database.sql, 'a', ['http']);
     await acceptRequest(database.sql, id);
     await end([id], 'succeeded');
-    await createRotations(database.sql).setInterval('a', 5);
+    await createRotations(database.sql).setDeckyInterval('a', 5);
     const before = await config('a');
     await deploy('[c]\nservices=redis\n');
     assert.deepEqual(await config('a'), before);
@@ -110,7 +110,7 @@ describe('mutations in PostgreSQL', () => {
   it('a decky that was switched off stays off, unless a later file gives it an interval', async () => {
     const isOff = async (): Promise<boolean | undefined> =>
       (await database.sql<{ off: boolean }[]>`select rotation_off as off from fleet_deckies where name = 'a'`)[0]?.off;
-    await createRotations(database.sql).setInterval('a', null);
+    await createRotations(database.sql).setDeckyInterval('a', null);
     await deploy('[a]\nservices=ssh\n', 'succeeded', true);
     assert.equal(await isOff(), true);
     await deploy('[a]\nservices=ssh\nmutate_interval=15\n', 'succeeded', true);

@@ -122,9 +122,9 @@ describe('rotation by the clock', function () {
   });
 
   it('changes with the interval, stays paused, ends with null and with the decky, and comes back where it was lost', async () => {
-    const { setInterval } = createRotations(world.database.sql);
-    await setInterval(own, 9);
-    await setInterval(heir, 3);
+    const { setDeckyInterval } = createRotations(world.database.sql);
+    await setDeckyInterval(own, 9);
+    await setDeckyInterval(heir, 3);
     await schedule(own).pause();
     await until(
       'both',
@@ -139,7 +139,7 @@ describe('rotation by the clock', function () {
       async () => keptEvery(heir),
       (seen) => seen === 3 * MINUTE,
     );
-    await setInterval(heir, null);
+    await setDeckyInterval(heir, null);
     const isGone = async (name: string): Promise<boolean> => {
       await keep();
       return schedule(name)
