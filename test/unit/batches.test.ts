@@ -55,6 +55,7 @@ describe('a sweep of many operations', () => {
               lifecycleId: one.operationId,
               deploymentId: one.operationId,
               deckyName: 'x',
+              hostUuid: null,
             })),
           openTicketsOlderThan: async () =>
             operations.map((one) => ({ ...one, hostUuid: `h${one.operationId}`, number: 1 })),
