@@ -15,6 +15,8 @@ const FOREIGN_KEY_VIOLATION = '23503';
 const DEADLOCK = '40P01';
 /** A report that was taken in counts as known for so long: what others changed meanwhile is mended then at the latest. */
 const TAKEN_FOR = '5 minutes';
+/** A host that was frozen works off the orders in its sockets within seconds of its return. */
+const LATE_ORDER = '20 seconds';
 
 /** Deckies remembered of one host: the largest fleet, and as many that were there before. */
 const MOST_REPORTED = 20_000;
@@ -51,7 +53,7 @@ export interface ReportableRow
 export interface HostReports extends ReportedDeckyStore {
   /** Compares what a host reports with what it should have, and keeps how it differs. */
   noteObservation(uuid: string, sight: EngineObservation): Promise<Comparison>;
-  /** What was noted of these deckies is as it should be. */
+  /** These deckies are as they should be. What is noted of them goes once that has lasted: a late order may still reach the host. */
   noReconcile(uuid: string, names: readonly string[]): Promise<void>;
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
@@ -103,7 +105,9 @@ export function createHostReports(sql: Sql): HostReports {
       return comparison;
     },
     async noReconcile(uuid, names) {
-      await sql`delete from owed_reconciles where host_uuid = ${uuid} and decky_name = any(${[...names]}::text[])`;
+      const noted = sql`host_uuid = ${uuid} and decky_name = any(${[...names]}::text[])`;
+      await sql`update owed_reconciles set as_it_should_since = now() where ${noted} and as_it_should_since is null`;
+      await sql`delete from owed_reconciles where ${noted} and as_it_should_since < now() - ${LATE_ORDER}::interval`;
     },
     ...createReportedDeckyStore(sql),
   };

@@ -151,7 +151,7 @@ export async function settlePendingReconciles(tx: Queryable, rows: readonly Ende
   if (!ends.some(({ unsure }) => unsure)) return;
   await tx`insert into owed_reconciles (host_uuid, decky_name, why)
     select r.host, r.name, r.why from ${r} join swarm_hosts h on h.uuid = r.host where r.unsure
-    on conflict (host_uuid, decky_name) do update set why = excluded.why, since = now()`;
+    on conflict (host_uuid, decky_name) do update set why = excluded.why, since = now(), as_it_should_since = null`;
   // The next report is taken in wholly, also when the host says the same as before it was lost.
   await tx`update swarm_hosts h set report_hash = null from ${r} where h.uuid = r.host and r.unsure`;
 }

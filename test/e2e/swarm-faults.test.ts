@@ -93,7 +93,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
     const names = lost.map((row) => row.decky_name);
     const isEnded = new Set(ended.map((row) => row.id));
     const since = async () => (await deployRows(drill, fleet.names)).filter((row) => !isEnded.has(row.id));
-    for (let tries = 0; tries < 300; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       if ((await since()).filter((row) => row.status === 'succeeded').length >= names.length) break;
       await pause(200);
     }

@@ -55,13 +55,32 @@ describe('a host that is back after a mutation was given up', function () {
   });
 
   // proof: field-3.11-1
-  it('and has not carried it out gets no row, and nothing is owed', async () => {
+  it('and has not carried it out gets no row, and nothing is pending once that has lasted', async () => {
     const name = await givenUp();
-    await heartbeat({ status: statusOf(await configs([name]), true, ours(name, 'succeeded')) });
+    const report = { status: statusOf(await configs([name]), true, ours(name, 'succeeded')) };
+    await heartbeat(report);
+    assert.deepEqual([(await rows()).length, await owed()], [0, [name]], 'an order may still lie in its socket');
+    await sql()`update owed_reconciles set as_it_should_since = now() - interval '1 minute'`;
+    await heartbeat(report);
     assert.deepEqual([(await rows()).length, await owed()], [0, []]);
   });
 
   // proof: field-3.11-1
+  it('and carries it out after its first report gets its row then', async () => {
+    const name = await givenUp();
+    const [config] = await configs([name]);
+    assert.ok(config);
+    await heartbeat({ status: statusOf([config], true, ours(name, 'succeeded')) });
+    assert.equal((await rows()).length, 0);
+    const carriedOut = { ...config, services: ['ftp'], service_config: {} };
+    await heartbeat({ status: statusOf([carriedOut], true, ours(name, 'succeeded')) });
+    const [row] = await until('a row', async () => ((await rows()).length > 0 ? rows() : null));
+    assert.equal(row?.decky_name, name);
+    await on.swarm.dispatch([row?.id ?? '']);
+    await on.end([row?.id ?? '']);
+    assert.deepEqual(await owed(), []);
+  });
+
   it('gets no row for a decky that an operator replaced meanwhile', async () => {
     const name = await givenUp();
     const ini = `[general]\nnet=10.77.0.0/24\ngw=10.77.0.1\ninterface=eth0\n[${name}]\nservices=http\n`;
