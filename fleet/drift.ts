@@ -161,7 +161,8 @@ export interface ReturnedDecky {
 }
 
 /**
- * Which of them differ from what the fleet has. Of a decky in neither list nothing can be said now.
+ * Which of them differ from what the fleet has. Of a decky in neither list nothing can be said now, nor of any while the host works
+ * on one of them: an order carries the whole host, so a reconcile for the first that is done would remove the others.
  */
 export function judgeReturned(
   deckies: readonly ReturnedDecky[],
@@ -169,10 +170,9 @@ export function judgeReturned(
   comparison: Comparison,
 ): { readonly asTheyShould: readonly string[]; readonly differ: readonly string[] } {
   if (!observed.answered || !comparison.known) return { asTheyShould: [], differ: [] };
+  if (deckies.some(({ name }) => observed.deckies.get(name)?.busy)) return { asTheyShould: [], differ: [] };
   const drifting = new Set(comparison.drift.map(({ decky }) => decky));
-  const known = deckies.filter(({ name }) =>
-    observed.deckies.has(name) ? !observed.deckies.get(name)?.busy : observed.complete,
-  );
+  const known = deckies.filter(({ name }) => observed.deckies.has(name) || observed.complete);
   // One that never came up by a row is not compared: that it is there at all is the difference.
   const isOther = ({ name, established }: ReturnedDecky): boolean =>
     established ? drifting.has(name) : observed.deckies.has(name);
