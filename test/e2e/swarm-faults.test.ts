@@ -106,7 +106,7 @@ describe('a deploy over three agents keeps its promises when it loses', () => {
       names.map(() => 'running'),
     );
     const still = (await deployRows(drill, fleet.names)).filter((row) => isEnded.has(row.id));
-    assert.deepEqual(still, ended);
+    assert.deepEqual(still, [...ended]);
     await takeDown(drill, fleet.names);
     assert.deepEqual(await drill.containers(), []);
   });
