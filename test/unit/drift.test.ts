@@ -185,8 +185,7 @@ describe('drift, whatever is wanted and observed', () => {
       const { asTheyShould, differ } = judgeReturned(deckies, engine, compare(fleet, engine));
       assert.ok(asTheyShould.every((name) => !differ.includes(name)));
       // An order carries the whole host: while it works on one, none of the others is reconciled.
-      if (NAMES.some((name) => engine.deckies.get(name)?.busy))
-        assert.deepEqual([...asTheyShould, ...differ], []);
+      if (NAMES.some((name) => engine.deckies.get(name)?.busy)) assert.deepEqual([...asTheyShould, ...differ], []);
       const away = { answered: false as const, why: 'the engine is away' };
       assert.deepEqual(judgeReturned(deckies, away, compare(fleet, away)), { asTheyShould: [], differ: [] });
     });
