@@ -307,7 +307,7 @@ class EndedRows {
 
   /** Writes in the background, as long as rows are open: the last ones are written with the end of the lane. */
   flush(hasOpen: () => boolean): void {
-    if (!this.writing && this.queue.length > 0 && hasOpen()) void this.write(hasOpen);
+    if (!this.writing && this.queue.length > 0) void this.write(hasOpen);
   }
 
   /** Writes all that has ended by now. What is queued is taken at once: nothing else may write it meanwhile. */
@@ -321,7 +321,7 @@ class EndedRows {
   /** Writes what is left and gives the host's lane to the next operation, in one activity. Throws what kept a batch from being written. */
   async settle(): Promise<void> {
     await condition(() => !this.writing);
-    while (this.queue.length > BATCH) await this.writeBatch();
+    await this.write(() => this.queue.length > BATCH);
     if (this.failure === null) await settleShard({ transitions: this.queue.splice(0), release: this.release });
     else await this.drain();
     if (this.failure !== null) throw this.failure;

@@ -54,7 +54,7 @@ export interface HostReports extends ReportedDeckyStore {
   /** Compares what a host reports with what it should have, and keeps how it differs. */
   noteObservation(uuid: string, sight: EngineObservation): Promise<Comparison>;
   /** These deckies are as they should be. What is noted of them goes once that has lasted: a late order may still reach the host. */
-  noReconcile(uuid: string, names: readonly string[]): Promise<void>;
+  noteAsItShould(uuid: string, names: readonly string[]): Promise<void>;
   /** The cheap path: stamps the host when certificate and report are those that are known; null: look closer. */
   stamp(uuid: string, fingerprint: string, hash: string): Promise<ReportingHost | null>;
   /** Stamps a host whose report is left to its next heartbeat. Null: there is no such host. */
@@ -104,7 +104,7 @@ export function createHostReports(sql: Sql): HostReports {
       await store.keep(uuid, comparison, lookedAt);
       return comparison;
     },
-    async noReconcile(uuid, names) {
+    async noteAsItShould(uuid, names) {
       const noted = sql`host_uuid = ${uuid} and decky_name = any(${[...names]}::text[])`;
       await sql`update owed_reconciles set as_it_should_since = now() where ${noted} and as_it_should_since is null`;
       await sql`delete from owed_reconciles where ${noted} and as_it_should_since < now() - ${LATE_ORDER}::interval`;

@@ -141,7 +141,7 @@ async function reconcileReturned(
   { uuid, name }: Host,
   { asTheyShould, differ }: ReturnType<typeof judgeReturned>,
 ): Promise<void> {
-  if (asTheyShould.length > 0) await reports.noReconcile(uuid, asTheyShould);
+  if (asTheyShould.length > 0) await reports.noteAsItShould(uuid, asTheyShould);
   if (differ.length === 0) return;
   const request = { host: uuid, deckies: differ, returned: true };
   operations.operate({ username: RETURN_USER, kind: 'reconcile', request, options: rollout }).then(
