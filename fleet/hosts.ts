@@ -5,6 +5,7 @@
  * 2. {@link deployBody}, {@link mutateBody}: the orders that carry it, or one mutation, to the agent.
  * 3. {@link hostGroups}: how many hosts are at work at one time, and in which groups.
  * 4. {@link refuseReservedNames}: which names and addresses a host may have.
+ * 5. {@link questionKey}: which rows a host is asked about together.
  */
 import { parseAddress } from './addresses.ts';
 import {
@@ -179,3 +180,12 @@ export function refuseReservedNames(host: {
   if (reserved === undefined) return;
   throw new DeckhandError('HostNameReserved', `The name '${reserved}' belongs to the master itself. Choose another.`);
 }
+
+/** Rows with the same key are asked about in one question to their host: its status is read against the rows of one workflow. */
+export const questionKey = ({
+  hostUuid,
+  workflowId,
+}: {
+  readonly hostUuid: string | null;
+  readonly workflowId: string;
+}) => `${hostUuid} ${workflowId}`;

@@ -8,6 +8,7 @@
  * - {@link createSweep}: reads, judges, and has it done.
  */
 import type { Ticket } from '../adapters/postgres/tickets.ts';
+import { questionKey } from '../fleet/hosts.ts';
 import { fitting } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
 import type { PendingTeardowns } from './pending-teardowns.ts';
@@ -60,9 +61,9 @@ export function judgeRows(
 /** The rows of the first workflows on hosts, and those of the master's own engine. */
 export function withFewQuestions(rows: readonly OpenRow[], most = MOST_QUESTIONS): OpenRow[] {
   const questions = new Set<string>();
-  return rows.filter(({ hostUuid, workflowId }) => {
-    if (hostUuid === null) return true;
-    const question = `${hostUuid} ${workflowId}`;
+  return rows.filter((row) => {
+    if (row.hostUuid === null) return true;
+    const question = questionKey(row);
     if (questions.size < most) questions.add(question);
     return questions.has(question);
   });

@@ -1,6 +1,7 @@
 /** Rows whose workflow ended without ending them: their engine or host is asked, then they end as failed, saying what was observed. */
 import { ActivityFailure } from '@temporalio/workflow';
 import { errorText } from '../fleet/errors.ts';
+import { questionKey } from '../fleet/hosts.ts';
 import { type DeckyState, STATUS, type Transition } from '../fleet/lifecycle.ts';
 import { inBatches } from '../fleet/limits.ts';
 import type { OpenRow } from '../fleet/rows.ts';
@@ -93,12 +94,12 @@ async function observeHost(rows: readonly OpenRow[]): Promise<Observation[]> {
   });
 }
 
-/** A host is asked about one workflow at a time: its status is read against the rows of that one. */
+/** The rows of each question: those of one workflow on one host. */
 function byHostAndWorkflow(rows: readonly OpenRow[]): readonly (readonly OpenRow[])[] {
   const groups = new Map<string, OpenRow[]>();
   for (const row of rows) {
     if (row.hostUuid === null) continue;
-    const key = `${row.hostUuid} ${row.workflowId}`;
+    const key = questionKey(row);
     groups.set(key, [...(groups.get(key) ?? []), row]);
   }
   return [...groups.values()];
